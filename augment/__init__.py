@@ -1,0 +1,1 @@
+"""What happens to one batch of waveforms: models, objectives and transforms."""

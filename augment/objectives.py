@@ -1,0 +1,43 @@
+"""What a dream maximises: one number for each clip, from YAMNet's logits.
+
+Every objective maps logits [batch, patches, classes], the number of patches of each clip and its target class [batch] to
+objectives [batch]. Patches beyond a clip's own do not count. To add one, write the function and list it in `OBJECTIVES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from augment.yamnet import mean_over_patches
+
+Objective = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def score(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Return the clip's score for the target, in [0, 1]: the objective of the paper."""
+    return mean_over_patches(tf.sigmoid(_of_target(logits, targets)), counts)
+
+
+def logit(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Return the target's mean logit: like `score`, without the sigmoid that flattens the gradient at both ends."""
+    return mean_over_patches(_of_target(logits, targets), counts)
+
+
+def margin(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Return the target's mean logit less that of the best other class: positive where the target leads.
+
+    The objective of Carlini & Wagner (2017, section V-A, f6), here without its ceiling.
+    """
+    means = mean_over_patches(logits, counts)  # [batch, classes]
+    target = tf.one_hot(targets, tf.shape(means)[1], on_value=-1e9, off_value=0.0)
+    return tf.gather(means, targets, batch_dims=1) - tf.reduce_max(means + target, axis=1)
+
+
+OBJECTIVES: dict[str, Objective] = {"score": score, "logit": logit, "margin": margin}
+
+
+def _of_target(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    patches = tf.shape(logits)[1]
+    return tf.gather(logits, tf.repeat(targets[:, None], patches, axis=1), batch_dims=2)  # [batch, patches]

@@ -1,0 +1,76 @@
+"""Between a sound as it comes and what YAMNet hears: channels and sample rates.
+
+YAMNet hears mono at 16 kHz. A sound of any rate and channel count is mixed down (the mean of its channels) and resampled
+to be dreamed; the result then goes back to the sound's own rate and channels (`restore`). Sounds are float32
+[samples, channels]; mono at 16 kHz is float32 [samples].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from augment.yamnet import SAMPLE_RATE
+
+QUALITY = "VHQ"
+"""soxr's recipe: flat to 7.3 kHz at 16 kHz, so that a round trip loses nothing that YAMNet hears."""
+
+
+def to_model(sound: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Mix a sound [samples, channels] down to mono and resample it to 16 kHz: float32 [samples at 16 kHz]."""
+    mono = sound.mean(axis=1, dtype=np.float32) if sound.shape[1] > 1 else sound[:, 0]
+    return _resample(mono, sample_rate, SAMPLE_RATE)
+
+
+def restore(sound: np.ndarray, sample_rate: int, dreamed: np.ndarray, heard: np.ndarray, *, adds: bool) -> np.ndarray:
+    """Bring a dream back to the sound's own sample rate and channels.
+
+    Where the transform adds (`adds`), the change that was dreamed at 16 kHz is resampled and added to the sound: what
+    lies above 8 kHz, where YAMNet is deaf, stays as it was, and so does the stereo image's side signal. Otherwise the
+    dream takes the sound's place, and above 8 kHz there is nothing: a filter made of gradients passes nothing where
+    there is no gradient.
+
+    Channels get the dream in proportion to their own rms, with a mean weight of 1: the mix of the result is the dream
+    that was computed, and a silent channel stays silent. For a mono sound panned over the channels this is exactly the
+    transform of each channel.
+
+    An added change is limited to full scale, or to the sound's own peak where that is higher; a sound that takes the
+    other's place is turned down as a whole if it peaks above full scale.
+
+    Args:
+        sound: float32 [samples, channels] at sample_rate.
+        sample_rate: Hz.
+        dreamed: float32 [samples at 16 kHz], the dream.
+        heard: float32 [samples at 16 kHz], what `to_model` gave for the sound.
+        adds: the transform adds a change.
+
+    Returns:
+        float32 [samples, channels] at sample_rate, as long as the sound.
+    """
+    result = dreamed - heard if adds else dreamed
+    own_rate = _fit(_resample(result, SAMPLE_RATE, sample_rate), len(sound))
+    shares = own_rate[:, None] * _channel_weights(sound)
+    if adds:
+        limit = max(1.0, float(np.max(np.abs(sound), initial=0.0)))
+        return np.clip(sound + shares, -limit, limit).astype(np.float32)
+    peak = float(np.max(np.abs(shares), initial=0.0))
+    return (shares / max(1.0, peak)).astype(np.float32)
+
+
+def _channel_weights(sound: np.ndarray) -> np.ndarray:
+    rms = np.sqrt(np.mean(np.square(sound, dtype=np.float64), axis=0))  # [channels]
+    total = rms.sum()
+    if total == 0:
+        return np.ones(sound.shape[1], np.float32)
+    return (rms * (sound.shape[1] / total)).astype(np.float32)
+
+
+def _resample(mono: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+    if rate == new_rate:
+        return np.ascontiguousarray(mono, np.float32)
+    return _fit(soxr.resample(mono, rate, new_rate, quality=QUALITY), round(len(mono) * new_rate / rate))
+
+
+def _fit(mono: np.ndarray, samples: int) -> np.ndarray:
+    """Cut or pad with zeros to so many samples (resampling there and back may differ by one)."""
+    return np.pad(mono[:samples], (0, max(0, samples - len(mono)))).astype(np.float32)

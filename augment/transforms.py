@@ -1,0 +1,147 @@
+"""The activation-maximization functions: how a gradient changes a sound.
+
+Conventions: x is the waveform [batch, samples] at 16 kHz; g the gradient of the objective at x, each clip's own at unit
+rms (`normalise`); X, G, Y the STFTs of x, of g and of a target sound; eta the size of a step. The hard-cut mask is
+H(Z) = 1 where (|Z| / max |Z|)^p > threshold, else 0; the paper's compression exponent p serves the threshold only, the
+sound itself is never compressed. A threshold of 0 passes everything, silent bins included, so that (c) and (d) are then
+(a). All that a clip's change depends on is its own row.
+
+To add a function, write it and list it in `TRANSFORMS`.
+
+Source: Cámara Halac & Delgadino, DreamSound: Deep Activation Layer Sonification, ICAD 2021, whose letters (a) to (d)
+the docstrings give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import tensorflow as tf
+
+from augment.stft import StftShape, istft, stft
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a transform works with beside x and g.
+
+    Attributes:
+        eta: [batch, 1], the rms of one additive step, in the waveform's units (full scale is 1).
+        threshold: of the hard-cut mask, in [0, 1).
+        power: p, the exponent on the normalised magnitude; over 1 makes the mask narrower.
+        flip: whether the filter and the filtered change places.
+        shape: of the STFT.
+        sound_mask: H(Y) [1, frames, bins] of the target sound, for `target_filter` only.
+    """
+
+    eta: tf.Tensor
+    threshold: float = 0.0
+    power: float = 1.0
+    flip: bool = False
+    shape: StftShape = StftShape()
+    sound_mask: tf.Tensor | None = None
+
+    def mask(self, spectra: tf.Tensor) -> tf.Tensor:
+        """Return H of the spectra."""
+        return hard_cut_mask(spectra, self.threshold, self.power)
+
+
+def normalise(waveforms: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Scale each clip [batch, samples] to unit rms over its own length; silence stays silence."""
+    return tf.math.divide_no_nan(waveforms, rms(waveforms, lengths)[:, None])
+
+
+def rms(waveforms: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Return the root mean square [batch] of each clip over its own length, free of under- and overflow."""
+    peaks = tf.reduce_max(tf.abs(waveforms), axis=1)
+    scaled = tf.math.divide_no_nan(waveforms, peaks[:, None])
+    mean_square = tf.reduce_sum(scaled**2, axis=1) / tf.cast(tf.maximum(lengths, 1), waveforms.dtype)
+    return peaks * tf.sqrt(mean_square)
+
+
+def hard_cut_mask(spectra: tf.Tensor, threshold: float, power: float) -> tf.Tensor:
+    """Return H(Z): float32 0 or 1 for each bin of spectra complex64 [batch, frames, bins]."""
+    magnitudes = tf.abs(spectra)
+    if threshold == 0:
+        return tf.ones_like(magnitudes)
+    relative = tf.math.divide_no_nan(magnitudes, tf.reduce_max(magnitudes, axis=[1, 2], keepdims=True))
+    return tf.cast(relative**power > threshold, tf.float32)
+
+
+def deep_dream(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
+    """(a) x + eta g: additive gradient ascent (Mordvintsev et al. 2015, on a waveform)."""
+    return x + step.eta * g
+
+
+def hard_cut(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
+    """(b) ISTFT(H(G) X): the sound through a filter made of the gradients; flipped, ISTFT(H(X) G)."""
+    spectra, gradients = _stfts(x, g, step)
+    if step.flip:
+        return _filtered(gradients, step.mask(spectra), x, step)
+    return _filtered(spectra, step.mask(gradients), x, step)
+
+
+def hard_cut_add(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
+    """(c) x + eta ISTFT(H(X) G): gradients where the sound is strong; flipped, x + eta ISTFT(H(G) X)."""
+    return x + step.eta * hard_cut(x, g, step=_flipped(step))
+
+
+def target_filter(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
+    """(d) x + eta ISTFT(H(Y) G): gradients where the target sound is strong."""
+    if step.sound_mask is None:
+        raise ValueError("target_filter needs a target sound")
+    return x + step.eta * _filtered(stft(g, step.shape), step.sound_mask, x, step)
+
+
+def gradients(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
+    """Return g itself, at unit rms: the gradients sonified."""
+    del x, step
+    return g
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A function with what the rest of the program must know of it.
+
+    Attributes:
+        apply: (x, g, step) -> the next x.
+        adds: it adds a change to the sound; otherwise its result takes the sound's place.
+        flips: the paper has a flipped form.
+        needs_sound: it filters by a target sound.
+    """
+
+    apply: Callable[[tf.Tensor, tf.Tensor, Step], tf.Tensor]
+    adds: bool
+    flips: bool = False
+    needs_sound: bool = False
+
+
+TRANSFORMS: dict[str, Transform] = {
+    "deep_dream": Transform(deep_dream, adds=True),
+    "hard_cut": Transform(hard_cut, adds=False, flips=True),
+    "hard_cut_add": Transform(hard_cut_add, adds=True, flips=True),
+    "target_filter": Transform(target_filter, adds=True, needs_sound=True),
+    "gradients": Transform(gradients, adds=False),
+}
+
+
+def sound_mask(sound: tf.Tensor, samples: int, step: Step) -> tf.Tensor:
+    """Return H(Y) [1, frames, bins] of a target sound [samples], repeated or cut to the given samples."""
+    repeats = -(-samples // sound.shape[0])
+    return step.mask(stft(tf.tile(sound, [repeats])[None, :samples], step.shape))
+
+
+def _stfts(x: tf.Tensor, g: tf.Tensor, step: Step) -> tuple[tf.Tensor, tf.Tensor]:
+    """Transform sound and gradient in one batch, which costs less than two."""
+    both = stft(tf.concat([x, g], axis=0), step.shape)
+    spectra, gradients_ = tf.split(both, 2, axis=0)
+    return spectra, gradients_
+
+
+def _filtered(spectra: tf.Tensor, mask: tf.Tensor, x: tf.Tensor, step: Step) -> tf.Tensor:
+    return istft(spectra * tf.cast(mask, spectra.dtype), tf.shape(x)[1], step.shape)
+
+
+def _flipped(step: Step) -> Step:
+    return replace(step, flip=not step.flip)

@@ -1,0 +1,216 @@
+"""YAMNet for dreaming: the official weights in a batched network with every layer addressable.
+
+Waveforms are float32 [batch, samples] at 16 kHz, zero beyond each clip's own length. YAMNet reads them as patches:
+0.96 s (96 frames of 25 ms, hop 10 ms) every 0.48 s, and scores each patch; a clip's score is the mean over its patches.
+Batch normalisation is folded into the convolutions, which leaves the scores as they are (to float rounding) and saves
+a fifth of the time.
+
+Source: Plakal & Ellis, YAMNet, https://github.com/tensorflow/models/tree/master/research/audioset/yamnet; Howard et
+al. 2017, MobileNets. The layers are named as there; a folded convolution answers to its batch-norm's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from augment import weights
+from augment.classes import ClassList, yamnet_classes
+
+SAMPLE_RATE = 16_000
+"""Hz; what YAMNet hears."""
+
+FRAME_LENGTH, FRAME_HOP, FFT_LENGTH = 400, 160, 512
+"""Samples: the spectrogram's 25 ms Hann frames, every 10 ms."""
+
+MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ, LOG_OFFSET = 64, 125.0, 7500.0, 0.001
+
+PATCH_FRAMES, PATCH_HOP_FRAMES = 96, 48
+"""Frames: a patch is 0.96 s, its hop 0.48 s."""
+
+PATCH_SAMPLES = (PATCH_FRAMES - 1) * FRAME_HOP + FRAME_LENGTH
+"""Samples that a first patch needs (0.975 s); shorter clips are padded with zeros."""
+
+PATCH_HOP_SAMPLES = PATCH_HOP_FRAMES * FRAME_HOP
+
+BATCH_NORM_EPSILON = 1e-4
+
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)  # of the depthwise convolutions, layer2 to layer14
+
+LAYERS = (
+    "log_mel",
+    *("layer1/conv/bn", "layer1/relu"),
+    *(
+        f"layer{number}/{part}"
+        for number in range(2, 2 + len(_STRIDES))
+        for part in ("depthwise_conv/bn", "depthwise_conv/relu", "pointwise_conv/bn", "pointwise_conv/relu")
+    ),
+    *("embeddings", "logits", "scores"),
+)
+"""Names of the layers that `DreamingModel.activations` gives, from input to output."""
+
+
+def patch_count(samples: int | np.ndarray) -> Any:
+    """Return how many patches YAMNet makes of clips of so many samples: at least 1, the last one padded."""
+    beyond_first = np.maximum(0, np.asarray(samples) - PATCH_SAMPLES)
+    return 1 + -(-beyond_first // PATCH_HOP_SAMPLES)
+
+
+def padded_length(samples: int) -> int:
+    """Return the samples that a clip is padded to before it enters a batch.
+
+    It holds YAMNet's own patches exactly up to 15 of them, and at most an eighth more beyond, so that clips of many
+    lengths share few shapes. It depends on the clip alone, never on its neighbours: sums over the padded axis are
+    then the same, bit by bit, in every batch.
+    """
+    patches = int(patch_count(samples))
+    grid = 1 << max(0, patches.bit_length() - 4)
+    patches = -(-patches // grid) * grid
+    return PATCH_SAMPLES + (patches - 1) * PATCH_HOP_SAMPLES
+
+
+class DreamingModel(tf.Module):
+    """YAMNet as a batched, differentiable function of waveforms.
+
+    Attributes:
+        classes: the 521 classes, in the order of the scores.
+        identity: sha256 over the variables (`augment.weights.identity`).
+    """
+
+    sample_rate = SAMPLE_RATE
+    layers = LAYERS
+
+    def __init__(self, variables: Mapping[str, np.ndarray]):
+        """Fold the batch normalisation into the convolutions.
+
+        Args:
+            variables: YAMNet's variables by name (`augment.weights.load_variables`).
+        """
+        super().__init__(name="yamnet")
+        self.identity = weights.identity(variables)
+        self.classes: ClassList = yamnet_classes()
+        self._convolutions = _fold(variables)
+        self._dense = (tf.constant(variables["dense/kernel"]), tf.constant(variables["dense/bias"]))
+        self._mel = tf.signal.linear_to_mel_weight_matrix(
+            MEL_BANDS, FFT_LENGTH // 2 + 1, SAMPLE_RATE, MEL_LOW_HZ, MEL_HIGH_HZ
+        )
+
+    def log_mel(self, waveforms: tf.Tensor) -> tf.Tensor:
+        """Return log(mel + 0.001) of the waveforms [batch, samples] as [batch, frames, 64]."""
+        magnitudes = tf.abs(tf.signal.stft(waveforms, FRAME_LENGTH, FRAME_HOP, FFT_LENGTH))
+        return tf.math.log(tf.matmul(magnitudes, self._mel) + LOG_OFFSET)
+
+    def patches(self, waveforms: tf.Tensor) -> tf.Tensor:
+        """Cut the log-mel spectrogram of waveforms [batch, samples] into patches [batch, patches, 96, 64]."""
+        return tf.signal.frame(self.log_mel(waveforms), PATCH_FRAMES, PATCH_HOP_FRAMES, axis=1)
+
+    def logits(self, waveforms: tf.Tensor) -> tf.Tensor:
+        """Return what precedes the sigmoid, [batch, patches, 521], of the waveforms [batch, samples]."""
+        return self.activations(waveforms, ("logits",))["logits"]
+
+    def activations(self, waveforms: tf.Tensor, layers: Collection[str]) -> dict[str, tf.Tensor]:
+        """Return the activations of the named layers.
+
+        Args:
+            waveforms: float32 [batch, samples] at 16 kHz, of a length that `padded_length` gives.
+            layers: names out of `LAYERS`.
+
+        Returns:
+            By name: ``log_mel`` [batch, frames, 64], ``embeddings`` [batch, patches, 1024], ``logits`` and ``scores``
+            [batch, patches, 521], every other layer [batch, patches, time, frequency, channels].
+
+        Raises:
+            ValueError: a layer has no such name.
+        """
+        unknown = sorted(set(layers) - set(LAYERS))
+        if unknown:
+            raise ValueError(f"YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}.")
+        log_mel = self.log_mel(waveforms)
+        patches = tf.signal.frame(log_mel, PATCH_FRAMES, PATCH_HOP_FRAMES, axis=1)
+        batch, count = tf.unstack(tf.shape(patches)[:2])
+        found = {"log_mel": log_mel} if "log_mel" in layers else {}
+
+        def keep(name: str, value: tf.Tensor) -> None:
+            if name in layers:
+                found[name] = tf.reshape(value, tf.concat([[batch, count], tf.shape(value)[1:]], 0))
+
+        signal = tf.reshape(patches, [-1, PATCH_FRAMES, MEL_BANDS, 1])  # [batch * patches, time, frequency, channels]
+        for name, kernel, bias, stride in self._convolutions:
+            if "depthwise" in name:
+                signal = tf.nn.depthwise_conv2d(signal, kernel, [1, stride, stride, 1], "SAME")
+            else:
+                signal = tf.nn.conv2d(signal, kernel, stride, "SAME")
+            signal = tf.nn.bias_add(signal, bias)
+            keep(f"{name}/bn", signal)
+            signal = tf.nn.relu(signal)
+            keep("layer1/relu" if name == "layer1/conv" else f"{name}/relu", signal)
+        embeddings = tf.reduce_mean(signal, [1, 2])
+        keep("embeddings", embeddings)
+        kernel, bias = self._dense
+        logits = tf.matmul(embeddings, kernel) + bias
+        keep("logits", logits)
+        keep("scores", tf.sigmoid(logits))
+        return found
+
+    @cached_property
+    def _score(self) -> Any:
+        return tf.function(
+            lambda waveforms, counts: mean_over_patches(self.activations(waveforms, ("scores",))["scores"], counts),
+            input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)],
+        )
+
+    def scores(self, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the clips' scores: the mean over each clip's own patches.
+
+        Args:
+            waveforms: float32 [batch, samples] at 16 kHz, zero beyond each clip's length, `padded_length` long.
+            lengths: int [batch], samples of each clip.
+
+        Returns:
+            float32 [batch, 521] in [0, 1].
+        """
+        return self._score(waveforms, np.asarray(patch_count(lengths), np.int32)).numpy()
+
+
+def mean_over_patches(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+    """Average values [batch, patches, ...] over the first counts [batch] patches of each clip."""
+    mask = tf.sequence_mask(counts, tf.shape(values)[1], dtype=values.dtype)
+    mask /= tf.cast(counts, values.dtype)[:, None]
+    return tf.einsum("bp...,bp->b...", values, mask)
+
+
+def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingModel:
+    """Build the dreaming model from the weights that `augment.weights.resolve_weights` finds.
+
+    Args:
+        path: a SavedModel folder, a ``yamnet.h5``, a TF-Hub handle, or None for the usual places.
+
+    Raises:
+        WeightsError: there are no weights; the message names the ways to supply them.
+    """
+    return DreamingModel(weights.load_variables(Path(weights.resolve_weights(path))))
+
+
+def _fold(variables: Mapping[str, np.ndarray]) -> list[tuple[str, tf.Tensor, tf.Tensor, int]]:
+    """Return (name, kernel, bias, stride) of every convolution, its batch norm folded in.
+
+    relu(gamma (W x - mean) / sqrt(var + eps) + beta) with gamma = 1 is relu((W / sigma) x + beta - mean / sigma).
+    """
+    names = [("layer1/conv", "kernel", 2)]
+    for number, stride in enumerate(_STRIDES, start=2):
+        names.append((f"layer{number}/depthwise_conv", "depthwise_kernel", stride))
+        names.append((f"layer{number}/pointwise_conv", "kernel", 1))
+    folded = []
+    for name, kernel_name, stride in names:
+        sigma = np.sqrt(variables[f"{name}/bn/moving_variance"].astype(np.float64) + BATCH_NORM_EPSILON)
+        kernel = variables[f"{name}/{kernel_name}"]  # [3, 3, in, out], depthwise [3, 3, in, 1]
+        kernel = kernel / (sigma[:, None] if "depthwise" in name else sigma)
+        bias = variables[f"{name}/bn/beta"] - variables[f"{name}/bn/moving_mean"] / sigma
+        folded.append((name, tf.constant(kernel, tf.float32), tf.constant(bias, tf.float32), stride))
+    return folded
