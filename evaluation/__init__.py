@@ -1,0 +1,1 @@
+"""What came out: judges, metrics, robustness and reports."""

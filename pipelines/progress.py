@@ -1,0 +1,52 @@
+"""How far a local run is: each worker leaves its counts in a small file, and whoever watches adds them up.
+
+Files serve threads, processes and the pipeline's own process alike. A worker's counts replace each other, so that the
+folder stays small; on a file system that is not local nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+_INTERVAL_SECONDS = 0.25
+
+
+class Counts:
+    """One worker's counts, written to a file now and then.
+
+    ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds`` and ``step_seconds`` (audio seconds times
+    gradient steps) are what is counted.
+    """
+
+    def __init__(self, folder: str):
+        """Start at zero; folder may not exist, then nothing is written."""
+        self._path = Path(folder) / f"{uuid.uuid4().hex}.json"
+        self._counts: Counter[str] = Counter()
+        self._written = 0.0
+
+    def add(self, **counts: float) -> None:
+        """Add to the counts."""
+        self._counts.update(counts)  # type: ignore[arg-type]
+        if time.monotonic() - self._written > _INTERVAL_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Write the counts, whole."""
+        self._written = time.monotonic()
+        if self._path.parent.is_dir():
+            partial = self._path.with_suffix(".partial")
+            partial.write_text(json.dumps(self._counts))
+            os.replace(partial, self._path)
+
+
+def total(folder: str) -> Counter[str]:
+    """Add up the counts of all workers that write to the folder."""
+    counts: Counter[str] = Counter()
+    for path in Path(folder).glob("*.json"):
+        counts.update(json.loads(path.read_text()))
+    return counts

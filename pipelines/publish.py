@@ -1,0 +1,195 @@
+"""From a finished pipeline's manifest to a dataset: metadata, tables, and one rename that makes it visible.
+
+The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl and run.json beside the
+shards. All is put together in the scratch folder, so that the output is either whole or not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from augment.yamnet import DreamingModel
+from pipelines import shards
+from pipelines.config import RunConfig
+from pipelines.records import ORIGINAL, Vocabulary, features
+from pipelines.scratch import Scratch
+
+DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
+CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
+
+
+class OutputError(ValueError):
+    """The output folder cannot be used; the message is one line that names the remedy."""
+
+
+@contextlib.contextmanager
+def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
+    """Give a fresh scratch folder beside the output, and remove it in the end.
+
+    Raises:
+        OutputError: the output exists already, cannot be written, or another run is writing it.
+    """
+    check_output(output, overwrite=overwrite)
+    root = output.parent / f"{output.name}.incomplete"
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(output.parent / f".{output.name}.lock", blocking=False)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise OutputError(f"another run is writing {output}: wait for it, or give another --output") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {output.parent}: {error.strerror}; give another --output") from error
+    try:
+        shutil.rmtree(root, ignore_errors=True)  # of a run that was killed
+        scratch = Scratch(str(root))
+        for folder in (scratch.spill, scratch.parts, scratch.progress, scratch.dataset):
+            os.makedirs(folder)
+        yield scratch
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that holds something, unless it is a dataset and may be overwritten.
+
+    Raises:
+        OutputError: with the remedy.
+    """
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not overwrite:
+        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give another --output")
+    if not (output / "run.json").exists():
+        raise OutputError(f"{output} is not a dreambeam dataset, so --overwrite will not remove it")
+
+
+def publish(
+    scratch: Scratch, output: Path, config: RunConfig, model: DreamingModel, run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put the dataset together and give it its name.
+
+    Args:
+        scratch: of a pipeline that has ended well.
+        output: where the dataset goes.
+        config: of the run.
+        model: what the clips were dreamed through.
+        run: what else run.json tells, such as times and the command.
+
+    Returns:
+        run.json's content.
+
+    Raises:
+        RuntimeError: the records and failures do not add up to the clips.
+    """
+    manifest = json.loads(Path(scratch.manifest).read_text())
+    dataset = Path(scratch.dataset)
+    tally: Counter[str] = Counter()
+    for shard in manifest["shards"]:
+        os.replace(shard["path"], dataset / shard_name(config.name, shard["split"], shard["index"], shard["count"]))
+        tally.update(shard["tally"])
+    for split, count in manifest["splits"].items():
+        for index in range(count):  # a shard that no record fell into is an empty file
+            (dataset / shard_name(config.name, split, index, count)).touch()
+    shards.merge_tables((shard["table"] for shard in manifest["shards"]), str(dataset / "provenance.parquet"))
+    failures = manifest["failures"] or {"path": None, "stages": {}, "records_lost": 0}
+    if failures["path"]:
+        os.replace(failures["path"], dataset / "failures.jsonl")
+    else:
+        (dataset / "failures.jsonl").touch()
+    content = {
+        **run,
+        "config": config.model_dump(mode="json"),
+        "model": {"name": "yamnet", "identity": model.identity},
+        "counts": _counts(manifest, tally, failures, config),
+        "failures_by_stage": failures["stages"],
+        "recipes": {
+            name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}
+            for name, recipe in config.named_recipes().items()
+        },
+    }
+    if manifest["shards"]:
+        _write_tfds_metadata(dataset, manifest, config, len(model.classes))
+    (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    _replace(dataset, output)
+    return content
+
+
+def shard_name(name: str, split: str, index: int, count: int) -> str:
+    """Return the file name that TFDS expects of a shard."""
+    return f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
+
+
+def _counts(
+    manifest: Mapping[str, Any], tally: Mapping[str, int], failures: Mapping[str, Any], config: RunConfig
+) -> dict[str, Any]:
+    """Count, and hold the sum against what was asked for."""
+    recipes = config.named_recipes()
+    expected = manifest["clips"] * config.records_per_clip
+    records = sum(shard["examples"] for shard in manifest["shards"])
+    lost = failures["records_lost"]
+    if records + lost != expected:
+        raise RuntimeError(f"{expected} records were asked for, but {records} were written and {lost} failed")
+    return {
+        "clips": manifest["clips"],
+        "audio_seconds": manifest["seconds"],
+        "records": records,
+        "originals": tally.get(f"{ORIGINAL}/dreams", 0),
+        "dreams": sum(tally.get(f"{name}/dreams", 0) for name in recipes),
+        "reached": sum(tally.get(f"{name}/reached", 0) for name in recipes),
+        "failures": sum(failures["stages"].values()),
+        "records_lost": lost,
+    }
+
+
+def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
+    import tensorflow_datasets as tfds
+
+    vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=dataset,
+        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        dataset_name=config.name,
+        filetype_suffix="tfrecord",
+    )
+    splits = []
+    for split, count in manifest["splits"].items():
+        own = {shard["index"]: shard for shard in manifest["shards"] if shard["split"] == split}
+        lengths = [own[index]["examples"] if index in own else 0 for index in range(count)]
+        size = sum(shard["bytes"] for shard in own.values())
+        splits.append(
+            tfds.core.SplitInfo(name=split, shard_lengths=lengths, num_bytes=size, filename_template=template)
+        )
+    tfds.folder_dataset.write_metadata(
+        data_dir=dataset,
+        features=features(vocabulary, class_count),
+        split_infos=splits,
+        version="1.0.0",
+        filename_template=template,
+        check_data=False,
+        description=DESCRIPTION,
+        citation=CITATION,
+    )
+
+
+def _replace(dataset: Path, output: Path) -> None:
+    """Give the dataset the output's name; what stood there goes only when the new one is in its place."""
+    old = dataset.parent / "replaced"
+    if output.exists():
+        os.replace(output, old)
+    try:
+        os.replace(dataset, output)
+    except OSError:
+        if old.exists():
+            os.replace(old, output)
+        raise

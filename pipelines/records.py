@@ -1,0 +1,257 @@
+"""Records: what one dreamed clip (or an original) becomes in the dataset.
+
+A record is one tf.train.Example with the features of `features`, flat, and one row of provenance.parquet: the same
+without the audio and the score vectors. `provenance` is canonical JSON with all that is needed to make the audio again.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from augment.dreaming import Dreamed
+from augment.recipe import Recipe, canonical_json
+from augment.yamnet import DreamingModel
+from pipelines.clips import Clip, Failure
+
+ORIGINAL = "original"
+"""What stands in place of the recipe's name and transform in the record of a clip as it came."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What all clips of a run have in common; the features of the dataset depend on it.
+
+    Attributes:
+        labels: the class names in their order; label numbers index them.
+        channels: the channel counts that occur, ascending.
+    """
+
+    labels: tuple[str, ...]
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example, encoded, with its row of provenance.parquet."""
+
+    id: str
+    split: str
+    example: bytes
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A failure, and how many records there are not because of it (none, if the file never became a clip)."""
+
+    failure: Failure
+    records: int
+
+
+def features(vocabulary: Vocabulary, class_count: int) -> Any:
+    """Return the `tfds.features.FeaturesDict` of the dataset.
+
+    ``audio`` is [samples] where every clip is mono, [samples, channels] where all have the same number of channels.
+    """
+    from tensorflow_datasets import features as f
+
+    label = f.ClassLabel(names=list(vocabulary.labels))
+    scores = f.Tensor(shape=(class_count,), dtype=np.float32)
+    number, integer, text = f.Scalar(np.float32), f.Scalar(np.int64), f.Text()
+    return f.FeaturesDict(
+        {
+            "audio": _audio_feature(vocabulary.channels),
+            "sample_rate": integer,
+            "label": label,
+            "labels": f.Sequence(label),
+            "id": text,
+            "source_id": text,
+            "variant": integer,
+            "split": text,
+            "recipe": text,
+            "transform": text,
+            "target_index": integer,
+            "target_mid": text,
+            "target_name": text,
+            "score_target_before": number,
+            "score_target_after": number,
+            "top_before": text,
+            "top_after": text,
+            "snr_db": number,
+            "steps_taken": integer,
+            "reached": f.Scalar(np.bool_),
+            "scores_before": scores,
+            "scores_after": scores,
+            "provenance": text,
+        }
+    )
+
+
+class Encoder:
+    """Turns dreams into records."""
+
+    def __init__(self, vocabulary: Vocabulary, model: DreamingModel, seed: int):
+        """Prepare the features of the dataset.
+
+        Args:
+            vocabulary: of the run.
+            model: what the clips are dreamed through.
+            seed: of the run.
+        """
+        from tensorflow_datasets.core import example_serializer
+
+        self._features = features(vocabulary, len(model.classes))
+        self._serializer = example_serializer.ExampleSerializer(self._features.get_serialized_info())
+        self._vocabulary = vocabulary
+        self._model = model
+        self._seed = seed
+
+    def original(self, clip: Clip, scores: np.ndarray) -> Record:
+        """Return the record of a clip as it came; it has no target, and its SNR is infinite."""
+        values = {
+            "variant": 0,
+            "recipe": ORIGINAL,
+            "transform": ORIGINAL,
+            "target_index": -1,
+            "target_mid": "",
+            "target_name": "",
+            "score_target_before": 0.0,
+            "score_target_after": 0.0,
+            "snr_db": float("inf"),
+            "steps_taken": 0,
+            "reached": False,
+        }
+        return self._record(clip, f"{clip.ref.id}:{ORIGINAL}", clip.waveform, scores, scores, values, {})
+
+    def dreamed(
+        self, clip: Clip, dream: Dreamed, name: str, recipe: Recipe, variant: int, resolved: Mapping[str, Any]
+    ) -> Record:
+        """Return the record of a dream.
+
+        Args:
+            clip: the source.
+            dream: what became of it.
+            name: the recipe's, in this run.
+            recipe: how it was dreamed.
+            variant: its number.
+            resolved: the draws and policies as they came out, for the provenance.
+        """
+        target = dream.target
+        values = {
+            "variant": variant,
+            "recipe": name,
+            "transform": recipe.transform,
+            "target_index": target.index,
+            "target_mid": target.mid,
+            "target_name": target.name,
+            "score_target_before": float(dream.scores_before[target.index]),
+            "score_target_after": float(dream.scores_after[target.index]),
+            "snr_db": dream.snr_db,
+            "steps_taken": len(dream.objectives),
+            "reached": dream.reached,
+        }
+        provenance = {
+            "recipe": recipe.model_dump(mode="json"),
+            "recipe_digest": recipe.digest(),
+            "objectives": [float(f"{value:.6g}") for value in dream.objectives],
+            **resolved,
+        }
+        id_ = f"{clip.ref.id}:{name}:{variant}"
+        return self._record(clip, id_, dream.waveform, dream.scores_before, dream.scores_after, values, provenance)
+
+    def _record(
+        self,
+        clip: Clip,
+        id_: str,
+        audio: np.ndarray,
+        before: np.ndarray,
+        after: np.ndarray,
+        values: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> Record:
+        ref, names = clip.ref, self._model.classes.names
+        audio = np.ascontiguousarray(audio, "<f4")
+        label = ref.label if ref.label is not None else -1
+        row = {
+            "id": id_,
+            "source_id": ref.id,
+            "split": ref.split,
+            "label": ref.label,
+            **values,
+            "sample_rate": ref.sample_rate,
+            "channels": audio.shape[1],
+            "samples": len(audio),
+            "top_before": names[int(np.argmax(before))],
+            "top_after": names[int(np.argmax(after))],
+            "source_uri": ref.uri,
+            "source_sha256": clip.sha256,
+            "output_sha256": hashlib.sha256(audio.tobytes()).hexdigest(),
+        }
+        whole = {
+            "source": {
+                "id": ref.id,
+                "uri": ref.uri,
+                "sha256": clip.sha256,
+                "start": ref.start,
+                "stop": ref.stop,
+                "sample_rate": ref.sample_rate,
+                "channels": ref.channels,
+                "format": ref.format,
+            },
+            "recipe": None,
+            "recipe_digest": None,
+            "objectives": [],
+            "seed": self._seed,
+            "variant": values["variant"],
+            "model": {"name": "yamnet", "identity": self._model.identity},
+            "output_sha256": row["output_sha256"],
+            "versions": versions(),
+            **provenance,
+        }
+        row["provenance"] = canonical_json(whole)
+        example = {
+            **{key: row[key] for key in ("id", "source_id", "split", "sample_rate", "top_before", "top_after")},
+            **values,
+            "audio": audio[:, 0] if self._vocabulary.channels == (1,) else audio,
+            "label": label,
+            "labels": [] if ref.label is None else [ref.label],
+            "scores_before": before,
+            "scores_after": after,
+            "provenance": row["provenance"],
+        }
+        proto = self._serializer.get_tf_example(self._features.encode_example(example))
+        return Record(id_, ref.split, proto.SerializeToString(deterministic=True), row)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of all that shapes the audio: a replay on the same ones is exact."""
+    import soundfile
+
+    packages = ("dreambeam", "numpy", "soundfile", "soxr", "tensorflow")
+    found = {name: _version(name) for name in packages}
+    return {**found, "libsndfile": soundfile.__libsndfile_version__, "machine": platform.machine()}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _audio_feature(channels: tuple[int, ...]) -> Any:
+    from tensorflow_datasets import features as f
+
+    if len(channels) > 1:  # TFDS's Audio takes one channel count; a tensor of two unknown sizes is stored as bytes
+        return f.Tensor(shape=(None, None), dtype=np.float32, encoding=f.Encoding.BYTES)
+    shape = (None,) if channels in ((), (1,)) else (None, channels[0])
+    return f.Audio(shape=shape, dtype=np.float32)

@@ -1,0 +1,137 @@
+"""One run of the augmentation: from inputs to a published dataset."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipelines import publish, sources
+from pipelines.augment import build, write_listing
+from pipelines.config import RunConfig, SourceConfig
+from pipelines.records import versions
+from pipelines.scratch import Scratch
+from pipelines.sources import Columns, SourceError
+from pipelines.worker import load_sound, shared_model, target_classes
+
+LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+"""Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
+
+_log = logging.getLogger("dreambeam")
+
+
+def augment_dataset(
+    inputs: Sequence[str],
+    output: str | os.PathLike[str],
+    config: RunConfig,
+    *,
+    beam_args: Sequence[str] = (),
+    overwrite: bool = False,
+    watch: Callable[[Scratch, dict[str, int]], Any] | None = None,
+) -> dict[str, Any]:
+    """Dream audio files into a dataset.
+
+    Args:
+        inputs: files, folders and globs.
+        output: folder of the dataset; made at the end, whole.
+        config: of the run.
+        beam_args: Beam's own options, such as ``--direct_num_workers=2 --direct_running_mode=multi_processing``.
+        overwrite: replace a dataset that is there.
+        watch: a context manager that is entered while the pipeline runs, given the scratch folder (whose progress
+            folder holds the workers' counts) and the number of files and of failures already known.
+
+    Returns:
+        run.json's content.
+
+    Raises:
+        SourceError: nothing can be read there.
+        OutputError: the output cannot be used.
+        ConfigError: a target class or a target sound is not to be had.
+        WeightsError: there are no weights.
+    """
+    started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+    target = Path(output).absolute()
+    publish.check_output(target, overwrite=overwrite)
+    listing = list_inputs(inputs, config.source)
+    first = next(listing, None)
+    if first is None:
+        raise SourceError(f"there are no sounds in {', '.join(inputs)}")
+    model = shared_model(config.weights)
+    target_classes(config, model)  # what is wrong with the whole run is said before it starts
+    for recipe in config.named_recipes().values():
+        if recipe.sound:
+            load_sound(recipe.sound)
+    with publish.unfinished(target, overwrite=overwrite) as scratch:
+        path = f"{scratch.root}/listing.jsonl"
+        listed = write_listing(path, _chain(first, listing))
+        ready = time.monotonic()
+        with (watch or _unwatched)(scratch, listed), _quiet_beam():
+            pipeline = beam.Pipeline(options=pipeline_options(beam_args))
+            build(pipeline, path, config, scratch)
+            pipeline.run().wait_until_finish()
+        done = time.monotonic()
+        run = {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": {"start_up": round(ready - clock, 3), "pipeline": round(done - ready, 3)},
+            "command": sys.argv,
+            "inputs": list(inputs),
+            "files": listed["files"],
+            "beam_args": list(beam_args),
+            "host": platform.node(),
+            "cpus": os.cpu_count(),
+            "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
+        }
+        return publish.publish(scratch, target, config, model, run)
+
+
+def list_inputs(inputs: Sequence[str], source: SourceConfig) -> Iterator[Any]:
+    """Give the inputs' files, as `pipelines.sources.list_files` does, by the configuration."""
+    columns = Columns(path=source.path_column, label=source.label_column, split=source.split_column)
+    return iter(sources.list_files(inputs, metadata=source.metadata, columns=columns))
+
+
+def pipeline_options(beam_args: Sequence[str]) -> PipelineOptions:
+    """Read Beam's options; without a runner among them the pipeline runs here, in-process."""
+    options = PipelineOptions(list(beam_args))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = LOCAL_RUNNER
+    return options
+
+
+def is_local(beam_args: Sequence[str]) -> bool:
+    """Tell whether the pipeline runs on this machine, where its progress can be watched."""
+    return pipeline_options(beam_args).view_as(StandardOptions).runner == LOCAL_RUNNER
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def _unwatched(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
+    del scratch, listed
+    yield
+
+
+@contextmanager
+def _quiet_beam() -> Iterator[None]:
+    """Keep Beam's chatter out of the way; its warnings stay."""
+    root = logging.getLogger("apache_beam")
+    level = root.level
+    root.setLevel(logging.WARNING if not _log.isEnabledFor(logging.DEBUG) else logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

@@ -1,0 +1,143 @@
+"""Shards: the files of the dataset, each written by one worker from references to records.
+
+A shard holds the records whose id hashes to it, in the order of the hashes: the order is a shuffle that depends on the
+ids alone, so the bytes are the same whatever worker made which record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.records import Lost
+from pipelines.scratch import RecordRef, read_records
+from pipelines.tfrecord import OVERHEAD_BYTES, frame
+
+SHARD_BYTES = 256 << 20
+
+_TABLE_ROWS = 10_000
+
+PROVENANCE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source_id", pa.string()),
+        ("split", pa.string()),
+        ("label", pa.string()),
+        ("recipe", pa.string()),
+        ("transform", pa.string()),
+        ("variant", pa.int64()),
+        ("target_index", pa.int64()),
+        ("target_mid", pa.string()),
+        ("target_name", pa.string()),
+        ("score_target_before", pa.float32()),
+        ("score_target_after", pa.float32()),
+        ("top_before", pa.string()),
+        ("top_after", pa.string()),
+        ("snr_db", pa.float32()),
+        ("steps_taken", pa.int64()),
+        ("reached", pa.bool_()),
+        ("sample_rate", pa.int64()),
+        ("channels", pa.int64()),
+        ("samples", pa.int64()),
+        ("source_uri", pa.string()),
+        ("source_sha256", pa.string()),
+        ("output_sha256", pa.string()),
+        ("provenance", pa.string()),
+        ("shard", pa.int64()),
+        ("position", pa.int64()),
+    ]
+)
+"""Columns of provenance.parquet; ``shard`` and ``position`` say where in the split's files the record stands."""
+
+
+def shard_count(size: int) -> int:
+    """Return the number of shards for so many bytes of records."""
+    return max(1, -(-size // SHARD_BYTES))
+
+
+def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef]) -> dict[str, Any]:
+    """Write one shard and its rows of provenance.parquet, under names of their own.
+
+    Args:
+        folder: where to.
+        key: split, number of the shard, number of shards of the split.
+        refs: of the shard's records, in any order; one that a retried worker gave twice is written once.
+
+    Returns:
+        Where the files are, the number of examples, their bytes, and how often each recipe dreamed and reached.
+    """
+    from apache_beam.io.filesystems import FileSystems
+
+    split, index, count = key
+    name = uuid.uuid4().hex
+    path, table_path = f"{folder}/{name}.tfrecord", f"{folder}/{name}.parquet"
+    ordered = list({ref.key: ref for ref in refs}.values())
+    ordered.sort(key=lambda ref: ref.key)
+    tally: Counter[str] = Counter()
+    rows: list[dict[str, Any]] = []
+    with (
+        FileSystems.create(path, compression_type="uncompressed") as out,
+        FileSystems.create(table_path, compression_type="uncompressed") as table_out,
+        pq.ParquetWriter(table_out, PROVENANCE_SCHEMA) as table,
+    ):
+        for position, (example, row) in enumerate(read_records(ordered)):
+            out.write(frame(example))
+            tally[f"{row['recipe']}/dreams"] += 1
+            tally[f"{row['recipe']}/reached"] += row["reached"]
+            rows.append({**row, "shard": index, "position": position})
+            if len(rows) >= _TABLE_ROWS:
+                table.write_table(pa.Table.from_pylist(rows, PROVENANCE_SCHEMA))
+                rows = []
+        table.write_table(pa.Table.from_pylist(rows, PROVENANCE_SCHEMA))
+    size = sum(ref.example_bytes + OVERHEAD_BYTES for ref in ordered)
+    return {
+        "split": split,
+        "index": index,
+        "count": count,
+        "path": path,
+        "table": table_path,
+        "examples": len(ordered),
+        "bytes": size,
+        "tally": dict(tally),
+    }
+
+
+def write_failures(folder: str, failures: Iterable[Lost]) -> dict[str, Any]:
+    """Write the failures as JSON lines, sorted by id, and count them by stage."""
+    from apache_beam.io.filesystems import FileSystems
+
+    path = f"{folder}/{uuid.uuid4().hex}.jsonl"
+    found = sorted(set(failures), key=lambda lost: (lost.failure.id, lost.failure.stage, lost.failure.error))
+    with FileSystems.create(path, compression_type="uncompressed") as out:
+        for lost in found:
+            line = {**dataclasses.asdict(lost.failure), "records_lost": lost.records}
+            out.write((json.dumps(line) + "\n").encode())
+    stages = Counter(lost.failure.stage for lost in found)
+    return {"path": path, "stages": dict(stages), "records_lost": sum(lost.records for lost in found)}
+
+
+def merge_tables(paths: Iterable[str], target: str) -> None:
+    """Put tables one behind the other, a row group at a time."""
+    with pq.ParquetWriter(target, PROVENANCE_SCHEMA) as out:
+        for path in paths:
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                out.write_table(file.read_row_group(group))
+
+
+def file_sha256(path: str) -> str:
+    """Return the sha256 of a local file, 64 hex digits."""
+    digest = hashlib.sha256()
+    with io.open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,196 @@
+"""What one worker does: decodes clips, batches them by length, dreams them and encodes the records.
+
+No Beam here: `DreamWorker.add` takes references as they come and gives results as batches fill; `DreamWorker.finish`
+gives the rest. Clips that are padded to the same length share a batch; memory is bounded by what waits for a batch,
+whatever the number of clips.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from augment import draws, targets
+from augment.dreaming import Dreamer, Sound, dream_batch, pad_batch
+from augment.recipe import Recipe
+from augment.weights import resolve_weights
+from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
+from pipelines.clips import Clip, ClipError, ClipRef, Failure, SoundFileRef, decode, failure, segments
+from pipelines.config import ConfigError, RunConfig
+from pipelines.progress import Counts
+from pipelines.records import Encoder, Lost, Record, Vocabulary
+
+MAX_BATCH_PATCHES = 640
+"""Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
+
+MAX_WAITING_BYTES = 256 << 20
+"""Decoded clips of odd lengths that wait for company; beyond it the fullest batch goes as it is."""
+
+_log = logging.getLogger("dreambeam")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    clip: Clip
+    sound: Sound
+
+    @property
+    def size(self) -> int:
+        return self.clip.waveform.nbytes + self.sound.heard.nbytes
+
+
+class DreamWorker:
+    """Dreams clips by a run's configuration."""
+
+    def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: DreamingModel, counts: Counts):
+        """Prepare the recipes.
+
+        Args:
+            config: of the run.
+            vocabulary: of the run's clips.
+            model: what is dreamed through.
+            counts: where progress is told.
+
+        Raises:
+            ConfigError: a target class or a target sound is not to be had.
+        """
+        self._config, self._model, self._counts = config, model, counts
+        self._encoder = Encoder(vocabulary, model, config.seed)
+        self._recipes = config.named_recipes()
+        sounds = {name: load_sound(recipe.sound) for name, recipe in self._recipes.items() if recipe.sound}
+        self._dreamers = {
+            name: Dreamer(model, recipe, sounds[name].heard if name in sounds else None)
+            for name, recipe in self._recipes.items()
+        }
+        self._sound_hashes = {name: sound.sha256 for name, sound in sounds.items()}
+        self._classes = target_classes(config, model)
+        self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
+
+    def add(self, ref: ClipRef) -> Iterator[Record | Lost]:
+        """Take a clip; give the records of the batch that it fills, if it fills one."""
+        try:
+            clip = decode(ref)
+            sound = Sound(clip.waveform, ref.sample_rate)
+        except ClipError as error:
+            self._counts.add(failed=1)
+            yield Lost(failure(ref, error), self._config.records_per_clip)
+            return
+        length = padded_length(len(sound.heard))
+        queue = self._waiting[length]
+        queue.append(_Waiting(clip, sound))
+        if len(queue) >= self._batch_size(length):
+            yield from self._dream(length)
+        elif self._waiting_bytes() > MAX_WAITING_BYTES:
+            yield from self._dream(max(self._waiting, key=lambda key: sum(w.size for w in self._waiting[key])))
+
+    def finish(self) -> Iterator[Record | Lost]:
+        """Give what still waits for a batch."""
+        for length in sorted(self._waiting):
+            yield from self._dream(length)
+        self._counts.write()
+
+    def _batch_size(self, length: int) -> int:
+        return max(1, min(self._config.batch_size, MAX_BATCH_PATCHES // int(patch_count(length))))
+
+    def _waiting_bytes(self) -> int:
+        return sum(waiting.size for queue in self._waiting.values() for waiting in queue)
+
+    def _dream(self, length: int) -> Iterator[Record | Lost]:
+        batch = self._waiting.pop(length)
+        scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch]))
+        seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
+        self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
+        if self._config.include_original:
+            self._counts.add(records=len(batch))
+            for waiting, row in zip(batch, scores, strict=True):
+                yield self._encoder.original(waiting.clip, row)
+        for name, recipe in self._recipes.items():
+            for variant in range(self._config.variants):
+                yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
+
+    def _dream_variant(
+        self,
+        batch: list[_Waiting],
+        scores: np.ndarray,
+        seconds: list[float],
+        name: str,
+        recipe: Recipe,
+        variant: int,
+    ) -> Iterator[Record | Lost]:
+        chosen: list[tuple[_Waiting, np.ndarray, int]] = []
+        for waiting, row in zip(batch, scores, strict=True):
+            number = draws.draw(self._config.seed, waiting.clip.ref.id, variant, "target")
+            try:
+                target = targets.POLICIES[self._config.target.policy](row, self._classes, number)
+            except ValueError as error:
+                yield self._failure(waiting, name, variant, "target", str(error))
+                continue
+            chosen.append((waiting, row, target))
+        if not chosen:
+            return
+        step_seconds = sum(seconds) * len(chosen) / len(batch)
+        dreams = dream_batch(
+            self._dreamers[name],
+            [waiting.sound for waiting, _, _ in chosen],
+            np.stack([row for _, row, _ in chosen]),
+            [target for _, _, target in chosen],
+            on_step=lambda _: self._counts.add(step_seconds=step_seconds),
+        )
+        resolved = {"target_policy": self._config.target.policy, "sound_sha256": self._sound_hashes.get(name)}
+        for (waiting, _, _), dream in zip(chosen, dreams, strict=True):
+            if not np.isfinite(dream.waveform).all():
+                yield self._failure(waiting, name, variant, "dream", "the dream is not finite: lower recipe.step_size")
+                continue
+            self._counts.add(records=1, dreams=1, reached=int(dream.reached))
+            yield self._encoder.dreamed(waiting.clip, dream, name, recipe, variant, resolved)
+
+    def _failure(self, waiting: _Waiting, name: str, variant: int, stage: str, error: str) -> Lost:
+        self._counts.add(failed=1)
+        ref = waiting.clip.ref
+        return Lost(Failure(ref.uri, f"{ref.id}:{name}:{variant}", stage, error), 1)
+
+
+@dataclass(frozen=True)
+class TargetSound:
+    """The sound of `target_filter`: float32 [samples] at 16 kHz, and the sha256 of its file."""
+
+    heard: np.ndarray
+    sha256: str
+
+
+def load_sound(path: str) -> TargetSound:
+    """Read a target sound, whole.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    try:
+        ref = segments(SoundFileRef(path, path, None), segment_seconds=None)[0]
+        clip = decode(ref)
+    except ClipError as error:
+        raise ConfigError(f"recipe.sound: {error}") from error
+    return TargetSound(Sound(clip.waveform, ref.sample_rate).heard, clip.sha256)
+
+
+def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:
+    """Return the indices of the classes that the target policy names.
+
+    Raises:
+        ConfigError: a name means no class, or several; the message gives the nearest.
+    """
+    try:
+        return [model.classes.find(name).index for name in config.target.classes]
+    except ValueError as error:
+        raise ConfigError(f"target: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)
+def shared_model(weights: str | None) -> DreamingModel:
+    """Load the dreaming model once for the whole process, however many threads ask."""
+    return load_dreaming_model(Path(resolve_weights(weights)))
