@@ -210,8 +210,8 @@ def decode(ref: ClipRef) -> Clip:
     with _opened(ref.uri) as sound:
         if (sound.samplerate, sound.channels) != (ref.sample_rate, ref.channels):
             raise ClipError(
-                f"{name} changed since it was listed: it had {ref.channels} channels at {ref.sample_rate} Hz, "
-                f"now {sound.channels} at {sound.samplerate} Hz; start the run again",
+                f"{name} changed since it was listed: it had {ref.channels} channels at "
+                f"{ref.sample_rate} Hz, now {sound.channels} at {sound.samplerate} Hz; start the run again",
                 "read",
             )
         waveform, reason = _read(sound, ref)
@@ -220,8 +220,8 @@ def decode(ref: ClipRef) -> Clip:
     if missing > tolerance or not len(waveform):
         raise ClipError(
             f"{name} is cut off or damaged: {ref.stop - ref.start} frames were announced from frame "
-            f"{ref.start}, {len(waveform)} could be read{reason}; copy it again from its source, or re-encode "
-            "what is there (ffmpeg -i OLD NEW)",
+            f"{ref.start}, {len(waveform)} could be read{reason}; copy it again from its source, or "
+            "re-encode what is there (ffmpeg -i OLD NEW)",
             "decode",
         )
     bad = np.flatnonzero(~np.isfinite(waveform).all(axis=1))

@@ -95,7 +95,10 @@ class Columns:
 
 
 def list_files(
-    inputs: Sequence[str], *, metadata: str | None = None, columns: Columns | None = None
+    inputs: str | Sequence[str | os.PathLike[str]],
+    *,
+    metadata: str | None = None,
+    columns: Columns | None = None,
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sound files that the inputs name, with their labels.
 
@@ -114,10 +117,10 @@ def list_files(
       SourceError: an input is missing or holds no audio, or the CSV can not be read, lacks a column, or names
         none of the files. Raised by the call itself, not by the iteration.
     """
-    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
-    if not inputs:
+    names = [inputs] if isinstance(inputs, str) else [os.fspath(each) for each in inputs]
+    if not names:
         raise SourceError("no input given; expected at least one file, folder or glob")
-    found = [_find(os.fspath(given)) for given in inputs]
+    found = [_find(given) for given in names]
     if len({_scheme(each.root) for each in found}) > 1:
         roots = ", ".join(sorted({repr(each.root) for each in found}))
         raise SourceError(
@@ -301,8 +304,7 @@ def _with_row(
         hint = f" (its name alone is not enough: {shared} files share it)" if shared > 1 else ""
         error = (
             f"has no row in {metadata!r}; add one with {file.id!r} in column {path_column!r}{hint}, or "
-            "remove the "
-            "file from the inputs"
+            "remove the file from the inputs"
         )
     elif other := next(
         (row for row in rows if (row.label, row.split) != (rows[0].label, rows[0].split)), None
@@ -316,8 +318,7 @@ def _with_row(
     elif rows[0].split and not _SPLIT_NAME.fullmatch(rows[0].split):
         error = (
             f"has split {rows[0].split!r} on line {rows[0].line} of {metadata!r}; expected letters, "
-            "digits, _ "
-            "and -, such as 'train'"
+            "digits, _ and -, such as 'train'"
         )
     if error:
         return Failure(uri=file.uri, id=file.id, stage="label", error=f"{file.id!r} {error}")

@@ -173,7 +173,10 @@ def test_segments_of_real_ogg_recordings_concatenate_to_the_file(shared: Path) -
 
 @pytest.mark.parametrize("container", ["OGG", "MP3"])
 def test_segments_far_from_both_ends_of_a_lossy_file_are_exact(tmp_path: Path, container: str) -> None:
-    path = write(tmp_path / "long.x", noise(300, 8000), 8000, format=container)
+    path = tmp_path / "long"
+    with soundfile.SoundFile(path, "w", 8000, 1, format=container) as file:
+        for block in np.split(noise(300), 300):  # libsndfile's Vorbis encoder crashes on one long write
+            file.write(block)
     alone = whole(path).waveform
     assert len(alone) > 2 * clips._VORBIS_PAGE_FRAMES
     for clip in segments(ref(path), segment_seconds=20.02)[1::3]:
