@@ -138,11 +138,15 @@ class DreamingModel(tf.Module):
 
         def keep(name: str, value: tf.Tensor) -> None:
             if name in layers:
-                found[name] = tf.reshape(value, tf.concat([[batch, count], tf.shape(value)[1:]], 0))
+                found[name] = tf.reshape(value[:rows], tf.concat([[batch, count], tf.shape(value)[1:]], 0))
 
-        signal = tf.reshape(patches, [-1, PATCH_FRAMES, MEL_BANDS, 1])  # [batch * patches, time, frequency, channels]
+        rows = batch * count
+        signal = tf.reshape(patches, [rows, PATCH_FRAMES, MEL_BANDS, 1])  # [rows, time, frequency, channels]
+        signal = _at_least(2, signal)
         for name, kernel, bias, stride in self._convolutions:
-            if "depthwise" in name:
+            if name == "layer1/conv":
+                signal = _first_convolution(signal, kernel)
+            elif "depthwise" in name:
                 signal = tf.nn.depthwise_conv2d(signal, kernel, [1, stride, stride, 1], "SAME")
             else:
                 signal = tf.nn.conv2d(signal, kernel, stride, "SAME")
@@ -153,7 +157,7 @@ class DreamingModel(tf.Module):
         embeddings = tf.reduce_mean(signal, [1, 2])
         keep("embeddings", embeddings)
         kernel, bias = self._dense
-        logits = tf.matmul(embeddings, kernel) + bias
+        logits = tf.matmul(_at_least(16, embeddings), kernel) + bias
         keep("logits", logits)
         keep("scores", tf.sigmoid(logits))
         return found
@@ -195,6 +199,26 @@ def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingM
         WeightsError: there are no weights; the message names the ways to supply them.
     """
     return DreamingModel(weights.load_variables(Path(weights.resolve_weights(path))))
+
+
+def _at_least(count: int, values: tf.Tensor) -> tf.Tensor:
+    """Pad the first axis with zeros to so many rows: with fewer, kernels are chosen that round differently."""
+    missing = tf.maximum(0, count - tf.shape(values)[0])
+    return tf.pad(values, [[0, missing], *[[0, 0]] * (values.shape.rank - 1)])
+
+
+def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolve [rows, 96, 64, 1] by a kernel [3, 3, 1, 32] with stride 2 and SAME padding, as a matrix product.
+
+    The gradient of the library's convolution rounds differently with the number of rows and threads; this one does not.
+    """
+    padded = tf.pad(patches[..., 0], [[0, 0], [0, 1], [0, 1]])  # SAME for even sizes, stride 2 and a kernel of 3
+    taps = [
+        padded[:, row : row + PATCH_FRAMES - 1 : 2, column : column + MEL_BANDS - 1 : 2]
+        for row in range(3)
+        for column in range(3)
+    ]
+    return tf.matmul(tf.stack(taps, axis=-1), tf.reshape(kernel, [9, -1]))  # [rows, 48, 32, 32]
 
 
 def _fold(variables: Mapping[str, np.ndarray]) -> list[tuple[str, tf.Tensor, tf.Tensor, int]]:
