@@ -319,9 +319,7 @@ def _has_all_words(query: str, item: AudioClass) -> bool:
 
 def _is_among_words(query: str, item: AudioClass) -> bool:
     given = _words(query[: 4 * _FUZZY_CHARACTERS])
-    return any(
-        all(any(_agree(word, other) for other in given) for word in _words(p)) for p in _parts(item.name)
-    )
+    return any(all(any(_agree(word, other) for other in given) for word in _words(p)) for p in _parts(item.name))
 
 
 def _has_text(query: str, item: AudioClass) -> bool:

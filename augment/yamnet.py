@@ -41,6 +41,8 @@ PATCH_HOP_SAMPLES = PATCH_HOP_FRAMES * FRAME_HOP
 
 BATCH_NORM_EPSILON = 1e-4
 
+_BLOCK_PATCHES = 120  # of a long clip that are scored at a time, about a minute
+
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)  # of the depthwise convolutions, layer2 to layer14
 
 LAYERS = (
@@ -180,6 +182,19 @@ class DreamingModel(tf.Module):
             float32 [batch, 521] in [0, 1].
         """
         return self._score(waveforms, np.asarray(patch_count(lengths), np.int32)).numpy()
+
+    def clip_scores(self, heard: np.ndarray) -> np.ndarray:
+        """Return the scores [521] of one clip [samples at 16 kHz] of any length, in bounded memory."""
+        patches = int(patch_count(len(heard)))
+        total = np.zeros(len(self.classes), np.float64)
+        for first in range(0, patches, _BLOCK_PATCHES):
+            count = min(_BLOCK_PATCHES, patches - first)
+            start = first * PATCH_HOP_SAMPLES
+            block = heard[start : start + PATCH_SAMPLES + (count - 1) * PATCH_HOP_SAMPLES]
+            padded = np.zeros((1, padded_length(len(block))), np.float32)
+            padded[0, : len(block)] = block
+            total += count * self.scores(padded, np.array([len(block)]))[0].astype(np.float64)
+        return (total / patches).astype(np.float32)
 
 
 def mean_over_patches(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:

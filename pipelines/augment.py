@@ -42,7 +42,7 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
     clips = (
         files
         | "SpreadFiles" >> beam.Reshuffle()
-        | "Segment" >> beam.ParDo(SegmentFn(config.source.segment_seconds)).with_outputs(FAILED, main="clips")
+        | "Segment" >> beam.ParDo(SegmentFn(config.source.segment_seconds, scratch)).with_outputs(FAILED, main="clips")
     )
     summary = clips.clips | "Summarise" >> beam.CombineGlobally(ClipSummary())
     dreams = (
@@ -111,8 +111,13 @@ def read_listing(path: str) -> Iterator[SoundFileRef | Failure]:
 class SegmentFn(beam.DoFn):
     """Cuts files into clips by their headers."""
 
-    def __init__(self, segment_seconds: float | None):
+    def __init__(self, segment_seconds: float | None, scratch: Scratch):
         self._segment_seconds = segment_seconds
+        self._scratch = scratch
+
+    def setup(self) -> None:
+        """Start counting."""
+        self._counts = Counts(self._scratch.progress)
 
     def process(self, file: SoundFileRef | Failure) -> Iterator[Any]:
         """Give the file's clips, or its failure."""
@@ -120,9 +125,17 @@ class SegmentFn(beam.DoFn):
             yield beam.pvalue.TaggedOutput(FAILED, Lost(file, 0))
             return
         try:
-            yield from segments(file, segment_seconds=self._segment_seconds)
+            clips = segments(file, segment_seconds=self._segment_seconds)
+            seconds = sum((clip.stop - clip.start) / clip.sample_rate for clip in clips)
+            self._counts.add(listed_clips=len(clips), listed_seconds=seconds)
+            yield from clips
         except ClipError as error:
+            self._counts.add(failed=1)
             yield beam.pvalue.TaggedOutput(FAILED, Lost(failure(file, error), 0))
+
+    def finish_bundle(self) -> None:
+        """Write the counts."""
+        self._counts.write()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -162,9 +162,7 @@ def segments(file: SoundFileRef, *, segment_seconds: float | None) -> list[ClipR
       ValueError: `segment_seconds` is out of range (the run's fault, not the file's).
     """
     if segment_seconds is not None and not 0.01 <= segment_seconds < math.inf:
-        raise ValueError(
-            f"segment_seconds is {segment_seconds}; expected seconds from 0.01 up, or None for no cut"
-        )
+        raise ValueError(f"segment_seconds is {segment_seconds}; expected seconds from 0.01 up, or None for no cut")
     with _opened(file.uri) as sound:
         rate, channels = sound.samplerate, sound.channels
         frames, sound_format = _frame_count(sound, file.uri), f"{sound.format}/{sound.subtype}"
@@ -294,8 +292,7 @@ def _opened(uri: str) -> Iterator[_Sequential]:
         raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or remove it", "read")
     if cut := _cut_off(uri, *state):
         raise ClipError(
-            f"{name} is cut off: {cut}; copy it again from its source, or re-encode what is there "
-            "(ffmpeg -i OLD NEW)",
+            f"{name} is cut off: {cut}; copy it again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
             "decode",
         )
     with ExitStack() as stack:
@@ -453,12 +450,8 @@ def _state(uri: str) -> tuple[int, float]:
             return metadata.size_in_bytes, metadata.last_updated_in_seconds
         status = os.stat(path)
     except FileNotFoundError as error:
-        raise ClipError(
-            f"{uri!r} does not exist; was it moved or renamed since it was listed?", "read"
-        ) from error
-    except (
-        Exception
-    ) as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
+        raise ClipError(f"{uri!r} does not exist; was it moved or renamed since it was listed?", "read") from error
+    except Exception as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
         raise ClipError(
             f"{uri!r} can not be reached ({_one_line(error)}); check that it exists and may be read", "read"
         ) from error

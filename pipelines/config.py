@@ -26,7 +26,9 @@ class SourceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metadata: str | None = Field(None, description="CSV or TSV with a row for each file; None: folder names are labels.")
+    metadata: str | None = Field(
+        None, description="CSV or TSV with a row for each file; None: folder names are labels."
+    )
     path_column: str | None = Field(None, description="Its column of paths; None: found by its name.")
     label_column: str | None = Field(None, description="Its column of labels; None: found by its name.")
     split_column: str | None = Field(None, description="Its column of splits; None: found by its name.")
@@ -41,7 +43,9 @@ class TargetConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: str = Field("random", description="keep, class or random.")
-    classes: tuple[str | int, ...] = Field((), description="Names, MIDs or indices: the class, or what random draws from.")
+    classes: tuple[str | int, ...] = Field(
+        (), description="Names, MIDs or indices: the class, or what random draws from."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> TargetConfig:
@@ -95,7 +99,10 @@ class RunConfig(BaseModel):
         if not self.recipes:
             return {self.recipe.transform: self.recipe}
         base = self.recipe.model_dump(exclude_unset=True)
-        return {name: Recipe.model_validate({**base, **_transform_of(name), **change}) for name, change in self.recipes.items()}
+        return {
+            name: Recipe.model_validate({**base, **_transform_of(name), **change})
+            for name, change in self.recipes.items()
+        }
 
     @property
     def records_per_clip(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import uuid
 from collections import Counter
@@ -137,7 +136,7 @@ def merge_tables(paths: Iterable[str], target: str) -> None:
 def file_sha256(path: str) -> str:
     """Return the sha256 of a local file, 64 hex digits."""
     digest = hashlib.sha256()
-    with io.open(path, "rb") as file:
+    with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

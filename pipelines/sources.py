@@ -123,9 +123,7 @@ def list_files(
     found = [_find(given) for given in names]
     if len({_scheme(each.root) for each in found}) > 1:
         roots = ", ".join(sorted({repr(each.root) for each in found}))
-        raise SourceError(
-            f"the inputs lie on different file systems ({roots}); expected one: run them one by one"
-        )
+        raise SourceError(f"the inputs lie on different file systems ({roots}); expected one: run them one by one")
     root = _common([each.root.split("/") for each in found])
     locations = sorted({location for each in found for location in each.files})
     failures = {failure.uri: failure for each in found for failure in each.failures}
@@ -165,9 +163,7 @@ def _find(given: str) -> _Found:
         fixed = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
         root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
     if not _is_folder(root):
-        raise SourceError(
-            f"input {given!r} does not exist; expected a file, a folder or a glob{_nearest(root)}"
-        )
+        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{_nearest(root)}")
     walk = _walk if local_path(root) is not None else _walk_remote
     listed = list(walk(root, lambda parts: _matches(parts, pattern, below=True)))
     failures = [each for each in listed if isinstance(each, Failure)]
@@ -175,11 +171,7 @@ def _find(given: str) -> _Found:
     audio = [each for each in matched if each[-1].lower().endswith(AUDIO_EXTENSIONS + UNREADABLE_EXTENSIONS)]
     if not audio and not failures:
         what = f"glob {given!r} matches" if pattern else f"folder {given!r} holds"
-        other = (
-            f"{len(matched)} other files, such as {'/'.join(min(matched))!r}"
-            if matched
-            else "no files at all"
-        )
+        other = f"{len(matched)} other files, such as {'/'.join(min(matched))!r}" if matched else "no files at all"
         expected = ", ".join(AUDIO_EXTENSIONS)
         raise SourceError(f"{what} no audio but {other}; expected files that end in {expected}")
     return _Found(root, ["/".join((root, *parts)) for parts in audio], failures)
@@ -229,9 +221,7 @@ def _match_remote(pattern: str) -> list[str]:
         return [metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list]
     except Exception as error:  # the clients of storage services raise what they like
         reason = " ".join(str(error).split())
-        raise SourceError(
-            f"{pattern!r} can not be listed ({reason}); check its name and your access"
-        ) from error
+        raise SourceError(f"{pattern!r} can not be listed ({reason}); check its name and your access") from error
 
 
 def _matches(path: tuple[str, ...], pattern: tuple[str, ...], *, below: bool = False) -> bool:
@@ -261,9 +251,7 @@ class _Row:
     split: str | None
 
 
-def _labelled(
-    files: dict[str, SoundFileRef], metadata: str, columns: Columns
-) -> Iterator[SoundFileRef | Failure]:
+def _labelled(files: dict[str, SoundFileRef], metadata: str, columns: Columns) -> Iterator[SoundFileRef | Failure]:
     """Give the files (by location) the labels and splits of the CSV."""
     rows, path_column = _read_rows(metadata, columns)
     folder = _location(metadata).rpartition("/")[0]
@@ -290,9 +278,7 @@ def _labelled(
             f"{rows[0].path!r}, a file is {first!r}; expected the same path, or the same file name"
         )
     for location, file in files.items():
-        yield _with_row(
-            file, matched[location], metadata, path_column, shared=names[_key(location).rpartition("/")[2]]
-        )
+        yield _with_row(file, matched[location], metadata, path_column, shared=names[_key(location).rpartition("/")[2]])
 
 
 def _with_row(
@@ -306,13 +292,8 @@ def _with_row(
             f"has no row in {metadata!r}; add one with {file.id!r} in column {path_column!r}{hint}, or "
             "remove the file from the inputs"
         )
-    elif other := next(
-        (row for row in rows if (row.label, row.split) != (rows[0].label, rows[0].split)), None
-    ):
-        error = (
-            f"has rows in {metadata!r} that disagree: {_said(rows[0])}, {_said(other)}; leave only the "
-            "right one"
-        )
+    elif other := next((row for row in rows if (row.label, row.split) != (rows[0].label, rows[0].split)), None):
+        error = f"has rows in {metadata!r} that disagree: {_said(rows[0])}, {_said(other)}; leave only the right one"
     elif rows[0].label == "":
         error = f"has no label on line {rows[0].line} of {metadata!r}; write one there, or remove the file"
     elif rows[0].split and not _SPLIT_NAME.fullmatch(rows[0].split):
@@ -342,31 +323,24 @@ def _read_rows(metadata: str, columns: Columns) -> tuple[list[_Row], str]:
         table = [(reader.line_num, cells) for cells in reader]
     except csv.Error as error:
         raise SourceError(
-            f"{metadata!r} is not a readable table: line {reader.line_num}: {error}; expected CSV with a "
-            "header row"
+            f"{metadata!r} is not a readable table: line {reader.line_num}: {error}; expected CSV with a header row"
         ) from error
     path = _column(header, columns.path, PATH_COLUMNS, metadata)
     label = _column(header, columns.label, LABEL_COLUMNS, metadata)
     split = _column(header, columns.split, SPLIT_COLUMNS, metadata)
     there = f"its columns are {', '.join(map(repr, header))}" if header else "it is empty"
     if path is None:
-        raise SourceError(
-            f"{metadata!r} has no column that names files: {there}; expected one of {PATH_COLUMNS}"
-        )
+        raise SourceError(f"{metadata!r} has no column that names files: {there}; expected one of {PATH_COLUMNS}")
     if label is None and split is None:
         raise SourceError(f"{metadata!r} has no column of labels: {there}; expected one of {LABEL_COLUMNS}")
 
     def cell(cells: list[str], column: int | None) -> str | None:
         return None if column is None else cells[column].strip() if column < len(cells) else ""
 
-    rows = [
-        _Row(line, cell(cells, path) or "", cell(cells, label), cell(cells, split)) for line, cells in table
-    ]
+    rows = [_Row(line, cell(cells, path) or "", cell(cells, label), cell(cells, split)) for line, cells in table]
     rows = [row for row in rows if row.path]
     if not rows:
-        raise SourceError(
-            f"{metadata!r} has no row below its header that names a file; expected one for each file"
-        )
+        raise SourceError(f"{metadata!r} has no row below its header that names a file; expected one for each file")
     return rows, header[path]
 
 
@@ -388,9 +362,7 @@ def _read_text(metadata: str) -> str:
         ) from error
     except FileNotFoundError as error:
         near = _nearest(_location(metadata))
-        raise SourceError(
-            f"metadata {metadata!r} does not exist; expected a CSV with a header row{near}"
-        ) from error
+        raise SourceError(f"metadata {metadata!r} does not exist; expected a CSV with a header row{near}") from error
     except Exception as error:  # remote clients raise what they like; locally a folder, or no permission
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise SourceError(
@@ -423,9 +395,7 @@ def _keys(path: str, folder: str) -> set[str]:
     key = _key(path)
     if local_path(key) is None:
         return {key}
-    absolute = (
-        os.path.normpath(os.path.join(folder, key)) if local_path(folder) is not None else f"{folder}/{key}"
-    )
+    absolute = os.path.normpath(os.path.join(folder, key)) if local_path(folder) is not None else f"{folder}/{key}"
     return {unicodedata.normalize("NFC", path), key, _key(absolute)}
 
 
@@ -456,10 +426,7 @@ def _is_folder(location: str) -> bool:
 
 def _common(paths: Sequence[list[str]]) -> list[str]:
     """Give the parts that all paths begin with."""
-    return [
-        column[0]
-        for column in itertools.takewhile(lambda column: len({*column}) == 1, zip(*paths, strict=False))
-    ]
+    return [column[0] for column in itertools.takewhile(lambda column: len({*column}) == 1, zip(*paths, strict=False))]
 
 
 def _below(root: Sequence[str], location: str) -> str:

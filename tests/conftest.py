@@ -18,9 +18,7 @@ def shared() -> Path:
     """Folder of development data that is not part of the repository."""
     folder = Path(os.environ.get("DREAMBEAM_SHARED") or Path(__file__).parents[2] / "shared")
     if not folder.is_dir():
-        pytest.skip(
-            f"no shared data in {folder}: set DREAMBEAM_SHARED to the folder that holds data/ and reference/"
-        )
+        pytest.skip(f"no shared data in {folder}: set DREAMBEAM_SHARED to the folder that holds data/ and reference/")
     return folder
 
 

@@ -116,9 +116,7 @@ def test_every_class_is_found_without_its_punctuation():
         assert YAMNET.find(bare) is item
 
 
-@pytest.mark.parametrize(
-    "query", ["dog", "Dog", "DOG", "  dog\t", "dogs", "dog!", "/m/0bt9lr", 69, "69", " 69 "]
-)
+@pytest.mark.parametrize("query", ["dog", "Dog", "DOG", "  dog\t", "dogs", "dog!", "/m/0bt9lr", 69, "69", " 69 "])
 def test_dog_is_found_as_users_type_it(query: "str | int"):
     assert YAMNET.find(query).name == "Dog"
 
@@ -309,9 +307,7 @@ def test_case_and_surrounding_space_never_matter(item: AudioClass, data: st.Data
 
 
 def test_search_ranks_exact_then_word_then_substring_then_spelling():
-    classes = class_list(
-        "Sirne", "Sirenian", "Police car (siren)", "Dog", "Siren", "Air raid sirens", "Civil siren"
-    )
+    classes = class_list("Sirne", "Sirenian", "Police car (siren)", "Dog", "Siren", "Air raid sirens", "Civil siren")
     assert [item.name for item in classes.search("siren")] == [
         "Siren",  # exact
         "Civil siren",  # the word, shortest name first
@@ -349,16 +345,12 @@ def test_search_never_repeats_a_class_and_starts_with_what_find_finds(words: str
     found = YAMNET.search(words, limit=limit)
     assert len(set(found)) == len(found) <= limit
     item = outcome(words)
-    if isinstance(item, AudioClass) and not re.fullmatch(
-        "[+-]?[0-9]+", words.strip()
-    ):  # search takes no index
+    if isinstance(item, AudioClass) and not re.fullmatch("[+-]?[0-9]+", words.strip()):  # search takes no index
         assert found[0] == item
 
 
 def test_importing_classes_imports_neither_tensorflow_nor_numpy():
     script = "import sys, augment.classes; print(*{'tensorflow', 'numpy'} & set(sys.modules))"
     root = Path(__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -212,9 +212,7 @@ def test_rates_channels_and_names_are_kept(tmp_path: Path, rate: int, channels: 
 
 def test_samples_beyond_one_are_neither_clipped_nor_rescaled(tmp_path: Path) -> None:
     waveform = noise(1.0) * 5
-    np.testing.assert_array_equal(
-        whole(write(tmp_path / "a.wav", waveform, subtype="FLOAT")).waveform, waveform
-    )
+    np.testing.assert_array_equal(whole(write(tmp_path / "a.wav", waveform, subtype="FLOAT")).waveform, waveform)
 
 
 def test_the_digest_is_of_the_whole_files_bytes_and_follows_a_change(tmp_path: Path) -> None:
@@ -252,9 +250,7 @@ def test_a_file_of_another_file_system_gives_what_it_gives_locally(
             assert theirs.ref.uri == uri
 
 
-def test_a_broken_file_of_another_file_system_is_refused(
-    tmp_path: Path, memory_files: dict[str, bytes]
-) -> None:
+def test_a_broken_file_of_another_file_system_is_refused(tmp_path: Path, memory_files: dict[str, bytes]) -> None:
     path = write(tmp_path / "a.wav")
     memory_files["mem://bucket/cut.wav"] = path.read_bytes()[:9000]
     memory_files["mem://bucket/empty.wav"] = b""
@@ -446,9 +442,7 @@ def test_a_clip_error_survives_the_way_from_a_worker() -> None:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    data=st.data(), name=st.sampled_from(["pcm_16.wav", "float.wav", "ima.wav", "a.ogg", "a.opus", "a.flac"])
-)
+@given(data=st.data(), name=st.sampled_from(["pcm_16.wav", "float.wav", "ima.wav", "a.ogg", "a.opus", "a.flac"]))
 def test_broken_bytes_raise_nothing_but_clip_errors(tmp_path: Path, data: st.DataObject, name: str) -> None:
     original = tmp_path / name
     if not original.exists():

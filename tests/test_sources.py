@@ -170,9 +170,7 @@ def test_sound_in_a_format_that_is_not_read_is_a_failure_not_silence(tmp_path: P
     assert "ffmpeg" in str(result["b.m4a"])
 
 
-def test_a_folder_that_can_not_be_listed_is_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_can_not_be_listed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path, "a.wav", "locked/b.wav")
     listdir = os.listdir
 
@@ -318,9 +316,7 @@ def test_a_table_may_spell_accents_in_another_form_than_the_file_system(tmp_path
     assert listing(root, metadata=metadata) == {"ne\u0301e.wav": "x"}
 
 
-@pytest.mark.parametrize(
-    ("name", "delimiter"), [("x.csv", ","), ("x.csv", ";"), ("x.tsv", "\t"), ("x.TAB", "\t")]
-)
+@pytest.mark.parametrize(("name", "delimiter"), [("x.csv", ","), ("x.csv", ";"), ("x.tsv", "\t"), ("x.TAB", "\t")])
 def test_the_delimiter_is_found(tmp_path: Path, name: str, delimiter: str) -> None:
     metadata = table(tmp_path / name, ("path", "label"), ("a.wav", "Dog, large"), delimiter=delimiter)
     assert listing(tree(tmp_path, "a.wav"), metadata=metadata) == {"a.wav": "Dog, large"}

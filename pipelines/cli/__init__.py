@@ -1,0 +1,195 @@
+"""The command line: ``dreambeam COMMAND``.
+
+A module for each command, which is imported only when the command runs, so that ``--help`` is instant. Errors that a
+user can mend are one line on stderr. Exit codes: 0 done; 1 the run failed; 2 the arguments or the configuration are
+wrong; 3 done, but some clips failed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+DONE, FAILED, WRONG_ARGUMENTS, SOME_CLIPS_FAILED = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="dreambeam",
+    help="Augment audio datasets by dreaming through YAMNet, and see what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class TransformChoice(str, Enum):
+    """The activation-maximization functions."""
+
+    deep_dream = "deep_dream"
+    hard_cut = "hard_cut"
+    hard_cut_add = "hard_cut_add"
+    target_filter = "target_filter"
+    gradients = "gradients"
+
+
+Weights = Annotated[
+    str | None,
+    typer.Option("--weights", help="YAMNet: a SavedModel folder, yamnet.h5 or TF-Hub handle.", metavar="PATH"),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
+
+
+@app.command(context_settings=_BEAM)
+def augment(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Option("--input", "-i", help="Audio file, folder or glob; may be repeated. 'demo': a street recording."),
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the dataset to make.", metavar="DIR")],
+    config: Annotated[str | None, typer.Option("--config", "-c", help="YAML recipe.", metavar="FILE")] = None,
+    metadata: Annotated[
+        str | None, typer.Option(help="CSV or TSV with a row for each file; else folder names are labels.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Its column of paths [found by its name].")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Its column of labels [found by its name].")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Its column of splits [found by its name].")] = None,
+    target: Annotated[str | None, typer.Option(help="keep, random, or a class by name, MID or index [random].")] = None,
+    transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
+    variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Most clips in one gradient step.")] = None,
+    weights: Weights = None,
+    set_: Set = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Dream audio files into a dataset (TFRecords that tfds.builder_from_directory loads).
+
+    Flags that are not listed here go to Beam, such as --runner=FlinkRunner or --direct_num_workers=2
+    --direct_running_mode=multi_processing.
+    """
+    given = {
+        "source.metadata": metadata,
+        "source.path_column": path_column,
+        "source.label_column": label_column,
+        "source.split_column": split_column,
+        "target": target,
+        "recipe.transform": transform and transform.value,
+        "recipe.steps": steps,
+        "variants": variants,
+        "seed": seed,
+        "batch_size": batch_size,
+        "weights": weights,
+    }
+    run = _command("augment")
+    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, overwrite=overwrite, debug=debug))
+
+
+@app.command()
+def dream(
+    source: Annotated[str, typer.Argument(metavar="IN", help="Audio file.")],
+    output: Annotated[str, typer.Argument(metavar="OUT", help="Audio file to write: .wav, .flac or .ogg.")],
+    transform: Annotated[TransformChoice, typer.Option(help="Activation-maximization function.")] = (
+        TransformChoice.deep_dream
+    ),
+    target: Annotated[str, typer.Option(help="keep, random, or a class by name, MID or index.")] = "keep",
+    steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
+    sound: Annotated[str | None, typer.Option(help="Target sound, for target_filter.", metavar="FILE")] = None,
+    picture: Annotated[
+        str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="PNG")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random targets.")] = 0,
+    weights: Weights = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Dream one audio file, and say what YAMNet heard before and after."""
+    run = _command("dream")
+    settings = {"transform": transform.value, "steps": steps, "sound": sound}
+    raise typer.Exit(run(source, output, target, settings, set_ or [], picture, seed, weights))
+
+
+@app.command()
+def classify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Audio files.")],
+    top: Annotated[int, typer.Option(min=1, max=521, help="How many classes to show.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Say what YAMNet hears in audio files."""
+    raise typer.Exit(_command("classify")(files, top, as_json, weights))
+
+
+@app.command()
+def doctor(weights: Weights = None, debug: Debug = False) -> None:
+    """Check Python, libraries, weights and runners, and say what to do about what does not work."""
+    raise typer.Exit(_command("doctor")(weights))
+
+
+@app.command()
+def benchmark(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds; the figures are medians.")] = 5,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Measure this machine: matrix products, YAMNet's gradient, and each transform against it."""
+    raise typer.Exit(_command("benchmark")(as_json, rounds, weights))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        code = typer.main.get_command(app)(given, standalone_mode=False)
+    except KeyboardInterrupt:
+        _complain("stopped; nothing was written")
+        code = 130
+    except Exception as error:
+        if "--debug" in given:
+            raise
+        code = _explain(error)
+    sys.exit(code or DONE)
+
+
+def _command(name: str) -> Any:
+    """Import a command's module and return its function, TensorFlow's greetings silenced."""
+    from pipelines.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+    return importlib.import_module(f"pipelines.cli.{name}").run
+
+
+def _explain(error: Exception) -> int:
+    """Print one line for an error and return the exit code."""
+    text = " ".join((getattr(error, "format_message", lambda: str(error))() or type(error).__name__).split())
+    if isinstance(error, typer.Abort):
+        return _complain("stopped") or 130
+    if hasattr(error, "format_message"):  # of the command line's own parser
+        context = getattr(error, "ctx", None)
+        return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
+    if isinstance(error, ValueError) and type(error).__module__.startswith(("augment", "pipelines", "evaluation")):
+        return _complain(text) or WRONG_ARGUMENTS
+    hint = "" if type(error).__module__.startswith("augment") else " (--debug shows where)"
+    return _complain(f"{text}{hint}") or FAILED
+
+
+def _complain(message: str) -> None:
+    print(f"dreambeam: {message}", file=sys.stderr)

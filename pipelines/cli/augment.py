@@ -1,0 +1,65 @@
+"""``dreambeam augment``: the command around `pipelines.run.augment_dataset`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from augment.weights import demo_recording
+from pipelines.cli.options import beam_arguments
+from pipelines.cli.watch import watch
+from pipelines.config import load_config
+from pipelines.run import augment_dataset, is_local
+
+
+def run(
+    inputs: Sequence[str],
+    output: str,
+    config_path: str | None,
+    given: Mapping[str, Any],
+    changes: Sequence[str],
+    extra: Sequence[str],
+    *,
+    overwrite: bool,
+    debug: bool,
+) -> int:
+    """Run the pipeline, show its progress and say where the data is; return the exit code."""
+    flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
+    config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
+    beam_args = beam_arguments(extra)
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    paths = [str(demo_recording()) if path == "demo" else path for path in inputs]
+    content = augment_dataset(
+        paths,
+        output,
+        config,
+        beam_args=beam_args,
+        overwrite=overwrite,
+        watch=watch(config) if is_local(beam_args) else None,
+    )
+    _summarise(output, content)
+    return 3 if content["counts"]["failures"] else 0
+
+
+def _summarise(output: str, content: Mapping[str, Any]) -> None:
+    counts, seconds = content["counts"], content["seconds"]
+    console = Console(highlight=False, soft_wrap=True)
+    dreams = counts["dreams"]
+    speed = counts["audio_seconds"] * dreams / max(1, counts["clips"]) / max(1e-9, seconds["pipeline"])
+    console.print(
+        f"{output}: {counts['records']} records ({counts['originals']} originals, {dreams} dreams) "
+        f"from {counts['clips']} clips, {counts['audio_seconds']:.0f} s of audio",
+        markup=False,
+    )
+    for name, found in content["recipes"].items():
+        console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
+    console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    if counts["failures"]:
+        stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
+        console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
+    if counts["records"]:
+        console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="train")', markup=False)

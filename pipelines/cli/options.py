@@ -1,0 +1,58 @@
+"""Flags that go to Beam: told apart from typing errors."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+
+from pipelines.config import ConfigError
+
+
+def beam_arguments(extra: Sequence[str]) -> list[str]:
+    """Return the arguments for Beam's PipelineOptions.
+
+    Raises:
+        ConfigError: an argument is no flag, or one that Beam does not know either; the message names the nearest.
+    """
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        if options.__module__.startswith("apache_beam."):
+            options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
+    flags = sorted({flag for action in known._actions for flag in action.option_strings})
+    _, unknown = known.parse_known_args(list(extra))
+    if not unknown:
+        return list(extra)
+    first = unknown[0]
+    if not first.startswith("-"):
+        raise ConfigError(f"unexpected argument {first!r}: inputs are given with --input, values with --flag=value")
+    flag = first.split("=")[0]
+    near = difflib.get_close_matches(flag, [*flags, *OWN_FLAGS], n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam augment --help)")
+
+
+OWN_FLAGS = (
+    *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
+    *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
+    *("--overwrite", "--debug"),
+)
+
+
+class _Tolerant:
+    """An argparse parser that takes a flag once, as Beam's own option classes repeat some."""
+
+    def __init__(self, parser: argparse.ArgumentParser):
+        self._parser = parser
+
+    def add_argument(self, *names: str, **settings: object) -> None:
+        try:
+            settings["required"] = False if names[0].startswith("-") else settings.get("required", False)
+            self._parser.add_argument(*names, **settings)  # type: ignore[arg-type]
+        except argparse.ArgumentError:
+            return
+
+    def add_mutually_exclusive_group(self, **_: object) -> _Tolerant:
+        return self

@@ -1,0 +1,119 @@
+"""Live progress of a local run: clips, audio seconds a second, time left."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipelines import progress
+from pipelines.config import RunConfig
+from pipelines.scratch import Scratch
+
+_INTERVAL_SECONDS = 0.5
+_LOG_INTERVAL_SECONDS = 15.0
+
+
+def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractContextManager[None]]:
+    """Return a watcher for `pipelines.run.augment_dataset`: a bar on a terminal, now and then a line elsewhere."""
+    work = sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants
+
+    @contextmanager
+    def watching(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
+        show = _Bar() if sys.stderr.isatty() else _Lines()
+        stop = threading.Event()
+
+        def poll() -> None:
+            while not stop.wait(_INTERVAL_SECONDS):
+                show.update(progress.total(scratch.progress), work, listed["files"])
+
+        thread = threading.Thread(target=poll, daemon=True)
+        with show:
+            thread.start()
+            try:
+                yield
+            finally:
+                stop.set()
+                thread.join()
+
+    return watching
+
+
+class _Bar:
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("reading headers", total=None, speed="")
+        self._clock = _Clock()
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, counts: Counter[str], work: int, files: int) -> None:
+        """Show the counts."""
+        del files
+        done, total = counts["step_seconds"], counts["listed_seconds"] * work
+        self._progress.update(
+            self._task,
+            description=f"{counts['clips']:.0f}/{counts['listed_clips']:.0f} clips, {counts['failed']:.0f} failed",
+            completed=done,
+            total=total or None,
+            speed=f"{self._clock.speed(done) / max(1, work):.1f} s of audio/s",
+        )
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._clock = _Clock()
+        self._said = time.monotonic()
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, counts: Counter[str], work: int, files: int) -> None:
+        """Print the counts, if the last line is old enough."""
+        done, total = counts["step_seconds"], counts["listed_seconds"] * work
+        speed = self._clock.speed(done)
+        if time.monotonic() - self._said < _LOG_INTERVAL_SECONDS:
+            return
+        self._said = time.monotonic()
+        left = f", {(total - done) / speed:.0f} s left" if speed and total else ""
+        clips = f"{counts['clips']:.0f} of {counts['listed_clips']:.0f} clips of {files} files"
+        print(f"{clips}, {speed / max(1, work):.1f} s of audio a second{left}", file=sys.stderr, flush=True)
+
+
+class _Clock:
+    """Measures speed from the moment that the first step was done."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, float] | None = None
+
+    def speed(self, done: float) -> float:
+        """Return what was done a second."""
+        if not done:
+            return 0.0
+        if self._start is None:
+            self._start = (time.monotonic(), done)
+        since = time.monotonic() - self._start[0]
+        return (done - self._start[1]) / since if since else 0.0

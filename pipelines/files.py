@@ -1,0 +1,46 @@
+"""Whole audio files, read and written by name: for the commands that work on one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pipelines.clips import Clip, ClipError, SoundFileRef, decode, segments
+
+_SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24", ".ogg": "VORBIS"}
+_BLOCK_SAMPLES = 1 << 16
+
+
+def read_sound(path: str) -> Clip:
+    """Read a whole file.
+
+    Raises:
+        ClipError: it cannot be used.
+    """
+    return decode(segments(SoundFileRef(path, path, None), segment_seconds=None)[0])
+
+
+def check_writable(path: str) -> None:
+    """Make sure that a sound can be written there.
+
+    Raises:
+        ClipError: the ending is not that of a format written here, or the folder does not exist.
+    """
+    if Path(path).suffix.lower() not in _SUBTYPES:
+        raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_SUBTYPES)}", "write")
+    if not Path(path).absolute().parent.is_dir():
+        raise ClipError(f"cannot write {path!r}: there is no such folder; make it first", "write")
+
+
+def write_sound(path: str, waveform: np.ndarray, sample_rate: int) -> None:
+    """Write [samples, channels]: WAV as 32-bit float (exact), FLAC as 24 bit, Ogg as Vorbis.
+
+    FLAC and Ogg hold nothing above full scale; WAV does.
+    """
+    suffix = Path(path).suffix.lower()
+    channels = waveform.shape[1]
+    with soundfile.SoundFile(path, "w", sample_rate, channels, subtype=_SUBTYPES[suffix]) as file:
+        for start in range(0, len(waveform), _BLOCK_SAMPLES):  # libsndfile's Vorbis encoder crashes on long arrays
+            file.write(waveform[start : start + _BLOCK_SAMPLES])
