@@ -1,7 +1,7 @@
 """Dreaming: gradient ascent on batches of clips, by a recipe.
 
-`Dreamer` is the loop on waveforms at 16 kHz; `dream_batch` brings sounds of any sample rate and channel count through it
-and says what became of them; `dream` is the short way for one sound.
+`Dreamer` is the loop on waveforms at 16 kHz; `dream_batch` brings sounds of any sample rate and channel count through
+it and says what became of them; `dream` is the short way for one sound.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a dream maximises: one number for each clip, from YAMNet's logits.
 
-Every objective maps logits [batch, patches, classes], the number of patches of each clip and its target class [batch] to
-objectives [batch]. Patches beyond a clip's own do not count. To add one, write the function and list it in `OBJECTIVES`.
+Every objective maps logits [batch, patches, classes], the number of patches of each clip and its target class [batch]
+to objectives [batch]. Patches beyond a clip's own do not count. To add one, write the function and list it in
+`OBJECTIVES`.
 """
 
 from __future__ import annotations

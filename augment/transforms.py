@@ -15,7 +15,7 @@ the docstrings give.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
@@ -39,7 +39,7 @@ class Step:
     threshold: float = 0.0
     power: float = 1.0
     flip: bool = False
-    shape: StftShape = StftShape()
+    shape: StftShape = field(default_factory=StftShape)
     sound_mask: tf.Tensor | None = None
 
     def mask(self, spectra: tf.Tensor) -> tf.Tensor:
@@ -128,7 +128,7 @@ TRANSFORMS: dict[str, Transform] = {
 
 def sound_mask(sound: tf.Tensor, samples: int, step: Step) -> tf.Tensor:
     """Return H(Y) [1, frames, bins] of a target sound [samples], repeated or cut to the given samples."""
-    repeats = -(-samples // sound.shape[0])
+    repeats = -(-samples // int(sound.shape[0]))
     return step.mask(stft(tf.tile(sound, [repeats])[None, :samples], step.shape))
 
 

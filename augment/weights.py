@@ -213,7 +213,7 @@ def _fetch_into(target: Path) -> None:
                 shutil.rmtree(target)
             os.replace(partial / "model", target)
             return
-        except Exception as error:  # each source fails in its own way; all reasons go into one message
+        except Exception as error:  # noqa: BLE001  each source fails in its own way; all reasons go into one message
             reasons.append(f"{name}: {_first_line(error)}")
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""The augmentation as a Beam pipeline: listing -> clips -> dreams -> shards.
+r"""The augmentation as a Beam pipeline: listing -> clips -> dreams -> shards.
 
 Only references cross a shuffle: files and clips by where they are, records by where a worker put them
 (`pipelines.scratch`). Classes here only translate; the work is done in the modules they call, without Beam.
 
     listing -> [segment] -> ClipRef -> [dream] -> RecordRef -> by shard -> [write] -> manifest
-                   \\-> failures <------/
+                   \-> failures <------/
 """
 
 from __future__ import annotations

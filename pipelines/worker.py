@@ -8,7 +8,6 @@ whatever the number of clips.
 from __future__ import annotations
 
 import functools
-import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from augment import draws, targets
 from augment.dreaming import Dreamer, Sound, dream_batch, pad_batch
 from augment.recipe import Recipe
-from augment.weights import resolve_weights
+from augment.weights import demo_recording, resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, SoundFileRef, decode, failure, segments
 from pipelines.config import ConfigError, RunConfig
@@ -32,7 +31,8 @@ MAX_BATCH_PATCHES = 640
 MAX_WAITING_BYTES = 256 << 20
 """Decoded clips of odd lengths that wait for company; beyond it the fullest batch goes as it is."""
 
-_log = logging.getLogger("dreambeam")
+DEMO = "demo"
+"""Stands for a street recording that is fetched with the weights, wherever a sound is asked for."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,8 @@ def load_sound(path: str) -> TargetSound:
         ConfigError: the file cannot be used.
     """
     try:
-        ref = segments(SoundFileRef(path, path, None), segment_seconds=None)[0]
+        file = str(demo_recording()) if path == DEMO else path
+        ref = segments(SoundFileRef(file, file, None), segment_seconds=None)[0]
         clip = decode(ref)
     except ClipError as error:
         raise ConfigError(f"recipe.sound: {error}") from error

@@ -46,7 +46,7 @@ def run(as_json: bool, rounds: int, weights: str | None) -> int:
 
 
 def measure(model: DreamingModel, rounds: int) -> list[dict[str, Any]]:
-    """Return a row for each thing measured: name, figure, unit, ratio to the plain gradient (None where it has none)."""
+    """Return a row for each thing measured: name, figure, unit, ratio to the plain gradient (None: it has none)."""
     rng = np.random.default_rng(0)
     clips = [rng.normal(0, 0.1, SECONDS * SAMPLE_RATE).astype(np.float32) for _ in range(CLIPS)]
     waveforms, lengths = pad_batch(clips)

@@ -48,9 +48,10 @@ def _python() -> _Lines:
 
 def _packages() -> _Lines:
     for name in _PACKAGES:
-        try:
-            yield "ok", f"{name} {importlib.metadata.version(name)}"
-        except importlib.metadata.PackageNotFoundError:
+        installed = next((found.version for found in importlib.metadata.distributions(name=name)), None)
+        if installed:
+            yield "ok", f"{name} {installed}"
+        else:
             yield "FAIL", f"{name} is not installed: pip install dreambeam"
 
 
