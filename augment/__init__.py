@@ -1,1 +1,51 @@
-"""What happens to one batch of waveforms: models, objectives and transforms."""
+"""What happens to one batch of waveforms: dreaming through YAMNet.
+
+The short way is `dream`; `Dreamer` and `dream_batch` serve batches. Names are imported when they are used, so that
+``import augment`` is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from augment.classes import AudioClass, ClassList, yamnet_classes
+    from augment.dreaming import Dreamed, Dreamer, Sound, dream, dream_batch
+    from augment.recipe import Recipe
+    from augment.yamnet import DreamingModel, load_dreaming_model
+
+_HOMES = {
+    "AudioClass": "augment.classes",
+    "ClassList": "augment.classes",
+    "yamnet_classes": "augment.classes",
+    "Dreamed": "augment.dreaming",
+    "Dreamer": "augment.dreaming",
+    "Sound": "augment.dreaming",
+    "dream": "augment.dreaming",
+    "dream_batch": "augment.dreaming",
+    "Recipe": "augment.recipe",
+    "DreamingModel": "augment.yamnet",
+    "load_dreaming_model": "augment.yamnet",
+}
+
+__all__ = [
+    "AudioClass",
+    "ClassList",
+    "Dreamed",
+    "Dreamer",
+    "DreamingModel",
+    "Recipe",
+    "Sound",
+    "dream",
+    "dream_batch",
+    "load_dreaming_model",
+    "yamnet_classes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'augment' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
