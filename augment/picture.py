@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 FLOOR_DB = -80.0
@@ -25,9 +27,9 @@ def draw_dream(path: str, before: np.ndarray, after: np.ndarray, sample_rate: in
     panels = {"before": before, "change": after - before, "after": after}
     levels = {name: _levels(sound.mean(axis=1), sample_rate) for name, sound in panels.items()}
     top = max(float(levels["before"].max()), float(levels["after"].max()))
-    image = None
+    drawn: Any = None
     for axis, (name, level) in zip(axes, levels.items(), strict=True):
-        image = axis.imshow(
+        drawn = axis.imshow(
             level.T,
             origin="lower",
             aspect="auto",
@@ -40,7 +42,7 @@ def draw_dream(path: str, before: np.ndarray, after: np.ndarray, sample_rate: in
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("seconds")
     axes[0].set_ylabel("kHz")
-    figure.colorbar(image, ax=axes, label="dB", pad=0.01)
+    figure.colorbar(drawn, ax=axes, label="dB", pad=0.01)
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=120)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TransformName = Literal["deep_dream", "hard_cut", "hard_cut_add", "target_filter", "gradients"]
 ObjectiveName = Literal["score", "logit", "margin"]
@@ -23,29 +23,39 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    transform: TransformName = Field("deep_dream", description="The activation-maximization function.")
-    objective: ObjectiveName = Field("margin", description="What the gradient ascends.")
-    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(20, description="Gradient steps.")
+    transform: TransformName = Field(default="deep_dream", description="The activation-maximization function.")
+    objective: ObjectiveName = Field(default="margin", description="What the gradient ascends.")
+    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps.")
     step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.03, description="eta: rms of one additive step, in step_unit."
+        default=0.03, description="eta: rms of one additive step, in step_unit."
     )
     step_unit: Literal["clip_rms", "full_scale"] = Field(
-        "clip_rms", description="Whether eta is relative to the clip's own rms, or to full scale (the paper)."
+        default="clip_rms", description="Whether eta is relative to the clip's own rms, or to full scale (the paper)."
     )
     snr_db: Annotated[float, Field(ge=-100, le=200)] | None = Field(
-        None, description="Lowest SNR in dB of an additive dream against its source; None sets no limit."
+        default=None, description="Lowest SNR in dB of an additive dream against its source; None sets no limit."
     )
     peak: Annotated[float, Field(gt=0, le=100)] = Field(
-        1.0, description="Peak limit of an additive dream (full scale is 1), or the source's own if that is higher."
+        default=1.0,
+        description="Peak limit of an additive dream (full scale is 1), or the source's own if that is higher.",
     )
-    threshold: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Of the hard-cut mask; 0 passes all.")
+    threshold: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="Of the hard-cut mask; 0 passes all."
+    )
     power: Annotated[float, Field(gt=0, le=100)] = Field(
-        1.0, description="p: exponent on the normalised magnitude that is held against the threshold."
+        default=1.0, description="p: exponent on the normalised magnitude that is held against the threshold."
     )
-    flip: bool = Field(False, description="Let the filter and the filtered change places.")
-    frame_length: Annotated[int, Field(ge=16, le=65_536)] = Field(1024, description="STFT frame, samples at 16 kHz.")
-    hop: Annotated[int, Field(ge=1, le=32_768)] = Field(256, description="STFT hop, samples at 16 kHz.")
-    sound: str | None = Field(None, description="Path or URI of the target sound, for target_filter.")
+    flip: bool = Field(default=False, description="Let the filter and the filtered change places.")
+    frame_length: Annotated[int, Field(ge=16, le=65_536)] = Field(
+        default=1024, description="STFT frame, samples at 16 kHz."
+    )
+    hop: Annotated[int, Field(ge=1, le=32_768)] = Field(default=256, description="STFT hop, samples at 16 kHz.")
+    sound: str | None = Field(default=None, description="Path or URI of the target sound, for target_filter.")
+
+    @field_validator("*")
+    @classmethod
+    def _unsign_zero(cls, value: Any) -> Any:
+        return value + 0.0 if isinstance(value, float) else value  # -0.0 equals 0.0, but is written otherwise
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:

@@ -128,7 +128,7 @@ TRANSFORMS: dict[str, Transform] = {
 
 def sound_mask(sound: tf.Tensor, samples: int, step: Step) -> tf.Tensor:
     """Return H(Y) [1, frames, bins] of a target sound [samples], repeated or cut to the given samples."""
-    repeats = -(-samples // int(sound.shape[0]))
+    repeats = -(-samples // sound.shape.num_elements())
     return step.mask(stft(tf.tile(sound, [repeats])[None, :samples], step.shape))
 
 

@@ -41,6 +41,7 @@ OFFICIAL_IDENTITY = "da717a25a506fe433ca140d8e21514a27bc9376b44328a8cf63043b4df5
 
 _HUB_TIMEOUT_SECONDS = 20.0
 _PIP_TIMEOUT_SECONDS = 600.0
+_DELETE_CACHE = "delete that folder and run again."
 
 _log = logging.getLogger("dreambeam")
 
@@ -100,8 +101,11 @@ def load_variables(path: Path) -> dict[str, np.ndarray]:
     if path.suffix == ".h5":
         variables = _read_h5(path)
     elif (path / "variables.npz").exists():
-        with np.load(path / "variables.npz") as stored:
-            variables = dict(stored)
+        try:
+            with np.load(path / "variables.npz") as stored:
+                variables = dict(stored)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise WeightsError(f"The cached weights in {path} are damaged: {_DELETE_CACHE}") from error
     else:
         variables = _graph_variables(load_graph(path))
     if len(variables) != 110 or "layer1/conv/kernel" not in variables:
@@ -110,7 +114,7 @@ def load_variables(path: Path) -> dict[str, np.ndarray]:
             "module google/yamnet/1, or the official yamnet.h5."
         )
     if path == cache_directory() / "yamnet" and identity(variables) != OFFICIAL_IDENTITY:
-        raise WeightsError(f"The cached weights in {path} are damaged: delete that folder and run again.")
+        raise WeightsError(f"The cached weights in {path} are damaged: {_DELETE_CACHE}")
     return variables
 
 
@@ -208,7 +212,7 @@ def _fetch_into(target: Path) -> None:
             variables = _graph_variables(load_graph(partial / "model"))
             if identity(variables) != OFFICIAL_IDENTITY:
                 raise WeightsError("the weights differ from YAMNet's official ones")
-            np.savez(partial / "model" / "variables.npz", **variables)
+            np.savez(partial / "model" / "variables.npz", **variables)  # type: ignore[arg-type]
             if target.exists():
                 shutil.rmtree(target)
             os.replace(partial / "model", target)
@@ -272,8 +276,9 @@ def _read_h5(path: Path) -> dict[str, np.ndarray]:
     variables = {}
     try:
         with h5py.File(path) as file:
-            for layer in file.attrs["layer_names"]:
-                group = file[layer]
+            layers: Any = file.attrs["layer_names"]
+            for layer in layers:
+                group: Any = file[layer]
                 for name in group.attrs["weight_names"]:
                     text = name.decode() if isinstance(name, bytes) else str(name)
                     variables[text.removesuffix(":0")] = np.asarray(group[text], np.float32)

@@ -219,7 +219,8 @@ def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingM
 def _at_least(count: int, values: tf.Tensor) -> tf.Tensor:
     """Pad the first axis with zeros to so many rows: with fewer, kernels are chosen that round differently."""
     missing = tf.maximum(0, count - tf.shape(values)[0])
-    return tf.pad(values, [[0, missing], *[[0, 0]] * (values.shape.rank - 1)])
+    paddings: Any = [[0, missing], *[[0, 0]] * (values.shape.rank - 1)]
+    return tf.pad(values, paddings)
 
 
 def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -227,7 +228,9 @@ def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
     The gradient of the library's convolution rounds differently with the number of rows and threads; this one does not.
     """
-    padded = tf.pad(patches[..., 0], [[0, 0], [0, 1], [0, 1]])  # SAME for even sizes, stride 2 and a kernel of 3
+    padded = tf.pad(
+        tf.squeeze(patches, -1), [[0, 0], [0, 1], [0, 1]]
+    )  # SAME for even sizes, stride 2 and a kernel of 3
     taps = [
         padded[:, row : row + PATCH_FRAMES - 1 : 2, column : column + MEL_BANDS - 1 : 2]
         for row in range(3)

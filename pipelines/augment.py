@@ -16,6 +16,8 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines import shards
@@ -48,8 +50,7 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
     dreams = (
         clips.clips
         | "SpreadClips" >> beam.Reshuffle()
-        | "Dream"
-        >> beam.ParDo(DreamFn(config, scratch), beam.pvalue.AsSingleton(summary)).with_outputs(FAILED, main="records")
+        | "Dream" >> beam.ParDo(DreamFn(config, scratch), AsSingleton(summary)).with_outputs(FAILED, main="records")
     )
     failures = (
         (clips[FAILED], dreams[FAILED])
@@ -65,7 +66,7 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
     )
     written = (
         dreams.records
-        | "ToShard" >> beam.Map(_to_shard, beam.pvalue.AsDict(counts))
+        | "ToShard" >> beam.Map(_to_shard, AsDict(counts))
         | "ByShard" >> beam.GroupByKey()
         | "WriteShards" >> beam.MapTuple(lambda key, refs: shards.write_shard(scratch.parts, key, refs))
     )
@@ -75,10 +76,10 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
         | "WriteManifest"
         >> beam.Map(
             write_manifest,
-            beam.pvalue.AsSingleton(summary),
-            beam.pvalue.AsList(written),
-            beam.pvalue.AsList(failures),
-            beam.pvalue.AsDict(counts),
+            AsSingleton(summary),
+            AsList(written),
+            AsList(failures),
+            AsDict(counts),
         )
     )
 
@@ -122,7 +123,7 @@ class SegmentFn(beam.DoFn):
     def process(self, file: SoundFileRef | Failure) -> Iterator[Any]:
         """Give the file's clips, or its failure."""
         if isinstance(file, Failure):
-            yield beam.pvalue.TaggedOutput(FAILED, Lost(file, 0))
+            yield TaggedOutput(FAILED, Lost(file, 0))
             return
         try:
             clips = segments(file, segment_seconds=self._segment_seconds)
@@ -131,7 +132,7 @@ class SegmentFn(beam.DoFn):
             yield from clips
         except ClipError as error:
             self._counts.add(failed=1)
-            yield beam.pvalue.TaggedOutput(FAILED, Lost(failure(file, error), 0))
+            yield TaggedOutput(FAILED, Lost(failure(file, error), 0))
 
     def finish_bundle(self) -> None:
         """Write the counts."""
@@ -196,25 +197,25 @@ class DreamFn(beam.DoFn):
         for result in self._worker.add(clip):
             yield self._emit(result)
 
-    def finish_bundle(self) -> Iterator[Any]:
+    def finish_bundle(self) -> Iterator[Any]:  # type: ignore[override]
         """Give the records of the batches that did not fill; a bundle's records stay with it."""
         if self._worker is None:
             return
         for result in self._worker.finish():
             output = self._emit(result)
-            window = beam.transforms.window.GlobalWindow()
-            if isinstance(output, beam.pvalue.TaggedOutput):
-                value = WindowedValue(output.value, window.max_timestamp(), [window])
-                yield beam.pvalue.TaggedOutput(FAILED, value)
+            window = GlobalWindow()
+            if isinstance(output, TaggedOutput):
+                value = WindowedValue(output.value, window.max_timestamp(), (window,))
+                yield TaggedOutput(FAILED, value)
             else:
-                yield WindowedValue(output, window.max_timestamp(), [window])
+                yield WindowedValue(output, window.max_timestamp(), (window,))
         if self._spill is not None:
             self._spill.close()
             self._spill = None
 
     def _emit(self, result: Record | Lost) -> Any:
         if isinstance(result, Lost):
-            return beam.pvalue.TaggedOutput(FAILED, result)
+            return TaggedOutput(FAILED, result)
         if self._spill is None:
             self._spill = SpillWriter(self._scratch.spill)
         return self._spill.append(result)

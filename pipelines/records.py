@@ -159,6 +159,7 @@ class Encoder:
             "reached": dream.reached,
         }
         provenance = {
+            "target": {"index": target.index, "mid": target.mid, "name": target.name},
             "recipe": recipe.model_dump(mode="json"),
             "recipe_digest": recipe.digest(),
             "objectives": [float(f"{value:.6g}") for value in dream.objectives],
@@ -206,6 +207,7 @@ class Encoder:
                 "channels": ref.channels,
                 "format": ref.format,
             },
+            "target": None,
             "recipe": None,
             "recipe_digest": None,
             "objectives": [],
@@ -253,5 +255,5 @@ def _audio_feature(channels: tuple[int, ...]) -> Any:
 
     if len(channels) > 1:  # TFDS's Audio takes one channel count; a tensor of two unknown sizes is stored as bytes
         return f.Tensor(shape=(None, None), dtype=np.float32, encoding=f.Encoding.BYTES)
-    shape = (None,) if channels in ((), (1,)) else (None, channels[0])
+    shape = (None,) if not channels or channels[0] == 1 else (None, channels[0])
     return f.Audio(shape=shape, dtype=np.float32)

@@ -18,6 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from pipelines import publish, sources
 from pipelines.augment import build, write_listing
+from pipelines.clips import local_path
 from pipelines.config import RunConfig, SourceConfig
 from pipelines.records import versions
 from pipelines.scratch import Scratch
@@ -55,12 +56,15 @@ def augment_dataset(
 
     Raises:
         SourceError: nothing can be read there.
-        OutputError: the output cannot be used.
+        OutputError: the output cannot be used, or is not local.
         ConfigError: a target class or a target sound is not to be had.
         WeightsError: there are no weights.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    target = Path(output).absolute()
+    place = local_path(os.fspath(output))
+    if place is None:
+        raise publish.OutputError(f"cannot write {output}: --output must be a local folder")
+    target = Path(place).absolute()
     publish.check_output(target, overwrite=overwrite)
     listing = list_inputs(inputs, config.source)
     first = next(listing, None)

@@ -23,7 +23,7 @@ from pipelines.tfrecord import OVERHEAD_BYTES, frame
 
 SHARD_BYTES = 256 << 20
 
-_TABLE_ROWS = 10_000
+_TABLE_ROWS = 500
 
 PROVENANCE_SCHEMA = pa.schema(
     [

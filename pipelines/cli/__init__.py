@@ -21,7 +21,6 @@ DONE, FAILED, WRONG_ARGUMENTS, SOME_CLIPS_FAILED = 0, 1, 2, 3
 app = typer.Typer(
     name="dreambeam",
     help="Augment audio datasets by dreaming through YAMNet, and see what it did.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -158,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        code = typer.main.get_command(app)(given, standalone_mode=False)
+        code = typer.main.get_command(app)(given or ["--help"], prog_name="dreambeam", standalone_mode=False)
     except KeyboardInterrupt:
         _complain("stopped; nothing was written")
         code = 130

@@ -32,6 +32,8 @@ def run(
     config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    if not debug:  # it prints the traceback of what is raised again and explained in one line
+        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     paths = [str(demo_recording()) if path == "demo" else path for path in inputs]
     content = augment_dataset(
         paths,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +13,11 @@ from rich.progress import Progress
 
 from augment import draws, targets
 from augment.dreaming import Dreamed, Dreamer, Sound, dream_batch, pad_batch, target_policy
+from augment.picture import draw_dream
 from augment.yamnet import load_dreaming_model
 from pipelines.clips import ClipError
 from pipelines.config import load_config
-from pipelines.files import check_writable, read_sound, write_sound
+from pipelines.files import check_picture, check_writable, read_sound, write_sound
 from pipelines.worker import load_sound
 
 MAX_SECONDS = 300
@@ -33,9 +35,11 @@ def run(
     weights: str | None,
 ) -> int:
     """Dream the file, write the result and say what became of it."""
-    given = [f"recipe.{key}={value}" for key, value in settings.items() if value is not None]
+    given = [f"recipe.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None]
     recipe = load_config(None, [*given, *changes]).recipe
     check_writable(output)
+    if picture:
+        check_picture(picture)
     clip = read_sound(source)
     sound = Sound(clip.waveform, clip.ref.sample_rate)
     seconds = len(clip.waveform) / clip.ref.sample_rate
@@ -55,8 +59,6 @@ def run(
         dreamed = dream_batch(dreamer, [sound], before, [index], on_step=lambda _: bar.advance(task))[0]
     write_sound(output, dreamed.waveform, clip.ref.sample_rate)
     if picture:
-        from augment.picture import draw_dream
-
         draw_dream(picture, clip.waveform, dreamed.waveform, clip.ref.sample_rate, _title(dreamed, recipe.transform))
     _report(output, dreamed, list(model.classes.names))
     return 0

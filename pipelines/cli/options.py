@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pipelines.config import ConfigError
 
@@ -17,7 +18,7 @@ def beam_arguments(extra: Sequence[str]) -> list[str]:
     """
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    known = _Parser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         if options.__module__.startswith("apache_beam."):
             options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
@@ -39,6 +40,13 @@ OWN_FLAGS = (
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--overwrite", "--debug"),
 )
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argparse parser whose complaint is an error of one line, without the usage of all that Beam takes."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"Beam: {message}")
 
 
 class _Tolerant:
