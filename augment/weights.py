@@ -102,9 +102,9 @@ def load_variables(path: Path) -> dict[str, np.ndarray]:
         variables = _read_h5(path)
     elif (path / "variables.npz").exists():
         try:
-            with np.load(path / "variables.npz") as stored:
+            with open(path / "variables.npz", "rb") as file, np.load(file) as stored:  # np.load leaves bad files open
                 variables = dict(stored)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise WeightsError(f"The cached weights in {path} are damaged: {_DELETE_CACHE}") from error
     else:
         variables = _graph_variables(load_graph(path))
@@ -137,7 +137,7 @@ def load_graph(path: Path) -> Callable[..., Any]:
         raise WeightsError(f"{path} holds weights but no graph: the judge needs the TF-Hub SavedModel folder.")
     try:
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:  # so it tells of missing or cut-off files
         raise WeightsError(f"{path} is not a readable SavedModel: {_first_line(error)}") from error
     module = _unwrap(loaded)
     if module is None:

@@ -23,6 +23,7 @@ _LOG_INTERVAL_SECONDS = 15.0
 def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractContextManager[None]]:
     """Return a watcher for `pipelines.run.augment_dataset`: a bar on a terminal, now and then a line elsewhere."""
     work = sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants
+    per_clip = config.records_per_clip
 
     @contextmanager
     def watching(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
@@ -31,7 +32,8 @@ def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractCont
 
         def poll() -> None:
             while not stop.wait(_INTERVAL_SECONDS):
-                show.update(progress.total(scratch.progress), work, listed["files"])
+                counts = progress.total(scratch.progress)
+                show.update(counts, int(counts["records"] // per_clip), work, listed["files"])
 
         thread = threading.Thread(target=poll, daemon=True)
         with show:
@@ -67,13 +69,13 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def update(self, counts: Counter[str], work: int, files: int) -> None:
+    def update(self, counts: Counter[str], clips: int, work: int, files: int) -> None:
         """Show the counts."""
         del files
         done, total = counts["step_seconds"], counts["listed_seconds"] * work
         self._progress.update(
             self._task,
-            description=f"{counts['clips']:.0f}/{counts['listed_clips']:.0f} clips, {counts['failed']:.0f} failed",
+            description=f"{clips}/{counts['listed_clips']:.0f} clips, {counts['failed']:.0f} failed",
             completed=done,
             total=total or None,
             speed=f"{self._clock.speed(done) / max(1, work):.1f} s of audio/s",
@@ -91,7 +93,7 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def update(self, counts: Counter[str], work: int, files: int) -> None:
+    def update(self, counts: Counter[str], clips: int, work: int, files: int) -> None:
         """Print the counts, if the last line is old enough."""
         done, total = counts["step_seconds"], counts["listed_seconds"] * work
         speed = self._clock.speed(done)
@@ -99,8 +101,8 @@ class _Lines:
             return
         self._said = time.monotonic()
         left = f", {(total - done) / speed:.0f} s left" if speed and total else ""
-        clips = f"{counts['clips']:.0f} of {counts['listed_clips']:.0f} clips of {files} files"
-        print(f"{clips}, {speed / max(1, work):.1f} s of audio a second{left}", file=sys.stderr, flush=True)
+        done_clips = f"{clips} of {counts['listed_clips']:.0f} clips of {files} files"
+        print(f"{done_clips}, {speed / max(1, work):.1f} s of audio a second{left}", file=sys.stderr, flush=True)
 
 
 class _Clock:
