@@ -100,7 +100,7 @@ class RunConfig(BaseModel):
         for name in self.recipes:
             try:
                 self._named_recipe(name)
-            except ValidationError as error:
+            except ValidationError as error:  # noqa: PERF203
                 raise ValueError(describe(error, where=f"recipes.{name}", root=Recipe)) from error
         return self
 

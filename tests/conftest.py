@@ -6,9 +6,12 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from augment.yamnet import DreamingModel
 
 _MEMORY: dict[str, bytes] = {}
 
@@ -20,6 +23,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data in {folder}: set DREAMBEAM_SHARED to the folder that holds data/ and reference/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model() -> DreamingModel:
+    """YAMNet for dreaming, from wherever its weights are; tests that need no model import no TensorFlow."""
+    from augment.yamnet import load_dreaming_model
+
+    return load_dreaming_model()
 
 
 @pytest.fixture(scope="session")

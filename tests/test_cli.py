@@ -1,0 +1,260 @@
+"""The command line: what it prints, what it writes, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from recordings import complaint, dreambeam, failures_of, load, record, samples
+
+from augment.yamnet import DreamingModel
+from pipelines import run, shards
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def in_a_process(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=os.environ)
+
+
+@pytest.fixture
+def dog(tmp_path: Path) -> Path:
+    return record(tmp_path / "in/dog/a.wav")
+
+
+# Help
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--help",), ("augment", "--help"), ("dream", "-h")], ids=lambda given: " ".join(given)
+)
+def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    code = (
+        "import atexit, sys\n"
+        "heavy = {'tensorflow', 'apache_beam', 'numpy', 'pandas', 'pyarrow', 'soundfile', 'matplotlib', 'rich.table'}\n"
+        "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
+        "from pipelines.cli import main\n"
+        "main()"
+    )
+    done = in_a_process(code, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert "Usage: dreambeam" in done.stdout
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dreambeam("--help") == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {name} " in printed for name in ("augment", "dream", "classify", "doctor", "benchmark"))
+
+
+# Wrong arguments: exit code 2 and one line
+
+
+def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
+    wav, out = str(tmp_path / "in/dog/a.wav"), str(tmp_path / "out")
+    augment = ["augment", "-i", str(tmp_path / "in"), "-o", out]
+    dream = ["dream", wav, str(tmp_path / "out.wav")]
+    return {
+        "unknown command": (["augmnt"], ["'augmnt'"]),
+        "no input": (["augment", "-o", out], ["--input"]),
+        "own flag": ([*augment, "--stepz", "3"], ["--stepz", "did you mean --steps?"]),
+        "beam's flag": ([*augment, "--direct_num_worker=2"], ["did you mean --direct_num_workers?"]),
+        "beam's value": ([*augment, "--direct_num_workers=two"], ["--direct_num_workers", "'two'"]),
+        "stray word": ([*augment, "more"], ["'more'", "--input"]),
+        "no number": ([*augment, "--steps", "many"], ["--steps", "valid integer"]),
+        "bad number": ([*augment, "--steps", "-1"], ["recipe.steps", "-1"]),
+        "transform": ([*augment, "--transform", "dream"], ["'dream'", "deep_dream", "hard_cut"]),
+        "unknown class": ([*augment, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
+        "ambiguous class": ([*augment, "--target", "jingle"], ["264 'Jingle (music)'", "489"]),
+        "config": ([*augment, "-c", "configs/nowhere.yaml"], ["configs/nowhere.yaml"]),
+        "metadata": ([*augment, "--metadata", str(tmp_path / "nowhere.csv")], ["nowhere.csv", "does not exist"]),
+        "output below a file": (["augment", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "file/x")], ["file"]),
+        "output is a file": (["augment", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "file")], ["--overwrite"]),
+        "remote output": (["augment", "-i", str(tmp_path / "in"), "-o", "gs://a/b"], ["gs://a/b", "local folder"]),
+        "dream: class": ([*dream, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
+        "dream: input": (["dream", str(tmp_path / "b.wav"), str(tmp_path / "out.wav")], ["b.wav", "does not exist"]),
+        "dream: ending": (["dream", wav, str(tmp_path / "out.mp3")], [".wav, .flac, .ogg"]),
+        "dream: folder": (["dream", wav, str(tmp_path / "no/out.wav")], ["there is no such folder"]),
+        "dream: picture": ([*dream, "--picture", str(tmp_path / "a.txt")], [".png"]),
+        "dream: picture's folder": ([*dream, "--picture", str(tmp_path / "no/a.png")], ["there is no such folder"]),
+        "dream: no sound": ([*dream, "--transform", "target_filter"], ["needs a target sound"]),
+        "classify: file": (["classify", str(tmp_path / "b.wav")], ["b.wav", "does not exist"]),
+    }
+
+
+@pytest.mark.parametrize("case", list(_wrong(Path("nowhere"))))
+def test_wrong_arguments_are_exit_code_2_and_one_line(
+    dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    arguments, said = _wrong(tmp_path)[case]
+    (tmp_path / "file").touch()
+    before = set(tmp_path.rglob("*"))
+    message = complaint(capsys, *arguments)
+    assert [part for part in said if part not in message] == [], message
+    assert set(tmp_path.rglob("*")) == before
+
+
+# augment
+
+
+def test_augment_makes_a_dataset_and_says_how_to_load_it(
+    dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("seed: 4\nrecipe: {steps: 1}\n")
+    flags = ("-c", config, "--seed", "5", "--target", "keep", "--variants", "2", "--set", "recipe.peak=0.9")
+    assert dreambeam("augment", "-i", dog.parents[1], "-o", tmp_path / "out", *flags) == 0
+    printed = capsys.readouterr()
+    assert f"{tmp_path / 'out'}: 3 records (1 originals, 2 dreams) from 1 clips" in printed.out
+    assert "tfds.builder_from_directory" in printed.out
+    assert printed.err == ""
+    told = json.loads((tmp_path / "out/run.json").read_text())
+    assert (told["config"]["seed"], told["config"]["variants"]) == (5, 2)
+    assert (told["config"]["recipe"]["steps"], told["config"]["recipe"]["peak"]) == (1, 0.9)
+    assert told["config"]["target"]["policy"] == "keep"
+    assert len(load(tmp_path / "out")) == 3
+
+
+def test_flags_that_are_beams_reach_beam(dog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from apache_beam.options.pipeline_options import DirectOptions
+
+    seen: list[Any] = []
+    options_of = run.pipeline_options
+
+    def noted(beam_args: Any) -> Any:
+        seen.append(options_of(beam_args))
+        return seen[-1]
+
+    monkeypatch.setattr(run, "pipeline_options", noted)
+    flags = ("--direct_num_workers", "2", "--direct_running_mode=multi_threading", "--steps", "0")
+    assert dreambeam("augment", "-i", dog, "-o", tmp_path / "out", *flags) == 0
+    direct = seen[-1].view_as(DirectOptions)
+    assert (direct.direct_num_workers, direct.direct_running_mode) == (2, "multi_threading")
+    told = json.loads((tmp_path / "out/run.json").read_text())
+    assert told["beam_args"] == ["--direct_num_workers", "2", "--direct_running_mode=multi_threading"]
+
+
+def test_a_run_that_fails_is_exit_code_1_and_one_line_without_a_traceback(dog: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "import pipelines.shards\n"
+        "def full(*args):\n"
+        "    raise OSError('the disk\\nis full')\n"
+        "pipelines.shards.write_shard = full\n"
+        "from pipelines.cli import main\n"
+        "main()"
+    )
+    done = in_a_process(code, "augment", "-i", dog, "-o", tmp_path / "out", "--steps", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("dreambeam: the disk is full")
+    assert not (tmp_path / "out").exists()
+
+
+def test_debug_raises_what_went_wrong(dog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.cli import main
+
+    def full(*args: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(shards, "write_shard", full)
+    with pytest.raises(Exception, match="the disk is full"):
+        main(["augment", "-i", str(dog), "-o", str(tmp_path / "out"), "--steps", "0", "--debug"])
+
+
+def test_some_failed_clips_are_exit_code_3(dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dog.with_name("b.wav").write_text("text")
+    assert dreambeam("augment", "-i", dog.parents[1], "-o", tmp_path / "out", "--steps", "0") == 3
+    assert "1 failures (1 at decode): see" in capsys.readouterr().out
+    assert set(failures_of(tmp_path / "out")) == {"dog/b.wav"}
+
+
+# dream
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+def test_dream_keeps_rate_channels_and_length(tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str) -> None:
+    source = record(tmp_path / "in.wav", 1.2, rate=22_050, channels=2)
+    output = tmp_path / f"out.{ending}"
+    assert dreambeam("dream", source, output, "--target", "Siren", "--steps", "1") == 0
+    before, after = soundfile.info(source), soundfile.info(output)
+    assert (after.samplerate, after.channels, after.frames) == (before.samplerate, before.channels, before.frames)
+    assert not np.array_equal(samples(source), samples(output))
+    printed = capsys.readouterr()
+    assert f"{output}: toward Siren: score" in printed.out
+    assert printed.err == ""
+
+
+def test_dream_is_the_same_twice_and_without_steps_it_is_the_source(tmp_path: Path) -> None:
+    source = record(tmp_path / "in.wav")
+    for output, steps in (("a.wav", "2"), ("b.wav", "2"), ("c.wav", "0")):
+        assert dreambeam("dream", source, tmp_path / output, "--target", "random", "--steps", steps) == 0
+    np.testing.assert_array_equal(samples(tmp_path / "a.wav"), samples(tmp_path / "b.wav"))
+    np.testing.assert_array_equal(samples(tmp_path / "c.wav"), samples(source))
+
+
+def test_dream_draws_a_picture(tmp_path: Path) -> None:
+    source = record(tmp_path / "in.wav")
+    picture = tmp_path / "dream.png"
+    assert dreambeam("dream", source, tmp_path / "out.wav", "--steps", "1", "--picture", picture) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_dream_takes_a_target_sound_of_any_name(tmp_path: Path) -> None:
+    source = record(tmp_path / "in.wav")
+    sound = record(tmp_path / "[take 2]: #1, it's null.wav", 0.5)
+    arguments = ("--transform", "target_filter", "--sound", sound, "--steps", "1")
+    assert dreambeam("dream", source, tmp_path / "out.wav", *arguments) == 0
+
+
+# classify
+
+
+def test_classify_prints_the_top_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: DreamingModel
+) -> None:
+    path = record(tmp_path / "a.wav")
+    scores = model.clip_scores(samples(path)[:, 0])
+    best = np.argsort(-scores)[:3]
+    assert dreambeam("classify", path, "--top", "3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [str(path), *(f"  {scores[i]:.3f}  {model.classes[int(i)].name}" for i in best)]
+
+
+def test_classify_prints_json_lines_and_goes_on_after_a_bad_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [record(tmp_path / "ä.wav"), tmp_path / "missing.wav", record(tmp_path / "b.wav", rate=44_100, channels=2)]
+    assert dreambeam("classify", *paths, "--json", "--top", "2") == 3
+    printed = capsys.readouterr()
+    found = [json.loads(line) for line in printed.out.splitlines()]
+    assert [one["file"] for one in found] == [str(paths[0]), str(paths[2])]
+    assert all(set(top) == {"index", "mid", "name", "score"} for one in found for top in one["top"])
+    assert all(one["top"][0]["score"] >= one["top"][1]["score"] for one in found)
+    assert printed.err.startswith("dreambeam: ")
+    assert printed.err.count("\n") == 1
+
+
+# doctor
+
+
+def test_doctor_finds_that_all_works(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dreambeam("doctor") == 0
+    printed = capsys.readouterr().out
+    assert "YAMNet hears Silence in zeros" in printed
+    assert "FAIL" not in printed
+    assert printed.splitlines()[-1] == "All that is needed works."
+
+
+def test_doctor_says_which_weights_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dreambeam("doctor", "--weights", tmp_path / "nowhere") == 1
+    assert "nowhere" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))

@@ -1,0 +1,174 @@
+"""Publishing: the output is whole or not there, and what is there is safe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recordings import augment, load, record, shards_of
+
+from pipelines import publish, shards
+from pipelines.publish import OutputError
+from pipelines.scratch import Scratch
+
+REPOSITORY = Path(__file__).parents[1]
+
+KILLED = """
+import os, signal, sys
+from pipelines import shards
+shards.write_shard = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+from pipelines.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    for number in range(2):
+        record(tmp_path / f"in/dog/{number}.wav")
+    return tmp_path / "in"
+
+
+def beside(recordings: Path) -> list[str]:
+    return sorted(path.name for path in recordings.parent.iterdir() if path != recordings)
+
+
+def test_an_output_that_exists_is_refused_and_overwrite_replaces_it(recordings: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    augment(recordings, output)
+    before = shards_of(output)
+    with pytest.raises(OutputError, match="exists already: add --overwrite"):
+        augment(recordings, output, "seed=1")
+    assert shards_of(output) == before
+    augment(recordings, output, "seed=1", "name=other", overwrite=True)
+    assert set(shards_of(output)) == {"other-train.tfrecord-00000-of-00001"}
+    assert len(load(output)) == 4
+    assert beside(recordings) == ["out"]
+
+
+def test_overwrite_replaces_nothing_but_a_dreambeam_dataset(recordings: Path, tmp_path: Path) -> None:
+    folder, file = tmp_path / "thesis", tmp_path / "notes.txt"
+    folder.mkdir()
+    for path in (folder / "chapter.txt", file):
+        path.write_text("years of work")
+    for output in (folder, file):
+        with pytest.raises(OutputError, match="not a dreambeam dataset"):
+            augment(recordings, output, overwrite=True)
+    assert (folder / "chapter.txt").read_text() == file.read_text() == "years of work"
+    assert beside(recordings) == ["notes.txt", "thesis"]
+
+
+def test_an_empty_folder_and_missing_parents_may_be_the_output(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    augment(recordings, tmp_path / "empty")
+    augment(recordings, tmp_path / "a/b/c")
+    assert shards_of(tmp_path / "empty") == shards_of(tmp_path / "a/b/c") != {}
+
+
+def test_an_output_below_a_file_is_refused(recordings: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        augment(recordings, tmp_path / "file/out")
+
+
+def test_an_output_that_is_not_local_is_refused(recordings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recordings.parent)
+    with pytest.raises(OutputError, match="must be a local folder"):
+        augment(recordings, "gs://bucket/out")  # type: ignore[arg-type]
+    assert beside(recordings) == []
+
+
+def test_a_run_killed_in_mid_pipeline_leaves_no_output_and_the_next_one_succeeds(
+    recordings: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    arguments = ["augment", "-i", str(recordings), "-o", str(output), "--steps", "0"]
+    run = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=REPOSITORY, capture_output=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    assert not output.exists()
+    assert "out.incomplete" in beside(recordings)
+    augment(recordings, output)
+    assert len(load(output)) == 4
+    assert beside(recordings) == ["out"]
+
+
+def test_a_second_run_into_the_same_place_is_refused_and_the_first_one_succeeds(
+    recordings: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+
+    @contextmanager
+    def second(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
+        assert listed == {"files": 2, "failures": 0}
+        with pytest.raises(OutputError, match="another run is writing"):
+            augment(recordings, output)
+        assert os.path.isdir(scratch.dataset)
+        yield
+
+    augment(recordings, output, watch=second)
+    assert len(load(output)) == 4
+    assert beside(recordings) == ["out"]
+
+
+def test_a_run_that_is_overtaken_by_another_does_not_replace_its_output(recordings: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    augment(recordings, output)
+    with pytest.raises(OutputError, match="exists already"), publish.unfinished(output, overwrite=False):
+        pytest.fail("entered")  # pragma: no cover
+    assert beside(recordings) == ["out"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_failure_inside_the_pipeline_leaves_everything_as_it_was(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    output = tmp_path / "out"
+    if overwrite:
+        augment(recordings, output)
+    before = shards_of(output)
+
+    def full(*args: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(shards, "write_shard", full)
+    with pytest.raises(Exception, match="the disk is full"):
+        augment(recordings, output, "seed=1", overwrite=overwrite)
+    assert shards_of(output) == before
+    assert beside(recordings) == (["out"] if overwrite else [])
+
+
+def test_a_rename_that_fails_puts_the_old_dataset_back(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    augment(recordings, output)
+    before = shards_of(output)
+    replace = os.replace
+
+    def fails(source: Any, target: Any) -> None:
+        if Path(source).name == "dataset":
+            raise OSError("no")
+        replace(source, target)
+
+    monkeypatch.setattr(publish.os, "replace", fails)
+    with pytest.raises(OSError, match="no"):
+        augment(recordings, output, "seed=1", overwrite=True)
+    assert shards_of(output) == before
+    assert beside(recordings) == ["out"]
+
+
+def test_records_that_went_missing_fail_the_run(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = shards.write_shard
+    monkeypatch.setattr(shards, "write_shard", lambda folder, key, refs: write(folder, key, list(refs)[1:]))
+    with pytest.raises(RuntimeError, match="4 records were asked for, but 3 were written and 0 failed"):
+        augment(recordings, tmp_path / "out")
+    assert beside(recordings) == []
