@@ -50,6 +50,10 @@ class WeightsError(RuntimeError):
     """YAMNet's weights could not be found, fetched or trusted; the message says what to do."""
 
 
+class NoSuchWeightsError(WeightsError, ValueError):
+    """The weights that were named are not there."""
+
+
 def cache_directory() -> Path:
     """Return dreambeam's cache folder: ``$DREAMBEAM_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("DREAMBEAM_CACHE") or platformdirs.user_cache_dir("dreambeam"))
@@ -195,7 +199,7 @@ def _resolve_explicit(weights: str) -> Path:
             return Path(_hub_resolve(weights))
         except Exception as error:  # tensorflow_hub raises whatever its transport raises
             raise WeightsError(f"The handle {weights} could not be fetched: {_first_line(error)}") from error
-    raise WeightsError(
+    raise NoSuchWeightsError(
         f"No weights at {weights!r}: expected a SavedModel folder, a yamnet.h5 file or a TF-Hub handle (https://...)."
     )
 

@@ -34,6 +34,7 @@ import soundfile
 
 MIN_REMAINDER_SECONDS = 0.975  # one YAMNet patch: 0.96 s of hops and the rest of the last 25 ms window
 MAX_CHANNELS = 64
+MAX_PEAK = 100.0  # 40 dB above full scale: integers in a float file
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 
 _BLOCK_FRAMES = 65_536
@@ -228,6 +229,13 @@ def decode(ref: ClipRef) -> Clip:
         raise ClipError(
             f"{name} holds NaN or infinite samples: {len(bad)} frames, the first at {at_seconds:.3f} s; "
             "expected finite samples: export the file again from its source",
+            "validate",
+        )
+    peak = float(np.max(np.abs(waveform)))
+    if peak > MAX_PEAK:
+        raise ClipError(
+            f"{name} peaks at {peak:g}, where full scale is 1: divide its samples by their full scale "
+            "(32768 if they were 16-bit integers)",
             "validate",
         )
     read_ref = replace(ref, stop=ref.start + len(waveform)) if missing else ref

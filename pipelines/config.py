@@ -176,8 +176,9 @@ def _apply(values: dict[str, Any], change: str) -> None:
         raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {_one_line(error)}") from error
     *parents, last = key.strip().split(".")
     for parent in parents:
-        if not isinstance(values.setdefault(parent, {}), dict):
-            values[parent] = {}
+        inner = values.get(parent)
+        if not isinstance(inner, dict):  # the short form of a target is its policy
+            values[parent] = {"policy": inner} if parent == "target" and inner in ("keep", "random") else {}
         values = values[parent]
     values[last] = value
 

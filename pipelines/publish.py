@@ -48,6 +48,7 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
     except OSError as error:
         raise OutputError(f"cannot write {output.parent}: {error.strerror}; give another --output") from error
     try:
+        _recover(output)
         check_output(output, overwrite=overwrite)  # under the lock: another run may just have published
         shutil.rmtree(root, ignore_errors=True)  # of a run that was killed
         scratch = Scratch(str(root))
@@ -185,12 +186,22 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
 
 def _replace(dataset: Path, output: Path) -> None:
     """Give the dataset the output's name; what stood there goes only when the new one is in its place."""
-    old = dataset.parent / "replaced"
     if output.exists():
-        os.replace(output, old)
+        os.replace(output, _replaced(output))
     try:
         os.replace(dataset, output)
-    except OSError:
-        if old.exists():
-            os.replace(old, output)
-        raise
+    finally:
+        _recover(output)
+
+
+def _recover(output: Path) -> None:
+    """Remove the dataset that was replaced; if the run was killed before the new one had its name, bring it back."""
+    old = _replaced(output)
+    if old.exists() and output.exists():
+        shutil.rmtree(old)
+    elif old.exists():
+        os.replace(old, output)
+
+
+def _replaced(output: Path) -> Path:
+    return output.parent / f"{output.name}.replaced"

@@ -131,12 +131,3 @@ def merge_tables(paths: Iterable[str], target: str) -> None:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):
                 out.write_table(file.read_row_group(group))
-
-
-def file_sha256(path: str) -> str:
-    """Return the sha256 of a local file, 64 hex digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -172,3 +172,13 @@ def test_records_that_went_missing_fail_the_run(
     with pytest.raises(RuntimeError, match="4 records were asked for, but 3 were written and 0 failed"):
         augment(recordings, tmp_path / "out")
     assert beside(recordings) == []
+
+
+def test_dataset_that_a_killed_run_was_replacing_comes_back(tmp_path: Path):
+    output = tmp_path / "out"
+    (tmp_path / "out.replaced").mkdir()
+    (tmp_path / "out.replaced" / "run.json").write_text("{}")
+    with pytest.raises(OutputError, match="exists already"), publish.unfinished(output, overwrite=False):
+        pass
+    assert (output / "run.json").exists()
+    assert not (tmp_path / "out.replaced").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from augment.weights import demo_recording
 from pipelines.cli.options import beam_arguments
+from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
 from pipelines.config import load_config
 from pipelines.run import augment_dataset, is_local
@@ -35,14 +37,16 @@ def run(
     if not debug:  # it prints the traceback of what is raised again and explained in one line
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     paths = [str(demo_recording()) if path == "demo" else path for path in inputs]
-    content = augment_dataset(
-        paths,
-        output,
-        config,
-        beam_args=beam_args,
-        overwrite=overwrite,
-        watch=watch(config) if is_local(beam_args) else None,
-    )
+    local = is_local(beam_args)
+    with own_stderr() if local and not debug else nullcontext():
+        content = augment_dataset(
+            paths,
+            output,
+            config,
+            beam_args=beam_args,
+            overwrite=overwrite,
+            watch=watch(config) if local else None,
+        )
     _summarise(output, content)
     return 3 if content["counts"]["failures"] else 0
 

@@ -1,4 +1,8 @@
-"""TensorFlow's import, without the greetings that it prints on stderr whatever it is told."""
+"""Stderr without what native code and worker processes print there, whatever they are told.
+
+TensorFlow greets at its import, Beam's local workers log all that they do, decoders warn. A user sees the program's own
+lines; ``--debug`` shows the rest.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,26 @@ def import_tensorflow() -> None:
     logging.getLogger("root").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+
+@contextlib.contextmanager
+def own_stderr() -> Iterator[None]:
+    """Leave stderr to Python's own `sys.stderr`: file descriptor 2, which workers inherit, leads nowhere meanwhile."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    previous = sys.stderr
+    previous.flush()
+    with open(os.devnull, "w") as nowhere, os.fdopen(saved, "w", buffering=1) as own:
+        os.dup2(nowhere.fileno(), 2)
+        sys.stderr = own
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            sys.stderr = previous
 
 
 @contextlib.contextmanager
