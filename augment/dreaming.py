@@ -20,6 +20,7 @@ from augment.objectives import OBJECTIVES
 from augment.recipe import Recipe
 from augment.sound import restore, to_model
 from augment.stft import StftShape
+from augment.updates import UPDATES, Memory
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 
 OnStep = Callable[[int], None]
@@ -108,7 +109,10 @@ class Dreamer:
         indices = tf.TensorSpec([None], tf.int32)
         self._step = tf.function(  # one trace serves all shapes
             self._take_step,
-            input_signature=[waveforms, waveforms, indices, indices, indices, row, tf.TensorSpec([1, None, None])],
+            input_signature=[
+                *(waveforms, (waveforms, waveforms), tf.TensorSpec([]), waveforms),
+                *(indices, indices, indices, row, tf.TensorSpec([1, None, None])),
+            ],
         )
 
     def __call__(
@@ -132,8 +136,11 @@ class Dreamer:
         rms = transforms.rms(source, lengths_)
         mask = self._sound_mask(waveforms.shape[1])
         x, objectives = source, []
-        for _ in range(self.recipe.steps):
-            x, objective = self._step(x, source, lengths_, counts, indices, rms, mask)
+        memory = (tf.zeros_like(source), tf.zeros_like(source))
+        for number in range(1, self.recipe.steps + 1):
+            x, memory, objective = self._step(
+                x, memory, tf.constant(number, tf.float32), source, lengths_, counts, indices, rms, mask
+            )
             objectives.append(objective)
             if on_step:
                 objective.numpy()  # wait for the step: progress tells of work done
@@ -144,26 +151,38 @@ class Dreamer:
     def _take_step(
         self,
         x: tf.Tensor,
+        memory: Memory,
+        number: tf.Tensor,
         source: tf.Tensor,
         lengths: tf.Tensor,
         counts: tf.Tensor,
         target_indices: tf.Tensor,
         rms: tf.Tensor,
         mask: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, Memory, tf.Tensor]:
         recipe = self.recipe
         with tf.GradientTape() as tape:
             tape.watch(x)
             objective = OBJECTIVES[recipe.objective](self.model.logits(x), counts, target_indices)
         inside = tf.sequence_mask(lengths, tf.shape(x)[1], dtype=x.dtype)
         g = transforms.normalise(tape.gradient(objective, x) * inside, lengths)
-        unit = rms if recipe.step_unit == "clip_rms" else tf.ones_like(rms)
-        y = self.transform.apply(x, g, self._settings(recipe.step_size * unit[:, None], mask)) * inside
+        direction, memory = UPDATES[recipe.update](g, memory, number, lambda v: transforms.normalise(v, lengths))
+        eta = self._eta(number, rms)
+        y = self.transform.apply(x, direction * inside, self._settings(eta[:, None], mask)) * inside
         if self.transform.adds:
             if recipe.snr_db is not None:
                 y = budgets.within_snr(y, source, recipe.snr_db, rms, transforms.rms(y - source, lengths))
             y = budgets.within_peak(y, source, recipe.peak)
-        return y, objective
+        return y, memory, objective
+
+    def _eta(self, number: tf.Tensor, rms: tf.Tensor) -> tf.Tensor:
+        """Return the size [batch] of the numbered step, in the waveform's units."""
+        recipe = self.recipe
+        fall = 0.9 * (number - 1) / max(1, recipe.steps - 1) if recipe.schedule == "linear" else 0.0
+        unit = {"clip_rms": rms, "full_scale": tf.ones_like(rms)}
+        if recipe.snr_db is not None:
+            unit["budget"] = rms * 10 ** (-recipe.snr_db / 20)
+        return recipe.step_size * (1.0 - fall) * unit[recipe.step_unit]
 
     def _settings(self, eta: tf.Tensor, mask: tf.Tensor | None = None) -> transforms.Step:
         recipe = self.recipe

@@ -27,13 +27,15 @@ def logit(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor
 
 
 def margin(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """Return the target's mean logit less that of the best other class: positive where the target leads.
+    """Return log(score of the target / best other score): positive just where the target is the clip's top class.
 
-    The objective of Carlini & Wagner (2017, section V-A, f6), here without its ceiling.
+    After Carlini & Wagner (2017, section V-A, f6), of the logarithms of the clip's scores, which have a gradient
+    however small the scores are, and without the ceiling.
     """
-    means = mean_over_patches(logits, counts)  # [batch, classes]
-    target = tf.one_hot(targets, tf.shape(means)[1], on_value=-1e9, off_value=0.0)
-    return tf.gather(means, targets, batch_dims=1) - tf.reduce_max(means + target, axis=1)
+    inside = tf.sequence_mask(counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
+    logs = tf.reduce_logsumexp(tf.where(inside, tf.math.log_sigmoid(logits), -1e9), axis=1)  # [batch, classes]
+    others = tf.where(tf.one_hot(targets, tf.shape(logs)[1], on_value=True, off_value=False), -1e9, logs)
+    return tf.gather(logs, targets, batch_dims=1) - tf.reduce_max(others, axis=1)
 
 
 OBJECTIVES: dict[str, Objective] = {"score": score, "logit": logit, "margin": margin}

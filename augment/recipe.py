@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 TransformName = Literal["deep_dream", "hard_cut", "hard_cut_add", "target_filter", "gradients"]
 ObjectiveName = Literal["score", "logit", "margin"]
+UpdateName = Literal["normalised", "sign", "momentum", "sign_momentum", "adam"]
 
 _FLIPPED = ("hard_cut", "hard_cut_add")
 _ADDITIVE = ("deep_dream", "hard_cut_add", "target_filter")
@@ -25,12 +26,17 @@ class Recipe(BaseModel):
 
     transform: TransformName = Field(default="deep_dream", description="The activation-maximization function.")
     objective: ObjectiveName = Field(default="margin", description="What the gradient ascends.")
+    update: UpdateName = Field(default="normalised", description="From a gradient to the direction of a step.")
     steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps.")
     step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=0.03, description="eta: rms of one additive step, in step_unit."
     )
-    step_unit: Literal["clip_rms", "full_scale"] = Field(
-        default="clip_rms", description="Whether eta is relative to the clip's own rms, or to full scale (the paper)."
+    step_unit: Literal["clip_rms", "budget", "full_scale"] = Field(
+        default="clip_rms",
+        description="What eta is relative to: the clip's own rms, the rms that snr_db allows, or full scale (the paper).",
+    )
+    schedule: Literal["constant", "linear"] = Field(
+        default="constant", description="How eta goes over the steps; linear: down to a tenth."
     )
     snr_db: Annotated[float, Field(ge=-100, le=200)] | None = Field(
         default=None, description="Lowest SNR in dB of an additive dream against its source; None sets no limit."
@@ -71,6 +77,8 @@ class Recipe(BaseModel):
                 if self.sound is None
                 else f"sound is for target_filter, not for {self.transform}"
             )
+        if self.step_unit == "budget" and self.snr_db is None:
+            raise ValueError("step_unit budget is relative to what snr_db allows: set recipe.snr_db")
         if self.snr_db is not None and self.transform not in _ADDITIVE:
             raise ValueError(f"snr_db limits what is added: it is for {', '.join(_ADDITIVE)}, not {self.transform}")
         return self

@@ -18,8 +18,10 @@ def by_hand(name: str, logits: np.ndarray, target: int) -> float:
     """Compute an objective from the logits [patches, classes] of one clip's own patches."""
     if name == "score":
         return float(np.mean(1 / (1 + np.exp(-logits[:, target]))))
-    means = logits.mean(axis=0)
-    return float(means[target] if name == "logit" else means[target] - np.delete(means, target).max())
+    if name == "logit":
+        return float(logits[:, target].mean())
+    scores = np.mean(1 / (1 + np.exp(-logits)), axis=0)
+    return float(np.log(scores[target]) - np.log(np.delete(scores, target).max()))
 
 
 @settings(deadline=None, max_examples=25)
@@ -48,10 +50,19 @@ def test_patches_beyond_a_clips_own_have_no_gradient(name: str):
     assert gradient[1].any(axis=-1).all()
 
 
-def test_the_margin_is_positive_just_where_the_target_leads():
-    logits = tf.constant([[[1.0, 3.0, 2.5]], [[4.0, 3.0, 2.5]]])
-    margins = OBJECTIVES["margin"](logits, tf.constant([1, 1]), tf.constant([1, 1])).numpy()
-    np.testing.assert_allclose(margins, [0.5, -1.0])
+def test_the_margin_is_positive_just_where_the_target_is_the_clips_top_class():
+    logits = np.random.default_rng(0).normal(0, 4, (200, 3, 5)).astype(np.float32)
+    margins = OBJECTIVES["margin"](tf.constant(logits), tf.fill([200], 3), tf.fill([200], 1)).numpy()
+    top = np.mean(1 / (1 + np.exp(-logits)), axis=1).argmax(axis=1)
+    np.testing.assert_array_equal(margins > 0, top == 1)
+
+
+def test_the_margin_has_a_gradient_where_every_score_is_zero():
+    logits = tf.constant([[[-390.0, -380.0, -400.0]]])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        margin = OBJECTIVES["margin"](logits, tf.constant([1]), tf.constant([2]))
+    np.testing.assert_allclose(tape.gradient(margin, logits), [[[0, -1, 1]]], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["score", "logit", "margin"])
