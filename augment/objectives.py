@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from augment.yamnet import mean_over_patches
+from augment.yamnet import mean_over_patches, sigmoid, whole_packets
 
 Objective = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def score(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Return the clip's score for the target, in [0, 1]: the objective of the paper."""
-    return mean_over_patches(tf.sigmoid(_of_target(logits, targets)), counts)
+    return mean_over_patches(_of_target(sigmoid(logits), targets), counts)
 
 
 def logit(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -33,7 +33,8 @@ def margin(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tenso
     however small the scores are, and without the ceiling.
     """
     inside = tf.sequence_mask(counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
-    logs = tf.reduce_logsumexp(tf.where(inside, tf.math.log_sigmoid(logits), -1e9), axis=1)  # [batch, classes]
+    scores = tf.math.log_sigmoid(whole_packets(logits, -1e9))
+    logs = tf.reduce_logsumexp(tf.where(inside, scores, -1e9), axis=1)  # [batch, classes]
     others = tf.where(tf.one_hot(targets, tf.shape(logs)[1], on_value=True, off_value=False), -1e9, logs)
     return tf.gather(logs, targets, batch_dims=1) - tf.reduce_max(others, axis=1)
 
@@ -41,6 +42,6 @@ def margin(logits: tf.Tensor, counts: tf.Tensor, targets: tf.Tensor) -> tf.Tenso
 OBJECTIVES: dict[str, Objective] = {"score": score, "logit": logit, "margin": margin}
 
 
-def _of_target(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    patches = tf.shape(logits)[1]
-    return tf.gather(logits, tf.repeat(targets[:, None], patches, axis=1), batch_dims=2)  # [batch, patches]
+def _of_target(values: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    patches = tf.shape(values)[1]
+    return tf.gather(values, tf.repeat(targets[:, None], patches, axis=1), batch_dims=2)  # [batch, patches]

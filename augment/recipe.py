@@ -33,7 +33,7 @@ class Recipe(BaseModel):
     )
     step_unit: Literal["clip_rms", "budget", "full_scale"] = Field(
         default="clip_rms",
-        description="What eta is relative to: the clip's own rms, the rms that snr_db allows, or full scale (the paper).",
+        description="What eta is relative to: the clip's own rms, the rms that snr_db allows, or full scale (paper).",
     )
     schedule: Literal["constant", "linear"] = Field(
         default="constant", description="How eta goes over the steps; linear: down to a tenth."

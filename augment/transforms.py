@@ -66,7 +66,7 @@ def hard_cut_mask(spectra: tf.Tensor, threshold: float, power: float) -> tf.Tens
     if threshold == 0:
         return tf.ones_like(magnitudes)
     relative = tf.math.divide_no_nan(magnitudes, tf.reduce_max(magnitudes, axis=[1, 2], keepdims=True))
-    return tf.cast(relative**power > threshold, tf.float32)
+    return tf.cast(relative > threshold ** (1 / power), tf.float32)  # the same, without a power that rounds
 
 
 def deep_dream(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:

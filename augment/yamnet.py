@@ -161,7 +161,7 @@ class DreamingModel(tf.Module):
         kernel, bias = self._dense
         logits = tf.matmul(_at_least(16, embeddings), kernel) + bias
         keep("logits", logits)
-        keep("scores", tf.sigmoid(logits))
+        keep("scores", sigmoid(logits))
         return found
 
     @cached_property
@@ -202,6 +202,21 @@ def mean_over_patches(values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
     mask = tf.sequence_mask(counts, tf.shape(values)[1], dtype=values.dtype)
     mask /= tf.cast(counts, values.dtype)[:, None]
     return tf.einsum("bp...,bp->b...", values, mask)
+
+
+def whole_packets(values: tf.Tensor, fill: float) -> tf.Tensor:
+    """Pad the last axis to a multiple of 16.
+
+    Exponentials and logarithms round differently in the processor's vector units and for what is left over at the end
+    of a tensor; with nothing left over, an element does not depend on where in a batch it stands.
+    """
+    missing = -values.shape[-1] % 16
+    return tf.pad(values, [*[[0, 0]] * (values.shape.rank - 1), [0, missing]], constant_values=fill)
+
+
+def sigmoid(logits: tf.Tensor) -> tf.Tensor:
+    """Return the scores of logits [..., classes]."""
+    return tf.sigmoid(whole_packets(logits, 0.0))[..., : logits.shape[-1]]
 
 
 def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingModel:

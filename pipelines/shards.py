@@ -7,7 +7,6 @@ ids alone, so the bytes are the same whatever worker made which record.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import uuid
 from collections import Counter

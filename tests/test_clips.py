@@ -466,5 +466,5 @@ def test_broken_bytes_raise_nothing_but_clip_errors(tmp_path: Path, data: st.Dat
 def test_integers_in_a_float_file_are_refused_with_the_remedy(tmp_path):
     path = tmp_path / "loud.wav"
     soundfile.write(path, np.full(1000, 20_000, np.float32), 16_000, subtype="FLOAT")
-    with pytest.raises(ClipError, match="peaks at 20000.*divide its samples"):
+    with pytest.raises(ClipError, match=r"peaks at 20000.*divide its samples"):
         decode(segments(SoundFileRef("loud.wav", str(path), None), segment_seconds=None)[0])

@@ -263,6 +263,16 @@ def test_a_clip_dreams_the_same_alone_and_in_every_batch_and_order_bit_by_bit(mo
             np.testing.assert_array_equal(objectives[:, row], alone[index][1][:, 0])
 
 
+@pytest.mark.parametrize(("objective", "update"), [("score", "momentum"), ("logit", "adam")])
+def test_other_objectives_and_updates_dream_the_same_alone_and_in_a_batch_bit_by_bit(
+    model: DreamingModel, objective: str, update: str
+):
+    made = Dreamer(model, Recipe.model_validate({"objective": objective, "update": update, "steps": 2}))
+    together, _ = run(made, range(5))
+    for index in (0, 3, 4):
+        np.testing.assert_array_equal(together[index], run(made, [index])[0][0])
+
+
 @pytest.mark.parametrize("name", ["hard_cut", "target_filter"])
 def test_filters_dream_the_same_alone_and_in_a_batch_bit_by_bit(model: DreamingModel, name: str):
     made = dreamer(model, name)
