@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,7 +64,8 @@ def test_the_margin_has_a_gradient_where_every_score_is_zero():
     with tf.GradientTape() as tape:
         tape.watch(logits)
         margin = OBJECTIVES["margin"](logits, tf.constant([1]), tf.constant([2]))
-    np.testing.assert_allclose(tape.gradient(margin, logits), [[[0, -1, 1]]], atol=1e-6)
+    gradient: Any = tape.gradient(margin, logits)
+    np.testing.assert_allclose(gradient, [[[0, -1, 1]]], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["score", "logit", "margin"])
