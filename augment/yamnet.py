@@ -210,14 +210,14 @@ def whole_packets(values: tf.Tensor, fill: float) -> tf.Tensor:
     Exponentials and logarithms round differently in the processor's vector units and for what is left over at the end
     of a tensor; with nothing left over, an element does not depend on where in a batch it stands.
     """
-    *others, last = values.shape.as_list()
-    return tf.pad(values, [*[[0, 0]] * len(others), [0, -last % 16]], constant_values=fill)
+    sizes: Any = values.shape
+    return tf.pad(values, [*[[0, 0]] * (len(sizes) - 1), [0, -sizes[-1] % 16]], constant_values=fill)
 
 
 def sigmoid(logits: tf.Tensor) -> tf.Tensor:
     """Return the scores of logits [..., classes]."""
-    kept, _ = tf.split(tf.sigmoid(whole_packets(logits, 0.0)), [logits.shape[-1], -1], axis=-1)
-    return kept
+    classes: Any = logits.shape[-1]
+    return tf.split(tf.sigmoid(whole_packets(logits, 0.0)), [classes, -1], axis=-1)[0]
 
 
 def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingModel:
