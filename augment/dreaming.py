@@ -166,9 +166,10 @@ class Dreamer:
             objective = OBJECTIVES[recipe.objective](self.model.logits(x), counts, target_indices)
         inside = tf.sequence_mask(lengths, tf.shape(x)[1], dtype=x.dtype)
         g = transforms.normalise(tape.gradient(objective, x) * inside, lengths)
-        direction, memory = UPDATES[recipe.update](g, memory, number, lambda v: transforms.normalise(v, lengths))
+        if self.transform.adds:
+            g, memory = UPDATES[recipe.update](g, memory, number, lambda v: transforms.normalise(v, lengths))
         eta = self._eta(number, rms)
-        y = self.transform.apply(x, direction * inside, self._settings(eta[:, None], mask)) * inside
+        y = self.transform.apply(x, g * inside, self._settings(eta[:, None], mask)) * inside
         if self.transform.adds:
             if recipe.snr_db is not None:
                 y = budgets.within_snr(y, source, recipe.snr_db, rms, transforms.rms(y - source, lengths))

@@ -26,17 +26,20 @@ class Recipe(BaseModel):
 
     transform: TransformName = Field(default="deep_dream", description="The activation-maximization function.")
     objective: ObjectiveName = Field(default="margin", description="What the gradient ascends.")
-    update: UpdateName = Field(default="normalised", description="From a gradient to the direction of a step.")
+    update: UpdateName = Field(
+        default="sign",
+        description="From a gradient to the direction of an additive step; other functions take the gradient as it is.",
+    )
     steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps.")
     step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0.03, description="eta: rms of one additive step, in step_unit."
+        default=0.02, description="eta: rms of one additive step, in step_unit."
     )
     step_unit: Literal["clip_rms", "budget", "full_scale"] = Field(
         default="clip_rms",
         description="What eta is relative to: the clip's own rms, the rms that snr_db allows, or full scale (paper).",
     )
     schedule: Literal["constant", "linear"] = Field(
-        default="constant", description="How eta goes over the steps; linear: down to a tenth."
+        default="linear", description="How eta goes over the steps; linear: down to a tenth."
     )
     snr_db: Annotated[float, Field(ge=-100, le=200)] | None = Field(
         default=None, description="Lowest SNR in dB of an additive dream against its source; None sets no limit."
