@@ -23,6 +23,9 @@ from augment.stft import StftShape
 from augment.updates import UPDATES, Memory
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 
+MAX_CHANNELS, MAX_PEAK = 64, 100.0
+"""More channels are samples the wrong way round; a higher peak is integers that were not scaled."""
+
 OnStep = Callable[[int], None]
 """Called after each gradient step with the number of clips that it moved."""
 
@@ -272,9 +275,17 @@ def dream(
         ValueError: the waveform is empty or not finite, or a setting is wrong.
         WeightsError: there are no weights.
     """
+    if np.asarray(waveform).dtype.kind != "f":
+        raise ValueError(f"expected float samples, full scale 1, got {np.asarray(waveform).dtype}")
     given = np.asarray(waveform, np.float32)
     if given.ndim not in (1, 2) or not given.size or not np.isfinite(given).all():
         raise ValueError(f"expected finite samples [samples] or [samples, channels], got shape {given.shape}")
+    if given.ndim == 2 and given.shape[1] > MAX_CHANNELS:
+        raise ValueError(f"expected [samples, channels] with at most {MAX_CHANNELS} channels, got {given.shape}")
+    if np.max(np.abs(given)) > MAX_PEAK or sample_rate <= 0:
+        raise ValueError(
+            f"expected a peak of about 1 and a sample rate in Hz, got {np.max(np.abs(given)):g}, {sample_rate}"
+        )
     values = {**(recipe or Recipe()).model_dump(), **settings}
     if sound is not None:
         values["sound"] = values.get("sound") or "given"

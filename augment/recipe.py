@@ -76,7 +76,7 @@ class Recipe(BaseModel):
             raise ValueError(f"flip is for {' and '.join(_FLIPPED)}, not for {self.transform}")
         if (self.sound is not None) != (self.transform == "target_filter"):
             raise ValueError(
-                "target_filter needs a target sound: set recipe.sound to an audio file"
+                "target_filter needs a target sound: give --sound FILE (dream) or set recipe.sound"
                 if self.sound is None
                 else f"sound is for target_filter, not for {self.transform}"
             )

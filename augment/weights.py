@@ -211,7 +211,7 @@ def _fetch_into(target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix="yamnet.partial-", dir=target.parent))
         try:
-            _log.info("fetching YAMNet's weights from %s", name)
+            _log.info("fetching YAMNet's weights from %s, this once", name)
             fetch(partial / "model")
             variables = _graph_variables(load_graph(partial / "model"))
             if identity(variables) != OFFICIAL_IDENTITY:

@@ -91,10 +91,21 @@ def _to_shard(ref: RecordRef, counts: Mapping[str, int]) -> tuple[tuple[str, int
 
 
 def write_listing(path: str, files: Iterable[SoundFileRef | Failure]) -> dict[str, int]:
-    """Write what a source lists, one JSON line each; return how many files and how many failures there are."""
+    """Write what a source lists, one JSON line each; return how many files and how many failures there are.
+
+    Labels are put on one line, as TFDS keeps them; of two files with one id (by bytes that are no text) the second is a
+    failure.
+    """
     counts = {"files": 0, "failures": 0}
+    previous = None
     with open(path, "w", encoding="utf-8") as out:
         for item in files:
+            if isinstance(item, SoundFileRef):
+                if item.id == previous:
+                    item = Failure(item.uri, item.id, "list", "another file has the same id: rename one of them")
+                else:
+                    previous = item.id
+                    item = dataclasses.replace(item, label=" ".join((item.label or "").split()) or None)
             kind = "failures" if isinstance(item, Failure) else "files"
             counts[kind] += 1
             out.write(json.dumps({kind: dataclasses.asdict(item)}) + "\n")

@@ -458,7 +458,7 @@ def _state(uri: str) -> tuple[int, float]:
             return metadata.size_in_bytes, metadata.last_updated_in_seconds
         status = os.stat(path)
     except FileNotFoundError as error:
-        raise ClipError(f"{uri!r} does not exist; was it moved or renamed since it was listed?", "read") from error
+        raise ClipError(f"{uri!r} does not exist: check its path", "read") from error
     except Exception as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
         raise ClipError(
             f"{uri!r} can not be reached ({_one_line(error)}); check that it exists and may be read", "read"

@@ -162,6 +162,10 @@ def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConf
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{where}: there is no key {key!r}; {hint}choices: {', '.join(choices)}"
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in ("tuple_type", "list_type"):
+        message = "expected a list, such as [Dog, Cat]"
+    elif fault["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        message = "expected keys and values"
     got = "" if fault["type"] == "value_error" else f", got {fault.get('input')!r}"
     return f"{where}: {key + ': ' if key else ''}{message}{got}".replace("\n", " ")
 
@@ -174,6 +178,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {_one_line(error)}") from error
+    whole = values
     *parents, last = key.strip().split(".")
     for parent in parents:
         inner = values.get(parent)
@@ -181,6 +186,11 @@ def _apply(values: dict[str, Any], change: str) -> None:
             values[parent] = {"policy": inner} if parent == "target" and inner in ("keep", "random") else {}
         values = values[parent]
     values[last] = value
+    if parents == ["recipe"]:  # what the user says now goes before what the named recipes say
+        named = whole.get("recipes")
+        for recipe in named.values() if isinstance(named, dict) else ():
+            if isinstance(recipe, dict) and last != "transform":
+                recipe.pop(last, None)
 
 
 def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

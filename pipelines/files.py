@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from augment.weights import demo_recording
 from pipelines.clips import Clip, ClipError, SoundFileRef, decode, segments
 
 _PICTURES = (".png", ".pdf", ".svg")
@@ -14,13 +15,26 @@ _SUBTYPES = {".wav": "FLOAT", ".flac": "PCM_24", ".ogg": "VORBIS"}
 _BLOCK_SAMPLES = 1 << 16
 
 
-def read_sound(path: str) -> Clip:
-    """Read a whole file.
+DEMO = "demo"
+"""Stands for a street recording that is fetched with the weights, wherever a sound is asked for."""
+
+
+def read_sound(path: str, max_seconds: float | None = None) -> Clip:
+    """Read a whole file, or the street recording that "demo" stands for.
 
     Raises:
-        ClipError: it cannot be used.
+        ClipError: it cannot be used, or it lasts longer than max_seconds.
     """
-    return decode(segments(SoundFileRef(path, path, None), segment_seconds=None)[0])
+    file = str(demo_recording()) if path == DEMO else path
+    ref = segments(SoundFileRef(file, file, None), segment_seconds=None)[0]
+    seconds = (ref.stop - ref.start) / ref.sample_rate
+    if max_seconds is not None and seconds > max_seconds:
+        raise ClipError(
+            f"{path!r} lasts {seconds:.0f} s and at most {max_seconds:.0f} s are dreamed at once: "
+            "cut it, or use dreambeam augment, which cuts long files itself",
+            "validate",
+        )
+    return decode(ref)
 
 
 def check_writable(path: str) -> None:
@@ -33,6 +47,8 @@ def check_writable(path: str) -> None:
         raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_SUBTYPES)}", "write")
     if not Path(path).absolute().parent.is_dir():
         raise ClipError(f"cannot write {path!r}: there is no such folder; make it first", "write")
+    if Path(path).is_dir():
+        raise ClipError(f"cannot write {path!r}: it is a folder; give a file name", "write")
 
 
 def check_picture(path: str) -> None:

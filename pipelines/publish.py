@@ -6,74 +6,22 @@ shards. All is put together in the scratch folder, so that the output is either 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
+from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features
 from pipelines.scratch import Scratch
 
 DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
-
-
-class OutputError(ValueError):
-    """The output folder cannot be used; the message is one line that names the remedy."""
-
-
-@contextlib.contextmanager
-def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
-    """Give a fresh scratch folder beside the output, and remove it in the end.
-
-    Raises:
-        OutputError: the output exists already, cannot be written, or another run is writing it.
-    """
-    root = output.parent / f"{output.name}.incomplete"
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(output.parent / f".{output.name}.lock", blocking=False)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise OutputError(f"another run is writing {output}: wait for it, or give another --output") from error
-    except OSError as error:
-        raise OutputError(f"cannot write {output.parent}: {error.strerror}; give another --output") from error
-    try:
-        _recover(output)
-        check_output(output, overwrite=overwrite)  # under the lock: another run may just have published
-        shutil.rmtree(root, ignore_errors=True)  # of a run that was killed
-        scratch = Scratch(str(root))
-        for folder in (scratch.spill, scratch.parts, scratch.progress, scratch.dataset):
-            os.makedirs(folder)
-        yield scratch
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-        with contextlib.suppress(OSError):  # while it is held: afterwards the file may be another run's lock
-            Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
-
-
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that holds something, unless it is a dataset and may be overwritten.
-
-    Raises:
-        OutputError: with the remedy.
-    """
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not overwrite:
-        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give another --output")
-    if not (output / "run.json").exists():
-        raise OutputError(f"{output} is not a dreambeam dataset, so --overwrite will not remove it")
 
 
 def publish(
@@ -92,9 +40,11 @@ def publish(
         run.json's content.
 
     Raises:
-        RuntimeError: the records and failures do not add up to the clips.
+        RuntimeError: the records and failures do not add up to the clips, or there is no record to replace a dataset.
     """
     manifest = json.loads(Path(scratch.manifest).read_text())
+    if not manifest["shards"] and (output / "run.json").exists():
+        raise RuntimeError(f"no clip could be used, so {output} was left as it was; {_first_failure(manifest)}")
     dataset = Path(scratch.dataset)
     tally: Counter[str] = Counter()
     for shard in manifest["shards"]:
@@ -123,8 +73,15 @@ def publish(
     if manifest["shards"]:
         _write_tfds_metadata(dataset, manifest, config, len(model.classes))
     (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    _replace(dataset, output)
+    replace_output(dataset, output)
     return content
+
+
+def _first_failure(manifest: Mapping[str, Any]) -> str:
+    if not manifest["failures"]:
+        return "there was none"
+    with open(manifest["failures"]["path"]) as lines:
+        return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
 
 
 def shard_name(name: str, split: str, index: int, count: int) -> str:
@@ -182,26 +139,3 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
         description=DESCRIPTION,
         citation=CITATION,
     )
-
-
-def _replace(dataset: Path, output: Path) -> None:
-    """Give the dataset the output's name; what stood there goes only when the new one is in its place."""
-    if output.exists():
-        os.replace(output, _replaced(output))
-    try:
-        os.replace(dataset, output)
-    finally:
-        _recover(output)
-
-
-def _recover(output: Path) -> None:
-    """Remove the dataset that was replaced; if the run was killed before the new one had its name, bring it back."""
-    old = _replaced(output)
-    if old.exists() and output.exists():
-        shutil.rmtree(old)
-    elif old.exists():
-        os.replace(old, output)
-
-
-def _replaced(output: Path) -> Path:
-    return output.parent / f"{output.name}.replaced"

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -18,8 +17,8 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from pipelines import publish, sources
 from pipelines.augment import build, write_listing
-from pipelines.clips import local_path
 from pipelines.config import RunConfig, SourceConfig
+from pipelines.output import check_output, resolve_output, unfinished
 from pipelines.records import versions
 from pipelines.scratch import Scratch
 from pipelines.sources import Columns, SourceError
@@ -61,11 +60,8 @@ def augment_dataset(
         WeightsError: there are no weights.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    place = local_path(os.fspath(output))
-    if place is None:
-        raise publish.OutputError(f"cannot write {output}: --output must be a local folder")
-    target = Path(place).absolute()
-    publish.check_output(target, overwrite=overwrite)
+    target = resolve_output(output, inputs)
+    check_output(target, overwrite=overwrite)
     listing = list_inputs(inputs, config.source)
     first = next(listing, None)
     if first is None:
@@ -75,7 +71,7 @@ def augment_dataset(
     for recipe in config.named_recipes().values():
         if recipe.sound:
             load_sound(recipe.sound)
-    with publish.unfinished(target, overwrite=overwrite) as scratch:
+    with unfinished(target, overwrite=overwrite) as scratch:
         path = f"{scratch.root}/listing.jsonl"
         listed = write_listing(path, _chain(first, listing))
         ready = time.monotonic()

@@ -118,8 +118,8 @@ def list_files(
         none of the files. Raised by the call itself, not by the iteration.
     """
     names = [inputs] if isinstance(inputs, str) else [os.fspath(each) for each in inputs]
-    if not names:
-        raise SourceError("no input given; expected at least one file, folder or glob")
+    if not all(names) or not names:
+        raise SourceError("no input given, or an empty one; expected at least one file, folder or glob")
     found = [_find(given) for given in names]
     if len({_scheme(each.root) for each in found}) > 1:
         roots = ", ".join(sorted({repr(each.root) for each in found}))
@@ -296,7 +296,7 @@ def _with_row(
         error = f"has rows in {metadata!r} that disagree: {_said(rows[0])}, {_said(other)}; leave only the right one"
     elif rows[0].label == "":
         error = f"has no label on line {rows[0].line} of {metadata!r}; write one there, or remove the file"
-    elif rows[0].split and not _SPLIT_NAME.fullmatch(rows[0].split):
+    elif rows[0].split and (not _SPLIT_NAME.fullmatch(rows[0].split) or rows[0].split == "all"):
         error = (
             f"has split {rows[0].split!r} on line {rows[0].line} of {metadata!r}; expected letters, "
             "digits, _ and -, such as 'train'"

@@ -18,10 +18,11 @@ import numpy as np
 from augment import draws, targets
 from augment.dreaming import Dreamer, Sound, dream_batch, pad_batch
 from augment.recipe import Recipe
-from augment.weights import demo_recording, resolve_weights
+from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
-from pipelines.clips import Clip, ClipError, ClipRef, Failure, SoundFileRef, decode, failure, segments
+from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure
 from pipelines.config import ConfigError, RunConfig
+from pipelines.files import read_sound
 from pipelines.progress import Counts
 from pipelines.records import Encoder, Lost, Record, Vocabulary
 
@@ -30,9 +31,6 @@ MAX_BATCH_PATCHES = 640
 
 MAX_WAITING_BYTES = 256 << 20
 """Decoded clips of odd lengths that wait for company; beyond it the fullest batch goes as it is."""
-
-DEMO = "demo"
-"""Stands for a street recording that is fetched with the weights, wherever a sound is asked for."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +140,15 @@ class DreamWorker:
             [target for _, _, target in chosen],
             on_step=lambda _: self._counts.add(step_seconds=step_seconds),
         )
-        resolved = {"target_policy": self._config.target.policy, "sound_sha256": self._sound_hashes.get(name)}
+        resolved = {
+            "target_policy": self._config.target.policy,
+            "target_classes": self._classes,
+            "sound_sha256": self._sound_hashes.get(name),
+        }
         for (waiting, _, _), dream in zip(chosen, dreams, strict=True):
-            if not np.isfinite(dream.waveform).all():
-                yield self._failure(waiting, name, variant, "dream", "the dream is not finite: lower recipe.step_size")
+            if not (np.isfinite(dream.waveform).all() and np.isfinite(dream.objectives).all()):
+                error = "the dream is not finite: lower recipe.step_size, or look at the sound's level"
+                yield self._failure(waiting, name, variant, "dream", error)
                 continue
             self._counts.add(records=1, dreams=1, reached=int(dream.reached))
             yield self._encoder.dreamed(waiting.clip, dream, name, recipe, variant, resolved)
@@ -171,12 +174,10 @@ def load_sound(path: str) -> TargetSound:
         ConfigError: the file cannot be used.
     """
     try:
-        file = str(demo_recording()) if path == DEMO else path
-        ref = segments(SoundFileRef(file, file, None), segment_seconds=None)[0]
-        clip = decode(ref)
+        clip = read_sound(path)
     except ClipError as error:
         raise ConfigError(f"recipe.sound: {error}") from error
-    return TargetSound(Sound(clip.waveform, ref.sample_rate).heard, clip.sha256)
+    return TargetSound(Sound(clip.waveform, clip.ref.sample_rate).heard, clip.sha256)
 
 
 def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,23 @@ def test_an_input_without_sounds_is_exit_code_2_and_one_line(
     assert said in message
     assert str(given) in message
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_are_kept_on_one_line_and_files_with_one_id_are_told_apart(tmp_path: Path) -> None:
+    for name in ("do\ng/a.wav", "dog /b.wav", "cat/c.wav"):
+        record(tmp_path / "in" / name)
+    for name in (b"x\xff.wav", rb"x\xff.wav"):
+        (tmp_path / "in/cat" / os.fsdecode(name)).write_bytes((tmp_path / "in/cat/c.wav").read_bytes())
+    assert dreambeam("augment", "-i", tmp_path / "in", "-o", tmp_path / "out", "--steps", "0") == 3
+    names = (tmp_path / "out" / "label.labels.txt").read_text().split("\n")
+    assert [name for name in names if name] == ["cat", "do g", "dog"]
+    assert [line["stage"] for line in failures_of(tmp_path / "out").values()] == ["list"]
+
+
+def test_a_split_that_tfds_reserves_is_a_failure(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        record(tmp_path / "in" / name)
+    (tmp_path / "labels.csv").write_text("path,label,split\na.wav,dog,all\nb.wav,dog,test\n")
+    arguments = ("--metadata", tmp_path / "labels.csv", "--steps", "0")
+    assert dreambeam("augment", "-i", tmp_path / "in", "-o", tmp_path / "out", *arguments) == 3
+    assert list(failures_of(tmp_path / "out")) == ["a.wav"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -78,10 +79,13 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "config": ([*augment, "-c", "configs/nowhere.yaml"], ["configs/nowhere.yaml"]),
         "metadata": ([*augment, "--metadata", str(tmp_path / "nowhere.csv")], ["nowhere.csv", "does not exist"]),
         "output below a file": (["augment", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "file/x")], ["file"]),
-        "output is a file": (["augment", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "file")], ["--overwrite"]),
+        "output is a file": (["augment", "-i", str(tmp_path / "in"), "-o", str(tmp_path / "file")], ["it is a file"]),
         "remote output": (["augment", "-i", str(tmp_path / "in"), "-o", "gs://a/b"], ["gs://a/b", "local folder"]),
         "dream: class": ([*dream, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
         "dream: input": (["dream", str(tmp_path / "b.wav"), str(tmp_path / "out.wav")], ["b.wav", "does not exist"]),
+        "empty input": (["augment", "-i", "", "-o", str(tmp_path / "out")], ["empty"]),
+        "dream: over its input": (["dream", wav, wav], ["the input itself"]),
+        "dream: a key of augment": ([*dream, "--set", "variants=9"], ["recipe.KEY=VALUE"]),
         "dream: ending": (["dream", wav, str(tmp_path / "out.mp3")], [".wav, .flac, .ogg"]),
         "dream: folder": (["dream", wav, str(tmp_path / "no/out.wav")], ["there is no such folder"]),
         "dream: picture": ([*dream, "--picture", str(tmp_path / "a.txt")], [".png"]),
@@ -258,3 +262,34 @@ def test_doctor_finds_that_all_works(capsys: pytest.CaptureFixture[str]) -> None
 def test_doctor_says_which_weights_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("doctor", "--weights", tmp_path / "nowhere") == 1
     assert "nowhere" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_so_and_leaves_nothing(dog: Path, tmp_path: Path, number: signal.Signals) -> None:
+    code = """
+import os, sys
+from pipelines.worker import DreamWorker
+DreamWorker.add = lambda self, clip: os.kill(os.getpid(), int(sys.argv.pop()))
+from pipelines.cli import main
+main(sys.argv[1:])
+"""
+    ended = in_a_process(code, "augment", "-i", dog, "-o", tmp_path / "out", str(int(number)))
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1] == "dreambeam: stopped; nothing was written"
+    assert "Traceback" not in ended.stderr
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_transform_and_a_config_with_named_recipes_exclude_each_other(
+    dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "two.yaml").write_text("recipes: {deep_dream: {}, soft: {threshold: 0.1}}")
+    arguments = ["augment", "-i", str(dog), "-o", str(tmp_path / "out"), "-c", str(tmp_path / "two.yaml")]
+    assert "deep_dream, soft" in complaint(capsys, *arguments, "--transform", "gradients")
+
+
+def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("dreambeam ")

@@ -161,3 +161,19 @@ def test_on_the_command_line_a_wrong_setting_is_exit_code_2_and_one_line(
     message = complaint(capsys, "augment", "-i", tmp_path, "-o", tmp_path / "out", "--set", change)
     assert fault(change) in message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_set_goes_before_what_the_named_recipes_say(tmp_path: Path):
+    path = tmp_path / "two.yaml"
+    path.write_text("recipes: {deep_dream: {snr_db: 20}, hard_cut_add: {threshold: 0.5}}")
+    recipes = load_config(path, ["recipe.snr_db=30", "recipe.threshold=0.2"]).named_recipes()
+    assert {name: (recipe.snr_db, recipe.threshold) for name, recipe in recipes.items()} == {
+        "deep_dream": (30, 0.2),
+        "hard_cut_add": (30, 0.2),
+    }
+
+
+def test_a_policy_given_in_short_survives_a_change_of_its_classes(tmp_path: Path):
+    path = tmp_path / "target.yaml"
+    path.write_text("target: random")
+    assert load_config(path, ["target.classes=[Dog]"]).target == TargetConfig(policy="random", classes=("Dog",))

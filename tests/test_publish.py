@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from recordings import augment, load, record, shards_of
 
+from pipelines import output as output_folder
 from pipelines import publish, shards
-from pipelines.publish import OutputError
+from pipelines.output import OutputError
 from pipelines.scratch import Scratch
 
 REPOSITORY = Path(__file__).parents[1]
@@ -120,7 +121,7 @@ def test_a_second_run_into_the_same_place_is_refused_and_the_first_one_succeeds(
 def test_a_run_that_is_overtaken_by_another_does_not_replace_its_output(recordings: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     augment(recordings, output)
-    with pytest.raises(OutputError, match="exists already"), publish.unfinished(output, overwrite=False):
+    with pytest.raises(OutputError, match="exists already"), output_folder.unfinished(output, overwrite=False):
         pytest.fail("entered")  # pragma: no cover
     assert beside(recordings) == ["out"]
 
@@ -177,8 +178,59 @@ def test_records_that_went_missing_fail_the_run(
 def test_dataset_that_a_killed_run_was_replacing_comes_back(tmp_path: Path):
     output = tmp_path / "out"
     (tmp_path / "out.replaced").mkdir()
-    (tmp_path / "out.replaced" / "run.json").write_text("{}")
-    with pytest.raises(OutputError, match="exists already"), publish.unfinished(output, overwrite=False):
+    (tmp_path / "out.replaced" / "run.json").write_text('{"versions": {"dreambeam": "0"}}')
+    (tmp_path / "out.replaced" / ".dreambeam").touch()
+    with pytest.raises(OutputError, match="exists already"), output_folder.unfinished(output, overwrite=False):
         pass
     assert (output / "run.json").exists()
     assert not (tmp_path / "out.replaced").exists()
+
+
+def test_a_foreign_folder_in_the_way_is_refused_and_kept(recordings: Path, tmp_path: Path):
+    for name in ("out.incomplete", "out.replaced"):
+        foreign = tmp_path / name / "mine.txt"
+        foreign.parent.mkdir()
+        foreign.touch()
+        (tmp_path / "out").mkdir(exist_ok=True)
+        with pytest.raises(OutputError, match="in the way"):
+            augment(recordings, tmp_path / "out")
+        assert foreign.exists()
+        foreign.unlink()
+        foreign.parent.rmdir()
+
+
+def test_inputs_below_the_output_and_the_working_directory_are_refused(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(OutputError, match="lies inside the output"):
+        augment(recordings / "dog", recordings, overwrite=True)
+    monkeypatch.chdir(recordings)
+    for place in (".", ""):
+        with pytest.raises(OutputError, match=r"working directory|must be a local folder"):
+            augment(recordings, place)
+
+
+def test_a_dataset_that_holds_files_of_others_is_not_overwritten(recordings: Path, tmp_path: Path):
+    augment(recordings, tmp_path / "out", "recipe.steps=0")
+    (tmp_path / "out" / "notes.txt").touch()
+    with pytest.raises(OutputError, match=r"holds 'notes.txt'"):
+        augment(recordings, tmp_path / "out", overwrite=True)
+
+
+def test_an_output_that_is_a_link_fills_the_folder_that_it_names(recordings: Path, tmp_path: Path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "data")
+    augment(recordings, tmp_path / "link", "recipe.steps=0")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "disk" / "data" / "run.json").exists()
+
+
+def test_a_run_without_a_usable_clip_replaces_nothing(recordings: Path, tmp_path: Path):
+    augment(recordings, tmp_path / "out", "recipe.steps=0")
+    before = shards_of(tmp_path / "out")
+    bad = tmp_path / "bad" / "x.wav"
+    bad.parent.mkdir()
+    bad.write_text("no sound")
+    with pytest.raises(RuntimeError, match="no clip could be used"):
+        augment(bad, tmp_path / "out", overwrite=True)
+    assert shards_of(tmp_path / "out") == before

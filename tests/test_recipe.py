@@ -93,7 +93,7 @@ def test_a_recipe_cannot_be_changed():
         ({"hop": 513}, "at least twice hop, got 1024 and 513"),
         ({"flip": True}, "flip is for hard_cut and hard_cut_add, not for deep_dream"),
         ({"transform": "gradients", "flip": True}, "flip is for"),
-        ({"transform": "target_filter"}, "needs a target sound: set recipe.sound"),
+        ({"transform": "target_filter"}, "needs a target sound: give --sound"),
         ({"sound": "a.wav"}, "sound is for target_filter, not for deep_dream"),
         ({"transform": "hard_cut", "snr_db": 20}, "snr_db limits what is added"),
         ({"transform": "gradients", "snr_db": 20}, "snr_db limits what is added"),

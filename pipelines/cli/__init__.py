@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-DONE, FAILED, WRONG_ARGUMENTS, SOME_CLIPS_FAILED = 0, 1, 2, 3
+DONE, FAILED, WRONG_ARGUMENTS, SOME_CLIPS_FAILED, STOPPED = 0, 1, 2, 3, 130
 
 app = typer.Typer(
     name="dreambeam",
@@ -49,6 +51,23 @@ Set = Annotated[
     typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        print(f"dreambeam {importlib.metadata.version('dreambeam')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _dreambeam(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Augment audio datasets by dreaming through YAMNet, and see what it did."""
 
 
 @app.command(context_settings=_BEAM)
@@ -101,7 +120,7 @@ def augment(
 
 @app.command()
 def dream(
-    source: Annotated[str, typer.Argument(metavar="IN", help="Audio file.")],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Audio file; 'demo' is a street recording.")],
     output: Annotated[str, typer.Argument(metavar="OUT", help="Audio file to write: .wav, .flac or .ogg.")],
     transform: Annotated[TransformChoice, typer.Option(help="Activation-maximization function.")] = (
         TransformChoice.deep_dream
@@ -148,7 +167,7 @@ def benchmark(
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
-    """Measure this machine: matrix products, YAMNet's gradient, and each transform against it."""
+    """Measure this machine: matrix products, YAMNet's gradient, and each transform against it (some minutes)."""
     raise typer.Exit(_command("benchmark")(as_json, rounds, weights))
 
 
@@ -156,23 +175,49 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    stopped = _stop_on_signals()
+    code: int | str | None
     try:
         code = typer.main.get_command(app)(given or ["--help"], prog_name="dreambeam", standalone_mode=False)
-    except KeyboardInterrupt:
-        _complain("stopped; nothing was written")
-        code = 130
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    except (KeyboardInterrupt, SystemExit) as end:
+        code = getattr(end, "code", STOPPED)
     except Exception as error:
-        if "--debug" in given:
+        if "--debug" in given and not stopped:
             raise
-        code = _explain(error)
+        code = FAILED if stopped else _explain(error)
+    if stopped:
+        _complain("stopped; nothing was written")
+        code = STOPPED
     sys.exit(code or DONE)
+
+
+def _stop_on_signals() -> list[int]:
+    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt; return a list that holds the signal once one has come.
+
+    Beam reports an interrupt inside a worker as an error of the pipeline: the list tells what it was.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        del frame
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+    return came
 
 
 def _command(name: str) -> Any:
     """Import a command's module and return its function, TensorFlow's greetings silenced."""
-    from pipelines.cli.quiet import import_tensorflow
+    from pipelines.cli.quiet import import_tensorflow, show_messages
 
     import_tensorflow()
+    show_messages()
     return importlib.import_module(f"pipelines.cli.{name}").run
 
 
@@ -180,7 +225,7 @@ def _explain(error: Exception) -> int:
     """Print one line for an error and return the exit code."""
     text = " ".join((getattr(error, "format_message", lambda: str(error))() or type(error).__name__).split())
     if isinstance(error, typer.Abort):
-        return _complain("stopped") or 130
+        return _complain("stopped") or STOPPED
     if hasattr(error, "format_message"):  # of the command line's own parser
         context = getattr(error, "ctx", None)
         return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS

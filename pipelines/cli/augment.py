@@ -14,7 +14,8 @@ from augment.weights import demo_recording
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
-from pipelines.config import load_config
+from pipelines.config import ConfigError, load_config
+from pipelines.files import DEMO
 from pipelines.run import augment_dataset, is_local
 
 
@@ -32,11 +33,13 @@ def run(
     """Run the pipeline, show its progress and say where the data is; return the exit code."""
     flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
     config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
+    if config.recipes and given["recipe.transform"]:
+        raise ConfigError(f"--transform cannot choose among the recipes of {config_path}: {', '.join(config.recipes)}")
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
-    paths = [str(demo_recording()) if path == "demo" else path for path in inputs]
+    paths = [str(demo_recording()) if path == DEMO else path for path in inputs]
     local = is_local(beam_args)
     with own_stderr() if local and not debug else nullcontext():
         content = augment_dataset(

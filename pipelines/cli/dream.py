@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from augment.dreaming import Dreamed, Dreamer, Sound, dream_batch, pad_batch, ta
 from augment.picture import draw_dream
 from augment.yamnet import load_dreaming_model
 from pipelines.clips import ClipError
-from pipelines.config import load_config
+from pipelines.config import ConfigError, load_config
 from pipelines.files import check_picture, check_writable, read_sound, write_sound
 from pipelines.worker import load_sound
 
@@ -35,20 +36,20 @@ def run(
     weights: str | None,
 ) -> int:
     """Dream the file, write the result and say what became of it."""
-    given = [f"recipe.{key}={json.dumps(value)}" for key, value in settings.items() if value is not None]
+    given = [
+        f"recipe.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None
+    ]
+    other = [change for change in changes if not change.startswith("recipe.")]
+    if other:
+        raise ConfigError(f"dream takes --set recipe.KEY=VALUE only, got {other[0]!r}")
     recipe = load_config(None, [*given, *changes]).recipe
     check_writable(output)
+    if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
+        raise ClipError(f"{output!r} is the input itself: give another name to write to", "write")
     if picture:
         check_picture(picture)
-    clip = read_sound(source)
+    clip = read_sound(source, MAX_SECONDS)
     sound = Sound(clip.waveform, clip.ref.sample_rate)
-    seconds = len(clip.waveform) / clip.ref.sample_rate
-    if seconds > MAX_SECONDS:
-        raise ClipError(
-            f"{source!r} lasts {seconds:.0f} s and dream takes up to {MAX_SECONDS} s: "
-            "cut it, or use dreambeam augment, which cuts long files itself",
-            "validate",
-        )
     model = load_dreaming_model(weights)
     policy, classes = target_policy(target, model)
     dreamer = Dreamer(model, recipe, load_sound(recipe.sound).heard if recipe.sound else None)

@@ -15,6 +15,23 @@ import warnings
 from collections.abc import Iterator
 
 
+class _Stderr(logging.Handler):
+    """Prints messages on what `sys.stderr` is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message."""
+        print(f"dreambeam: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
+def show_messages() -> None:
+    """Show what the packages tell their user, such as that they fetch the weights."""
+    log = logging.getLogger("dreambeam")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(_Stderr())
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow and start its runtime quietly; if that fails, what it printed is shown."""
     with _stderr_held():

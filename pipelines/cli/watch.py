@@ -100,7 +100,7 @@ class _Lines:
         if time.monotonic() - self._said < _LOG_INTERVAL_SECONDS:
             return
         self._said = time.monotonic()
-        left = f", {(total - done) / speed:.0f} s left" if speed and total else ""
+        left = f", {max(0.0, total - done) / speed:.0f} s left" if speed and total else ""
         done_clips = f"{clips} of {counts['listed_clips']:.0f} clips of {files} files"
         print(f"{done_clips}, {speed / max(1, work):.1f} s of audio a second{left}", file=sys.stderr, flush=True)
 
