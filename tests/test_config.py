@@ -8,7 +8,7 @@ import pytest
 from recordings import complaint
 
 from augment.recipe import Recipe
-from pipelines.config import ConfigError, RunConfig, load_config
+from pipelines.config import ConfigError, RunConfig, TargetConfig, load_config
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
