@@ -8,10 +8,10 @@ whatever the number of clips.
 from __future__ import annotations
 
 import functools
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -192,7 +192,15 @@ def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:
         raise ConfigError(f"target: {error}") from error
 
 
-@functools.lru_cache(maxsize=1)
+_loading = threading.Lock()
+
+
 def shared_model(weights: str | None) -> DreamingModel:
     """Load the dreaming model once for the whole process, however many threads ask."""
-    return load_dreaming_model(Path(resolve_weights(weights)))
+    with _loading:
+        return _load_model(weights)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_model(weights: str | None) -> DreamingModel:
+    return load_dreaming_model(resolve_weights(weights))

@@ -37,7 +37,7 @@ def samples(path: str | Path) -> np.ndarray:
     return soundfile.read(path, dtype="float32", always_2d=True)[0]
 
 
-def augment(inputs: Path | str | Sequence[str], output: Path, *changes: str, **kwargs: Any) -> dict[str, Any]:
+def augment(inputs: Path | str | Sequence[str], output: Path | str, *changes: str, **kwargs: Any) -> dict[str, Any]:
     """Run the pipeline, without gradient steps unless they are asked for; return run.json's content."""
     given = [str(inputs)] if isinstance(inputs, (str, Path)) else list(inputs)
     return augment_dataset(given, output, load_config(None, ["recipe.steps=0", *changes]), **kwargs)
