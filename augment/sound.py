@@ -26,8 +26,9 @@ def restore(sound: np.ndarray, sample_rate: int, dreamed: np.ndarray, heard: np.
     """Bring a dream back to the sound's own sample rate and channels.
 
     Where the transform adds (`adds`), the change that was dreamed at 16 kHz is resampled and added to the sound: what
-    lies above 8 kHz, where YAMNet is deaf, stays as it was. Otherwise the dream takes the sound's place, and above
-    8 kHz there is nothing: a filter made of gradients passes nothing where there is no gradient. Of a sound sampled below 16 kHz, what was dreamed above half its rate is lost.
+    lies above 8 kHz, where YAMNet is deaf, stays as it was. Otherwise the dream takes the sound's place, and above 8
+    kHz there is nothing: a filter made of gradients passes nothing where there is no gradient. Of a sound sampled
+    below 16 kHz, what was dreamed above half its rate is lost.
 
     Channels get the dream in proportion to their own rms, with a mean weight of 1: the mix of the result is the dream
     that was computed, and a silent channel stays silent. For a mono sound panned over the channels this is exactly the
