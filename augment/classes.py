@@ -10,6 +10,7 @@ Conventions: the first rule that fits any class decides, so a weaker rule never 
     7. part of a comma name ("kid speaking" in "Child speech, kid speaking"); 8. the same, and endings.
 A rule that fits several classes is an `AmbiguousClassError`, never a guess. A qualifier in parentheses does
 not name its class: "police car" is "Police car (siren)", "lions" suggests "Roaring cats (lions, tigers)".
+Which texts are the same, and which are alike, is up to `augment.wording`.
 
 Sources: the class map in augment/data (origin and licence in its README); MIDs are those of the AudioSet
 ontology (Gemmeke et al., "Audio Set: An ontology and human-labeled dataset for audio events", ICASSP 2017).
@@ -20,23 +21,19 @@ from __future__ import annotations
 import csv
 import operator
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import SupportsIndex
+
+from augment import wording
 
 YAMNET_CLASS_MAP = Path(__file__).parent / "data" / "yamnet_class_map.csv"
 
 _COLUMNS = ("index", "mid", "display_name")
 _SUGGESTIONS = 5
-_NEAR = 0.6  # difflib similarity from which a spelling counts as near (difflib's own default cutoff)
 _NEAR_THE_BEST = 0.8  # and the share of the best similarity that the others must reach
-_WORD_WEIGHT = 0.9  # likeness to one word of a name counts less than likeness to all of it
-_BEGINNING = 0.9  # similarity of "bark" and "barking", which difflib finds 0.73 alike
-_FUZZY_CHARACTERS = 64  # no name is longer; bounds the work on absurd input
 
 
 class ClassLookupError(ValueError):
@@ -195,9 +192,9 @@ class ClassList:
         ranked: dict[AudioClass, None] = {}  # an ordered set
         for rule in _RULES:
             ranked.update((item, None) for item in self.classes if rule(words, item))
-        shortest_first = sorted(self.classes, key=lambda item: len(_words(item.name)))
-        for rule in (_has_all_words, _is_among_words, _has_text):
-            ranked.update((item, None) for item in shortest_first if rule(words, item))
+        shortest_first = sorted(self.classes, key=lambda item: len(wording.words(item.name)))
+        for rule in (wording.has_all_words, wording.is_among_words, wording.has_text):
+            ranked.update((item, None) for item in shortest_first if rule(words, item.name))
         if len(ranked) < limit:
             ranked.update((item, None) for item in self._by_spelling(words))
         return list(ranked)[:limit]
@@ -229,7 +226,7 @@ class ClassList:
     def _by_spelling(self, query: str) -> list[AudioClass]:
         """Return the classes spelt like the query, most similar first, without those far behind the best."""
         similarity = {item: _similarity(query, item) for item in self.classes}
-        least = max(_NEAR, _NEAR_THE_BEST * max(similarity.values(), default=0.0))
+        least = max(wording.NEAR, _NEAR_THE_BEST * max(similarity.values(), default=0.0))
         near = [item for item in self.classes if similarity[item] >= least]
         return sorted(near, key=lambda item: -similarity[item])
 
@@ -240,61 +237,7 @@ def yamnet_classes() -> ClassList:
     return ClassList.from_csv(YAMNET_CLASS_MAP)
 
 
-# What a text is, when it is compared ------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=8192)
-def _plain(text: str) -> str:
-    """Return the text without letter case, typographic variants and white space around or doubled."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-@lru_cache(maxsize=8192)
-def _words(text: str) -> tuple[str, ...]:
-    """Return the words of a text, without punctuation and "and"; "dentist's" is one word, "hi-hat" two."""
-    joined = re.sub(r"['\u2019]", "", _plain(text))
-    return tuple(word for word in re.findall(r"[^\W_]+", joined) if word != "and")
-
-
-@lru_cache(maxsize=8192)
-def _singulars(word: str) -> frozenset[str]:
-    """Return the word and whatever it could be the English plural of; two words agree if these sets meet."""
-    forms = {word}
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        forms.add(word[:-1])
-        if word.endswith("ies"):
-            forms.add(word[:-3] + "y")
-        if word.endswith("ves"):
-            forms.update((word[:-3] + "f", word[:-3] + "fe"))
-        if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
-            forms.add(word[:-2])
-    return frozenset(forms)
-
-
-@lru_cache(maxsize=8192)
-def _parts(name: str) -> tuple[str, ...]:
-    """Return what else a name goes by: each run of its comma parts, without what stands in parentheses."""
-    pieces = [piece for piece in re.sub(r"\(.*?\)", " ", name).split(",") if _words(piece)]
-    ends = range(len(pieces) + 1)
-    return tuple(" ".join(pieces[start:stop]) for start in ends for stop in ends[start + 1 :])
-
-
-def _same(query: str, name: str) -> bool:
-    """Return whether two texts have the same letters: "hi hat", "Hi-Hat" and "hihat" do."""
-    return bool(_words(query)) and "".join(_words(query)) == "".join(_words(name))
-
-
-def _same_but_endings(query: str, name: str) -> bool:
-    """Return whether two texts have the same words but for singular and plural endings."""
-    left, right = _words(query), _words(name)
-    return bool(left) and len(left) == len(right) and all(map(_agree, left, right))
-
-
-def _agree(left: str, right: str) -> bool:
-    return not _singulars(left).isdisjoint(_singulars(right))
-
-
-# The rules of find, strongest first; then the looser ones of search -----------------------------------------
+# The rules of find, strongest first -------------------------------------------------------------------------
 
 
 def _is_mid(query: str, item: AudioClass) -> bool:
@@ -303,60 +246,20 @@ def _is_mid(query: str, item: AudioClass) -> bool:
 
 _RULES: tuple[Callable[[str, AudioClass], bool], ...] = (
     lambda query, item: query.strip() == item.name,
-    lambda query, item: _plain(query) == _plain(item.name),
+    lambda query, item: wording.plain(query) == wording.plain(item.name),
     _is_mid,  # an index comes after this one
-    lambda query, item: _same(query, item.name),
-    lambda query, item: _same_but_endings(query, item.name),
-    lambda query, item: any(_same(query, part) for part in _parts(item.name)),
-    lambda query, item: any(_same_but_endings(query, part) for part in _parts(item.name)),
+    lambda query, item: wording.same(query, item.name),
+    lambda query, item: wording.same_but_endings(query, item.name),
+    lambda query, item: any(wording.same(query, part) for part in wording.parts(item.name)),
+    lambda query, item: any(wording.same_but_endings(query, part) for part in wording.parts(item.name)),
 )
 
 
-def _has_all_words(query: str, item: AudioClass) -> bool:
-    wanted = _words(query)
-    return bool(wanted) and all(any(_agree(word, other) for other in _words(item.name)) for word in wanted)
-
-
-def _is_among_words(query: str, item: AudioClass) -> bool:
-    given = _words(query[: 4 * _FUZZY_CHARACTERS])
-    return any(all(any(_agree(word, other) for other in given) for word in _words(p)) for p in _parts(item.name))
-
-
-def _has_text(query: str, item: AudioClass) -> bool:
-    text = " ".join(_words(query))
-    return len(text) > 1 and text in " ".join(_words(item.name))
-
-
 def _similarity(query: str, item: AudioClass) -> float:
-    """Return how alike query and class are spelt, in [0, 1]: the best of wholes, comma parts and words."""
+    """Return how alike query and class are spelt, in [0, 1]."""
     if query.strip().startswith("/"):  # a mistyped MID
-        return _ratio(query.strip().casefold()[:_FUZZY_CHARACTERS], item.mid.casefold())
-    return max(
-        (
-            _ratio(left, right) * left_weight * right_weight
-            for left, left_weight in _fragments(query[:_FUZZY_CHARACTERS], ()).items()
-            for right, right_weight in _fragments(item.name, _parts(item.name)).items()
-        ),
-        default=0.0,
-    )
-
-
-@lru_cache(maxsize=8192)
-def _fragments(text: str, parts: tuple[str, ...]) -> dict[str, float]:
-    """Return what is compared for spelling, with weights: the text, its parts and its words."""
-    wholes = {"".join(_words(piece)): 1.0 for piece in (text, *parts) if _words(piece)}
-    return {word: _WORD_WEIGHT for word in _words(text) if len(word) > 2} | wholes
-
-
-@lru_cache(maxsize=65536)
-def _ratio(left: str, right: str) -> float:
-    """Return the similarity of two texts in [0, 1]: difflib's, 0 where it is surely not near."""
-    if min(len(left), len(right)) >= 4 and (left.startswith(right) or right.startswith(left)):
-        return max(_BEGINNING, SequenceMatcher(None, left, right, autojunk=False).ratio())
-    matcher = SequenceMatcher(None, left, right, autojunk=False)
-    if matcher.real_quick_ratio() < _NEAR or matcher.quick_ratio() < _NEAR:
-        return 0.0
-    return matcher.ratio()
+        return wording.ratio(query.strip().casefold()[: wording.FUZZY_CHARACTERS], item.mid.casefold())
+    return wording.similarity(query, item.name)
 
 
 # What an error shows: always one line, whatever came --------------------------------------------------------

@@ -7,23 +7,18 @@ W64, CAF.
 
 Conventions: `start` and `stop` count frames at the file's own rate, half open. Samples are neither clipped
 nor rescaled (Vorbis and float WAV may exceed 1). A header's frame count is a claim: memory grows with the
-samples that were really read, never with the claim. Whatever is wrong with a clip is a `ClipError`.
+samples that were really read, never with the claim. Whatever is wrong with a clip is a `ClipError`,
+also where `containers` finds a file cut off before it is opened here.
 
-Sources: W3C Media Fragments URI 1.0 (2012), section 4.2.1 (ids of segments); RFC 3533 (Ogg pages); RFC 8089
-(file URIs); EBU Tech 3306 (RF64). Two faults of libsndfile 1.2.2 are worked around, see `_entry`.
+Sources: W3C Media Fragments URI 1.0 (2012), section 4.2.1 (ids of segments). Two faults of libsndfile
+1.2.2 are worked around, see `_entry`.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import itertools
 import math
 import os
-import re
-import stat
-import struct
-import urllib.parse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -32,34 +27,18 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
+from pipelines.containers import ClipError, cut_off, one_line, open_stream, read_state, sha256
+from pipelines.locations import local_path
+
 MIN_REMAINDER_SECONDS = 0.975  # one YAMNet patch: 0.96 s of hops and the rest of the last 25 ms window
 MAX_CHANNELS = 64
 MAX_PEAK = 100.0  # 40 dB above full scale: integers in a float file
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 
 _BLOCK_FRAMES = 65_536
-_BLOCK_BYTES = 1 << 20
 _MP3_PREROLL_SECONDS = 0.5
 _VORBIS_PAGE_FRAMES = 255 * 4096  # a page ends at most 255 packets, a packet is at most half a block of 8192
-_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 _MAX_FRAMES_PER_BYTE = 64  # a larger claim is counted by decoding instead of believed
-_UNKNOWN_SIZES = (0xFFFF_FFFF, 0x7FFF_F000)  # what ffmpeg and sox write when they cannot seek back
-
-
-class ClipError(ValueError):
-    """A clip that can not be used; the message is one line that ends with the remedy.
-
-    Attributes:
-      stage: where it failed, one of "list", "label", "read", "decode", "validate".
-    """
-
-    def __init__(self, message: str, stage: str):
-        super().__init__(message)
-        self.stage = stage
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let a worker send the error to its runner."""
-        return type(self), (str(self), self.stage)
 
 
 @dataclass(frozen=True)
@@ -239,14 +218,7 @@ def decode(ref: ClipRef) -> Clip:
             "validate",
         )
     read_ref = replace(ref, stop=ref.start + len(waveform)) if missing else ref
-    return Clip(ref=read_ref, waveform=waveform, sha256=_sha256(ref.uri, *_state(ref.uri)))
-
-
-def local_path(uri: str) -> str | None:
-    """Give the local path that a URI or path means, or None where it lies in another file system."""
-    if uri.startswith("file://"):
-        return os.fsdecode(urllib.parse.unquote_to_bytes(re.sub("^file://(localhost(?=/))?", "", uri)))
-    return None if re.match("[A-Za-z][A-Za-z0-9+.-]*://", uri) else uri
+    return Clip(ref=read_ref, waveform=waveform, sha256=sha256(ref.uri, *read_state(ref.uri)))
 
 
 def _seconds(value: float) -> str:
@@ -295,10 +267,10 @@ class _Remote:
 def _opened(uri: str) -> Iterator[_Sequential]:
     """Open a sound file whose container is whole and whose header is sane."""
     name = repr(uri)
-    state = _state(uri)
+    state = read_state(uri)
     if not state[0]:
         raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or remove it", "read")
-    if cut := _cut_off(uri, *state):
+    if cut := cut_off(uri, *state):
         raise ClipError(
             f"{name} is cut off: {cut}; copy it again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
             "decode",
@@ -308,13 +280,13 @@ def _opened(uri: str) -> Iterator[_Sequential]:
         source: Any = path if os.name == "nt" or path is None else os.fsencode(path)
         remote = None
         if path is None:
-            source = remote = _Remote(stack.enter_context(_stream(uri)))
+            source = remote = _Remote(stack.enter_context(open_stream(uri)))
         try:
             try:
                 sound = stack.enter_context(_Sequential(source))
             except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a headerless .raw
                 raise ClipError(
-                    f"{name} is not readable audio ({_one_line(error)}); expected WAV, FLAC, Ogg Vorbis, "
+                    f"{name} is not readable audio ({one_line(error)}); expected WAV, FLAC, Ogg Vorbis, "
                     "Opus, MP3 or AIFF: convert it (ffmpeg -i OLD NEW.flac) or remove it",
                     "decode",
                 ) from error
@@ -325,7 +297,7 @@ def _opened(uri: str) -> Iterator[_Sequential]:
             # what the connection said is more to the point than what followed from it
             if remote is not None and remote.error is not None:
                 raise ClipError(
-                    f"{name} could not be read ({_one_line(remote.error)}); try again", "read"
+                    f"{name} could not be read ({one_line(remote.error)}); try again", "read"
                 ) from remote.error
 
 
@@ -356,10 +328,10 @@ def _frame_count(sound: _Sequential, uri: str) -> int:
     """Give the number of frames, after a look at whether the file can hold them."""
     claimed = sound.frames
     counted = None
-    if claimed > _MAX_FRAMES_PER_BYTE * _state(uri)[0]:
+    if claimed > _MAX_FRAMES_PER_BYTE * read_state(uri)[0]:
         _, counted, _ = _advance(sound, claimed, keep=False)
     elif sound.format in ("FLAC", "MP3"):
-        # the count of the other formats follows from their bytes, which _cut_off has compared
+        # the count of the other formats follows from their bytes, which cut_off has compared
         probe = max(0, claimed - 1 - _tolerance(sound, claimed))
         if not (_seek(sound, probe) and _advance(sound, 1, keep=False)[1]):
             counted = 0
@@ -413,7 +385,7 @@ def _advance(sound: _Sequential, frames: int, *, keep: bool) -> tuple[list[np.nd
         try:
             block = sound.read(min(frames - done, _BLOCK_FRAMES), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            return blocks, done, f" ({_one_line(error)})"
+            return blocks, done, f" ({one_line(error)})"
         if not len(block):
             break
         done += len(block)
@@ -435,137 +407,3 @@ def _read(sound: _Sequential, ref: ClipRef) -> tuple[np.ndarray, str]:
     if skipped == skip:
         blocks, _, reason = _advance(sound, ref.stop - ref.start, keep=True)
     return np.concatenate([np.zeros((0, ref.channels), np.float32), *blocks]), reason
-
-
-def _one_line(error: BaseException) -> str:
-    """Give the reason of an error without file names or line breaks."""
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
-
-
-def _state(uri: str) -> tuple[int, float]:
-    """Give a file's size in bytes and time of last change.
-
-    Raises:
-      ClipError: it is missing, not a file, or out of reach.
-    """
-    path = local_path(uri)
-    try:
-        if path is None:
-            from apache_beam.io.filesystems import FileSystems
-
-            metadata = FileSystems.get_filesystem(uri).metadata(uri)
-            return metadata.size_in_bytes, metadata.last_updated_in_seconds
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        raise ClipError(f"{uri!r} does not exist: check its path", "read") from error
-    except Exception as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
-        raise ClipError(
-            f"{uri!r} can not be reached ({_one_line(error)}); check that it exists and may be read", "read"
-        ) from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise ClipError(f"{uri!r} is {kind}; expected a sound file", "read")
-    return status.st_size, status.st_mtime_ns
-
-
-@contextmanager
-def _stream(uri: str) -> Iterator[BinaryIO]:
-    """Open the bytes of a file, of any file system."""
-    path = local_path(uri)
-    try:
-        if path is None:
-            from apache_beam.io.filesystem import CompressionTypes
-            from apache_beam.io.filesystems import FileSystems
-
-            stream = FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
-        else:
-            stream = open(path, "rb")  # noqa: SIM115 - closed below
-    except Exception as error:  # as in _state
-        raise ClipError(
-            f"{uri!r} can not be opened ({_one_line(error)}); check that it exists and may be read", "read"
-        ) from error
-    with stream:
-        yield stream
-
-
-@functools.lru_cache(maxsize=16)
-def _sha256(uri: str, size: int, changed: float) -> str:
-    """Digest a file's bytes; `size` and `changed` only tell one state of a file from the next."""
-    digest = hashlib.sha256()
-    try:
-        with _stream(uri) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({_one_line(error)}); try again", "read") from error
-    return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=256)
-def _cut_off(uri: str, size: int, changed: float) -> str | None:
-    """Say how the bytes of a file fall short of what its container announces, or None.
-
-    libsndfile silently reads what is there of a truncated WAV, AIFF, AU, W64 or Ogg.
-    """
-    try:
-        with _stream(uri) as stream:
-            magic = stream.read(4)
-            stream.seek(0)
-            if magic == b"OggS":
-                return None if _ogg_ends(stream, size) else "its last Ogg page has no end-of-stream mark"
-            end = _announced_end(stream)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({_one_line(error)}); try again", "read") from error
-    # one byte: some writers count the pad byte of an odd chunk, and do not write it
-    if end is not None and end > size + 1:
-        return f"its header announces audio up to byte {end}, the file has {size} bytes"
-    return None
-
-
-def _announced_end(stream: BinaryIO) -> int | None:
-    """Give the byte after the last sample according to the header, or None where it does not say."""
-    head = stream.read(24).ljust(24, b"\0")
-    if head[:4] == b".snd":
-        offset, length = struct.unpack(">II", head[4:12])
-        return None if length in _UNKNOWN_SIZES else offset + length
-    if head[:8] == b"riff\x2e\x91\xcf\x11":  # W64: the first half of its GUID
-        return struct.unpack("<Q", head[16:24])[0]
-    layouts = {
-        b"RIFF": ("<4sI", 12, b"data"),
-        b"RF64": ("<4sI", 12, b"data"),
-        b"RIFX": (">4sI", 12, b"data"),
-        b"FORM": (">4sI", 12, b"SSND"),
-        b"caff": (">4sq", 8, b"data"),
-    }
-    if head[:4] not in layouts:
-        return None
-    layout, position, wanted = layouts[head[:4]]
-    width = struct.calcsize(layout)
-    long_length = None
-    for _ in range(4096):
-        stream.seek(position)
-        header = stream.read(width)
-        if len(header) < width:
-            return None
-        name, length = struct.unpack(layout, header)
-        if name == b"ds64":
-            long_length = struct.unpack("<Q", stream.read(16)[8:].ljust(8, b"\0"))[0]
-        if name == wanted:
-            known = long_length if length in _UNKNOWN_SIZES else length
-            return None if known is None or known < 0 else position + width + known
-        if length < 0:
-            return None
-        position += width + length + (length & 1 if width == 8 else 0)
-    return None
-
-
-def _ogg_ends(stream: BinaryIO, size: int) -> bool:
-    """Say whether a whole page with the end-of-stream flag is the last one (RFC 3533, section 6)."""
-    stream.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
-    tail = stream.read(2 * _OGG_PAGE_BYTES)
-    page = tail[max(0, tail.rfind(b"OggS\0")) :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return False
-    lacing = page[27 : 27 + page[26]]
-    return bool(page[5] & 4) and len(page) >= 27 + len(lacing) + sum(lacing)

@@ -12,20 +12,17 @@ not listed, linked folders are entered once.
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
 import itertools
 import os
 import re
-import unicodedata
 import urllib.parse
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from pipelines.clips import Failure, SoundFileRef, local_path
+from pipelines.clips import Failure, SoundFileRef
+from pipelines.locations import local_path, locate, nearest
+from pipelines.metadata import Columns, SourceError, label_files
 
 AUDIO_EXTENSIONS = (
     ".wav",
@@ -52,46 +49,8 @@ UNREADABLE_EXTENSIONS = (
     ".ape",
 )  # sound, but not for libsndfile: listed as failures
 
-# What data sets call their columns, in order of precedence; compared without regard to case.
-PATH_COLUMNS = (
-    *("path", "filename", "file_name", "file", "fname", "audio", "audio_path", "slice_file_name", "filepath"),
-    *("file_path", "audio_file", "audio_filename", "wav", "wav_path", "uri", "clip"),
-)
-LABEL_COLUMNS = (
-    "label",
-    "category",
-    "class",
-    "class_name",
-    "classname",
-    "labels",
-    "tag",
-    "tags",
-    "target",
-    "sound",
-)
-SPLIT_COLUMNS = ("split", "subset", "partition")
 
 _WILDCARD = re.compile(r"[*?\[]")
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # it becomes part of file names
-
-
-class SourceError(ValueError):
-    """The inputs or the CSV can not be used, so the whole run can not start; the message is one line."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of the CSV's columns.
-
-    Attributes:
-      path: column that names the file; None takes the first of `PATH_COLUMNS` that is there.
-      label: column that holds the class; None takes the first of `LABEL_COLUMNS` that is there.
-      split: column that holds the split; None takes the first of `SPLIT_COLUMNS` that is there, if any.
-    """
-
-    path: str | None = None
-    label: str | None = None
-    split: str | None = None
 
 
 def list_files(
@@ -139,7 +98,7 @@ def list_files(
         else:
             folders = identity.split("/")[:-1]
             readable[location] = SoundFileRef(identity, _uri(location), folders[-1] if folders else None)
-    files += readable.values() if metadata is None else _labelled(readable, metadata, columns or Columns())
+    files += readable.values() if metadata is None else label_files(readable, metadata, columns or Columns())
     return iter(sorted(files, key=lambda file: (file.id, file.uri)))
 
 
@@ -154,7 +113,7 @@ class _Found:
 
 def _find(given: str) -> _Found:
     """List what one input names."""
-    location = _location(given)
+    location = locate(given)
     if _is_file(location):
         return _Found(location.rpartition("/")[0], [location], [])
     root, pattern = location, ()
@@ -163,7 +122,7 @@ def _find(given: str) -> _Found:
         fixed = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
         root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
     if not _is_folder(root):
-        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{_nearest(root)}")
+        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{nearest(root)}")
     walk = _walk if local_path(root) is not None else _walk_remote
     listed = list(walk(root, lambda parts: _matches(parts, pattern, below=True)))
     failures = [each for each in listed if isinstance(each, Failure)]
@@ -241,173 +200,6 @@ def _matches(path: tuple[str, ...], pattern: tuple[str, ...], *, below: bool = F
     return fnmatchcase(path[0], pattern[0]) and _matches(path[1:], pattern[1:], below=below)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One row of the CSV; `label` and `split` are None where there is no such column."""
-
-    line: int
-    path: str
-    label: str | None
-    split: str | None
-
-
-def _labelled(files: dict[str, SoundFileRef], metadata: str, columns: Columns) -> Iterator[SoundFileRef | Failure]:
-    """Give the files (by location) the labels and splits of the CSV."""
-    rows, path_column = _read_rows(metadata, columns)
-    folder = _location(metadata).rpartition("/")[0]
-    by_path: dict[str, list[_Row]] = defaultdict(list)
-    by_name: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        for key in _keys(row.path, folder):
-            by_path[key].append(row)
-        name = _key(row.path).rpartition("/")[2]
-        by_name[name].append(row)
-    names = Counter(_key(location).rpartition("/")[2] for location in files)
-    matched = {}
-    for location, file in files.items():
-        name = _key(location).rpartition("/")[2]
-        own = by_path.get(unicodedata.normalize("NFC", file.id)) or by_path.get(_key(location)) or []
-        if not own and names[name] == 1:
-            named = by_name.get(name) or by_name.get(name.rpartition(".")[0]) or []  # FSD50K leaves .wav out
-            own = [row for row in named if _key(location).endswith("/" + _key(row.path))] or named
-        matched[location] = own
-    if files and not any(matched.values()):
-        first = next(iter(files.values())).id
-        raise SourceError(
-            f"no row of {metadata!r} names any of the {len(files)} files: its column {path_column!r} says "
-            f"{rows[0].path!r}, a file is {first!r}; expected the same path, or the same file name"
-        )
-    for location, file in files.items():
-        yield _with_row(file, matched[location], metadata, path_column, shared=names[_key(location).rpartition("/")[2]])
-
-
-def _with_row(
-    file: SoundFileRef, rows: list[_Row], metadata: str, path_column: str, *, shared: int
-) -> SoundFileRef | Failure:
-    """Give one file what its rows say; `shared` files have its base name."""
-    error = None
-    if not rows:
-        hint = f" (its name alone is not enough: {shared} files share it)" if shared > 1 else ""
-        error = (
-            f"has no row in {metadata!r}; add one with {file.id!r} in column {path_column!r}{hint}, or "
-            "remove the file from the inputs"
-        )
-    elif other := next((row for row in rows if (row.label, row.split) != (rows[0].label, rows[0].split)), None):
-        error = f"has rows in {metadata!r} that disagree: {_said(rows[0])}, {_said(other)}; leave only the right one"
-    elif rows[0].label == "":
-        error = f"has no label on line {rows[0].line} of {metadata!r}; write one there, or remove the file"
-    elif rows[0].split and (not _SPLIT_NAME.fullmatch(rows[0].split) or rows[0].split == "all"):
-        error = (
-            f"has split {rows[0].split!r} on line {rows[0].line} of {metadata!r}; expected letters, "
-            "digits, _ and -, such as 'train'"
-        )
-    if error:
-        return Failure(uri=file.uri, id=file.id, stage="label", error=f"{file.id!r} {error}")
-    row = rows[0]
-    return replace(file, label=file.label if row.label is None else row.label, split=row.split or file.split)
-
-
-def _said(row: _Row) -> str:
-    """Quote a row for a message."""
-    return f"line {row.line} says {row.label!r}" + (f" in split {row.split!r}" if row.split else "")
-
-
-def _read_rows(metadata: str, columns: Columns) -> tuple[list[_Row], str]:
-    """Read the CSV: its rows that name a file, and the name of the column where they do."""
-    text = _read_text(metadata)
-    first = text.splitlines()[0] if text.strip() else ""
-    delimiter = "\t" if metadata.lower().endswith((".tsv", ".tab")) else max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        table = [(reader.line_num, cells) for cells in reader]
-    except csv.Error as error:
-        raise SourceError(
-            f"{metadata!r} is not a readable table: line {reader.line_num}: {error}; expected CSV with a header row"
-        ) from error
-    path = _column(header, columns.path, PATH_COLUMNS, metadata)
-    label = _column(header, columns.label, LABEL_COLUMNS, metadata)
-    split = _column(header, columns.split, SPLIT_COLUMNS, metadata)
-    there = f"its columns are {', '.join(map(repr, header))}" if header else "it is empty"
-    if path is None:
-        raise SourceError(f"{metadata!r} has no column that names files: {there}; expected one of {PATH_COLUMNS}")
-    if label is None and split is None:
-        raise SourceError(f"{metadata!r} has no column of labels: {there}; expected one of {LABEL_COLUMNS}")
-
-    def cell(cells: list[str], column: int | None) -> str | None:
-        return None if column is None else cells[column].strip() if column < len(cells) else ""
-
-    rows = [_Row(line, cell(cells, path) or "", cell(cells, label), cell(cells, split)) for line, cells in table]
-    rows = [row for row in rows if row.path]
-    if not rows:
-        raise SourceError(f"{metadata!r} has no row below its header that names a file; expected one for each file")
-    return rows, header[path]
-
-
-def _read_text(metadata: str) -> str:
-    """Read the CSV's text, which is UTF-8 with or without a mark."""
-    path = local_path(metadata)
-    try:
-        if path is None:
-            from apache_beam.io.filesystem import CompressionTypes
-            from apache_beam.io.filesystems import FileSystems
-
-            with FileSystems.open(metadata, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-                return stream.read().decode("utf-8-sig")
-        with open(os.path.expanduser(path), encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"{metadata!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
-        ) from error
-    except FileNotFoundError as error:
-        near = _nearest(_location(metadata))
-        raise SourceError(f"metadata {metadata!r} does not exist; expected a CSV with a header row{near}") from error
-    except Exception as error:  # remote clients raise what they like; locally a folder, or no permission
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise SourceError(
-            f"metadata {metadata!r} can not be read ({reason}); expected a CSV with a header row"
-        ) from error
-
-
-def _column(header: list[str], chosen: str | None, known: Sequence[str], metadata: str) -> int | None:
-    """Find a column by the name that the user chose, or by those that are known."""
-    folded = [name.lower() for name in header]
-    if chosen is None:
-        return next((folded.index(name) for name in known if name in folded), None)
-    if chosen in header:
-        return header.index(chosen)
-    if chosen.lower() in folded:
-        return folded.index(chosen.lower())
-    there = f"its columns are {', '.join(map(repr, header))}" if header else "it is empty"
-    near = difflib.get_close_matches(chosen.lower(), folded, n=1)
-    hint = f"; did you mean {header[folded.index(near[0])]!r}?" if near else ""
-    raise SourceError(f"{metadata!r} has no column {chosen!r}: {there}{hint}")
-
-
-def _key(path: str) -> str:
-    """Spell a path as it is compared: one form of accents (macOS decomposes them), forward slashes."""
-    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
-
-
-def _keys(path: str, folder: str) -> set[str]:
-    """Give the ways to read a row's path: as an id, and relative to the CSV's folder or absolute."""
-    key = _key(path)
-    if local_path(key) is None:
-        return {key}
-    absolute = os.path.normpath(os.path.join(folder, key)) if local_path(folder) is not None else f"{folder}/{key}"
-    return {unicodedata.normalize("NFC", path), key, _key(absolute)}
-
-
-def _location(given: str) -> str:
-    """Spell an input as an absolute path with forward slashes, or as a URI, without a slash at the end."""
-    path = local_path(given)
-    if path is None:
-        return given.rstrip("/")
-    path = os.path.abspath(os.path.expanduser(path))
-    return path.replace(os.sep, "/").rstrip("/")
-
-
 def _scheme(location: str) -> str:
     return "" if local_path(location) is not None else location.partition("://")[0]
 
@@ -446,21 +238,3 @@ def _uri(location: str) -> str:
     except UnicodeEncodeError:
         return "file://" + urllib.parse.quote(os.fsencode(location))
     return location
-
-
-def _nearest(path: str) -> str:
-    """Suggest what may have been meant by a path that is not there."""
-    if local_path(path) is None:
-        return ""
-    parts = path.split("/")
-    there = next((i for i in range(len(parts) - 1, 0, -1) if os.path.isdir("/".join(parts[:i]) + "/")), 0)
-    if not there:
-        return ""
-    parent = "/".join(parts[:there])
-    try:
-        near = difflib.get_close_matches(parts[there], os.listdir(parent + "/"), n=3, cutoff=0.6)
-    except OSError:
-        return ""
-    if near:
-        return f"; did you mean {' or '.join(repr(f'{parent}/{name}') for name in near)}?"
-    return f"; {parent + '/'!r} exists, {parts[there]!r} is not in it"

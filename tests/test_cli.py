@@ -292,3 +292,11 @@ def test_transform_and_a_config_with_named_recipes_exclude_each_other(
 def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("--version") == 0
     assert capsys.readouterr().out.startswith("dreambeam ")
+
+
+def test_targets_searches_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dreambeam("targets", "siren", "--limit", "3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["390", "/m/03kmc9", "Siren"]
+    assert len(lines) == 3
+    assert dreambeam("targets", "xyzzyxyzzy") == 2

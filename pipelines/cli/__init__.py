@@ -155,6 +155,22 @@ def classify(
 
 
 @app.command()
+def targets(
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name, such as 'siren'.")],
+    limit: Annotated[int, typer.Option(min=1, max=521, help="How many classes to show.")] = 10,
+) -> None:
+    """Search the 521 classes that a sound can be dreamed toward."""
+    from augment.classes import yamnet_classes
+
+    found = yamnet_classes().search(words, limit)
+    for each in found:
+        print(f"{each.index:3}  {each.mid:13} {each.name}")
+    if not found:
+        _complain(f"no class is like {words!r}")
+        raise typer.Exit(WRONG_ARGUMENTS)
+
+
+@app.command()
 def doctor(weights: Weights = None, debug: Debug = False) -> None:
     """Check Python, libraries, weights and runners, and say what to do about what does not work."""
     raise typer.Exit(_command("doctor")(weights))
