@@ -76,7 +76,7 @@ def deep_dream(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
 
 def hard_cut(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
     """(b) ISTFT(H(G) X): the sound through a filter made of the gradients; flipped, ISTFT(H(X) G)."""
-    spectra, gradients = _stfts(x, g, step)
+    spectra, gradients = stft(x, step.shape), stft(g, step.shape)
     if step.flip:
         return _filtered(gradients, step.mask(spectra), x, step)
     return _filtered(spectra, step.mask(gradients), x, step)
@@ -130,13 +130,6 @@ def sound_mask(sound: tf.Tensor, samples: int, step: Step) -> tf.Tensor:
     """Return H(Y) [1, frames, bins] of a target sound [samples], repeated or cut to the given samples."""
     repeats = -(-samples // sound.shape.num_elements())
     return step.mask(stft(tf.tile(sound, [repeats])[None, :samples], step.shape))
-
-
-def _stfts(x: tf.Tensor, g: tf.Tensor, step: Step) -> tuple[tf.Tensor, tf.Tensor]:
-    """Transform sound and gradient in one batch, which costs less than two."""
-    both = stft(tf.concat([x, g], axis=0), step.shape)
-    spectra, gradients_ = tf.split(both, 2, axis=0)
-    return spectra, gradients_
 
 
 def _filtered(spectra: tf.Tensor, mask: tf.Tensor, x: tf.Tensor, step: Step) -> tf.Tensor:
