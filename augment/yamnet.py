@@ -108,10 +108,6 @@ class DreamingModel(tf.Module):
         magnitudes = tf.abs(tf.signal.stft(waveforms, FRAME_LENGTH, FRAME_HOP, FFT_LENGTH))
         return tf.math.log(tf.matmul(magnitudes, self._mel) + LOG_OFFSET)
 
-    def patches(self, waveforms: tf.Tensor) -> tf.Tensor:
-        """Cut the log-mel spectrogram of waveforms [batch, samples] into patches [batch, patches, 96, 64]."""
-        return tf.signal.frame(self.log_mel(waveforms), PATCH_FRAMES, PATCH_HOP_FRAMES, axis=1)
-
     def logits(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return what precedes the sigmoid, [batch, patches, 521], of the waveforms [batch, samples]."""
         return self.activations(waveforms, ("logits",))["logits"]

@@ -64,6 +64,7 @@ def publish(
         "config": config.model_dump(mode="json"),
         "model": {"name": "yamnet", "identity": model.identity},
         "counts": _counts(manifest, tally, failures, config),
+        "splits": list(manifest["splits"]),
         "failures_by_stage": failures["stages"],
         "recipes": {
             name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}

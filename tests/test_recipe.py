@@ -6,7 +6,8 @@ import hashlib
 import itertools
 import json
 import typing
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from augment.objectives import OBJECTIVES
-from augment.recipe import ObjectiveName, Recipe, TransformName, canonical_json
+from augment.recipe import ObjectiveName, Recipe, TransformName, UpdateName, canonical_json
 from augment.transforms import TRANSFORMS
+from augment.updates import UPDATES
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "transform": st.sampled_from(["deep_dream", "hard_cut_add"]),
@@ -137,3 +139,14 @@ def test_canonical_json_refuses_what_json_has_no_sign_for():
 
 def test_canonical_json_keeps_letters_and_sorts_keys():
     assert canonical_json({"b": "\u00e9", "a": [1, None]}) == '{"a":[1,null],"b":"\u00e9"}'
+
+
+def test_the_recipe_knows_the_transforms_objectives_and_updates_that_there_are_and_what_they_take():
+    assert set(get_args(TransformName)) == set(TRANSFORMS)
+    assert set(get_args(ObjectiveName)) == set(OBJECTIVES)
+    assert set(get_args(UpdateName)) == set(UPDATES)
+    for name, transform in TRANSFORMS.items():
+        base = {"transform": name, "sound": "x.wav" if transform.needs_sound else None}
+        for change, taken in (({"flip": True}, transform.flips), ({"snr_db": 20}, transform.adds)):
+            with nullcontext() if taken else pytest.raises(ValueError, match=r"flip|snr_db"):
+                Recipe.model_validate({**base, **change})

@@ -70,5 +70,6 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     if counts["failures"]:
         stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
         console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
-    if counts["records"]:
-        console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="train")', markup=False)
+    if content["splits"]:
+        split = "train" if "train" in content["splits"] else content["splits"][0]
+        console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)
