@@ -1,28 +1,106 @@
-"""How far a dream may go from its source: limits that every additive step is projected onto.
+"""How far a dream may go from its source: limits that every step is projected onto, and the written sound once more.
 
-Waveforms are float32 [batch, samples]; SNR in dB is 10 log10(sum x^2 / sum (y - x)^2) over the whole clip, infinite
-where nothing changed.
+SNR in dB is 10 log10(sum x^2 / sum (y - x)^2) over the whole clip, infinite where nothing changed. Loudness is
+integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm). The steps work on what YAMNet hears, float32 [batch,
+samples] at 16 kHz; `Budget.settle` on the sound as it is written, [samples, channels] at its own rate: there the limits
+are met exactly.
 """
 
 from __future__ import annotations
 
+import functools
+import math
+from dataclasses import dataclass
+
 import numpy as np
+import pyloudnorm
 import tensorflow as tf
 
+_BLOCK_SECONDS = 0.4  # of BS.1770: a shorter sound is repeated to fill one
+_MAX_CHANNELS = 5  # of BS.1770; of more, the mix is measured
+_SAFETY = 1 - 1e-6  # rounding to float32 must not carry a change over its limit
 
-def within_snr(y: tf.Tensor, x: tf.Tensor, snr_db: float, rms_x: tf.Tensor, rms_change: tf.Tensor) -> tf.Tensor:
-    """Scale the change y - x down where its SNR is below the limit: the nearest point of the ball around x.
 
-    Args:
-        y: the dreamed clips [batch, samples].
-        x: their sources.
-        snr_db: the lowest SNR allowed, in dB.
-        rms_x: [batch], of the sources.
-        rms_change: [batch], of y - x.
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a recipe, None where there is none.
+
+    Attributes:
+        snr_db: lowest SNR of the sound against the change, in dB.
+        change_lu: highest loudness of the change relative to the sound's, in LU: -20 is 20 LU below it.
+        change_lufs: highest loudness of the change, in LUFS.
+        peak: highest magnitude of a sample, or the source's own where that is higher.
     """
-    allowed = rms_x * 10.0 ** (-snr_db / 20.0)
-    scale = tf.minimum(1.0, tf.math.divide_no_nan(allowed, rms_change))
-    return x + (y - x) * scale[:, None]
+
+    snr_db: float | None = None
+    change_lu: float | None = None
+    change_lufs: float | None = None
+    peak: float = 1.0
+
+    @property
+    def has_loudness(self) -> bool:
+        """Whether loudness is limited."""
+        return self.change_lu is not None or self.change_lufs is not None
+
+    def share(self, source: np.ndarray, change: np.ndarray, sample_rate: int) -> float:
+        """Return what a change [samples, channels] must be scaled by to keep to SNR and loudness: at most 1."""
+        share = 1.0
+        if self.snr_db is not None:
+            excess = self.snr_db - snr_db(source, source.astype(np.float64) + change)
+            share = min(share, 10 ** (-excess / 20) if np.isfinite(excess) else float(excess < 0))
+        if self.has_loudness:
+            share = min(share, self.loudness_ratio(source, change, sample_rate))
+        return share if share == 1 else share * _SAFETY
+
+    def settle(self, source: np.ndarray, dreamed: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Bring a dreamed sound within all limits as it is written, both float32 [samples, channels]."""
+        change = dreamed.astype(np.float64) - source
+        share = self.share(source, change, sample_rate)
+        if share < 1:  # loudness is gated: what is left may weigh more than in proportion
+            change *= share
+            if self.has_loudness:
+                change *= self.share(source, change, sample_rate)
+        limit = max(self.peak, float(np.max(np.abs(source), initial=0.0)))
+        return np.clip(source + change, -limit, limit).astype(np.float32) if share < 1 else clip(dreamed, limit)
+
+    def loudness_ratio(self, source: np.ndarray, change: np.ndarray, sample_rate: int) -> float:
+        """Return what a change must be scaled by to be just as loud as it may be, not negative; it may be infinite."""
+        limits = []
+        if self.change_lufs is not None:
+            limits.append(self.change_lufs)
+        if self.change_lu is not None:
+            limits.append(lufs(source, sample_rate) + self.change_lu)
+        found = lufs(change, sample_rate)
+        return math.inf if found == -math.inf else 10 ** ((min(limits) - found) / 20)
+
+
+def clip(sound: np.ndarray, limit: float) -> np.ndarray:
+    """Limit a sound to [-limit, limit]: the nearest point of the box."""
+    return np.clip(sound, -limit, limit).astype(np.float32, copy=False)
+
+
+def lufs(sound: np.ndarray, sample_rate: int) -> float:
+    """Return the integrated loudness of a sound [samples, channels] in LUFS (ITU-R BS.1770-4), -inf for silence."""
+    channels = sound if sound.shape[1] <= _MAX_CHANNELS else sound.mean(axis=1, keepdims=True)
+    needed = int(_BLOCK_SECONDS * sample_rate) + 1
+    if len(channels) < needed:
+        channels = np.tile(channels, (-(-needed // max(1, len(channels))), 1))
+    with np.errstate(divide="ignore"):
+        return float(_meter(sample_rate).integrated_loudness(channels.astype(np.float64)))
+
+
+@functools.lru_cache(maxsize=32)
+def _meter(sample_rate: int) -> pyloudnorm.Meter:
+    return pyloudnorm.Meter(sample_rate)
+
+
+def share_within(allowed: tf.Tensor, rms_change: tf.Tensor) -> tf.Tensor:
+    """Return what changes of these rms [batch] must be scaled by to keep to the rms allowed: [batch], at most 1.
+
+    Scaling is the projection onto the ball around the source: the nearest change that keeps to the limit. An infinite
+    allowed rms is no limit.
+    """
+    return tf.where(rms_change > allowed, tf.math.divide_no_nan(allowed, rms_change), tf.ones_like(allowed))
 
 
 def within_peak(y: tf.Tensor, x: tf.Tensor, peak: float) -> tf.Tensor:
@@ -38,3 +116,29 @@ def snr_db(source: np.ndarray, dreamed: np.ndarray) -> float:
     if change == 0:
         return float("inf")
     return float(10 * np.log10(signal / change)) if signal else float("-inf")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a written sound is from what it started from.
+
+    Attributes:
+        snr_db: 10 log10(sum x^2 / sum (y - x)^2) over all samples and channels; infinite where nothing changed.
+        lufs_before: loudness of the start, LUFS; -inf for silence, as all three.
+        lufs_after: of the result.
+        lufs_change: of the difference.
+        peak: greatest magnitude of a sample of the result.
+    """
+
+    snr_db: float
+    lufs_before: float
+    lufs_after: float
+    lufs_change: float
+    peak: float
+
+
+def distance(source: np.ndarray, dreamed: np.ndarray, sample_rate: int) -> Distance:
+    """Measure how far a sound is from its source, both [samples, channels] as written."""
+    change = dreamed.astype(np.float64) - source
+    loudness = [lufs(each, sample_rate) for each in (source, dreamed, change)]
+    return Distance(snr_db(source, dreamed), *loudness, peak=float(np.max(np.abs(dreamed), initial=0.0)))

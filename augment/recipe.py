@@ -8,58 +8,141 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-TransformName = Literal["deep_dream", "hard_cut", "hard_cut_add", "target_filter", "gradients"]
-ObjectiveName = Literal["score", "logit", "margin"]
+TransformName = Literal[
+    "deep_dream",
+    "hard_cut",
+    "hard_cut_add",
+    "target_filter",
+    "gradients",
+    "gain_filter",
+    "soft_cut_add",
+    "soft_target_filter",
+    "spectrogram",
+]
+ObjectiveName = Literal[
+    "score", "logit", "margin", "soft_margin", "layer", "channel", "embedding", "layer_match", "style"
+]
 UpdateName = Literal["normalised", "sign", "momentum", "sign_momentum", "adam"]
+StartName = Literal["clip", "white", "pink", "silence", "mix"]
 
 _FLIPPED = ("hard_cut", "hard_cut_add")
-_ADDITIVE = ("deep_dream", "hard_cut_add", "target_filter")
+_REPLACING = ("hard_cut", "gradients")
+_OWN_UNIT = ("spectrogram",)
+_SOUND_TRANSFORMS = ("target_filter", "soft_target_filter")
+_SOUND_OBJECTIVES = ("embedding", "layer_match", "style")
+_CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin")
+_LAYER_OBJECTIVES = ("layer", "channel", "layer_match", "style")
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "hard_cut": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
+    "gradients": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
+    "hard_cut_add": {"snr_db": 15.0, "threshold": 5e-4},
+    "target_filter": {"snr_db": 15.0, "threshold": 5e-4},
+    "soft_cut_add": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
+    "soft_target_filter": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
+    "gain_filter": {"snr_db": 5.0, "steps": 60, "frame_length": 512, "hop": 128},
+    "spectrogram": {"snr_db": None, "steps": 60, "update": "adam", "step_size": 0.15, "frame_length": 512, "hop": 128},
+}
+"""Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
+
+START_DEFAULTS: dict[str, dict[str, Any]] = {
+    "white": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
+    "pink": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
+    "silence": {"snr_db": None, "steps": 100, "step_unit": "full_scale", "step_size": 0.002},
+}
+"""The same for a start that need not stay what it is; of the transform's defaults these go first."""
 
 
 class Recipe(BaseModel):
     """How a clip is dreamed, whatever the clip and its target.
 
-    Every field is data: equal recipes have equal canonical JSON and digests.
+    Every field is data: equal recipes have equal canonical JSON and digests. A field that is not given takes its
+    transform's default (`DEFAULTS`), else the default given here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     transform: TransformName = Field(default="deep_dream", description="The activation-maximization function.")
-    objective: ObjectiveName = Field(default="margin", description="What the gradient ascends.")
+    objective: ObjectiveName | dict[ObjectiveName, Annotated[float, Field(allow_inf_nan=False)]] = Field(
+        default="soft_margin",
+        description="What the gradient ascends; or several with their weights, such as {margin: 1, style: 0.5}.",
+    )
+    layers: tuple[str, ...] = Field(
+        default=(), description="YAMNet's layers for the objectives on layers; empty: their own choice."
+    )
+    channel: Annotated[int, Field(ge=0)] = Field(default=0, description="For the objective channel.")
     update: UpdateName = Field(
-        default="sign",
+        default="sign_momentum",
         description="From a gradient to the direction of an additive step; other functions take the gradient as it is.",
     )
-    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps.")
-    step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        default=0.02, description="eta: rms of one additive step, in step_unit."
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.5, description="Share of the last direction that momentum and sign_momentum keep."
     )
-    step_unit: Literal["clip_rms", "budget", "full_scale"] = Field(
-        default="clip_rms",
-        description="What eta is relative to: the clip's own rms, the rms that snr_db allows, or full scale (paper).",
+    steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps, at most.")
+    hold: Annotated[float, Field(ge=0, le=20)] | None = Field(
+        default=0.1,
+        description="A clip is finished when log(target's score / best other) is so much; None takes every step.",
+    )
+    keep: Literal["best", "last"] = Field(default="best", description="Which of a clip's iterates is the dream.")
+    step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.2, description="eta: rms of one step, in step_unit; in nepers for spectrogram."
+    )
+    step_unit: Literal["budget", "clip_rms", "full_scale"] = Field(
+        default="budget",
+        description="What eta is relative to: the rms that snr_db allows, the clip's own rms, or full scale (paper).",
     )
     schedule: Literal["constant", "linear"] = Field(
         default="linear", description="How eta goes over the steps; linear: down to a tenth."
     )
+    start: StartName = Field(
+        default="clip",
+        description="What is dreamed: the clip, noise or near silence instead, or a mix of clip and noise.",
+    )
     snr_db: Annotated[float, Field(ge=-100, le=200)] | None = Field(
-        default=None, description="Lowest SNR in dB of an additive dream against its source; None sets no limit."
+        default=20.0, description="Lowest SNR in dB of the start against what is changed; None sets no limit."
+    )
+    change_lu: Annotated[float, Field(ge=-200, le=100)] | None = Field(
+        default=None, description="Highest loudness of the change relative to the start's, in LU, such as -20."
+    )
+    change_lufs: Annotated[float, Field(ge=-200, le=50)] | None = Field(
+        default=None, description="Highest loudness of the change, in LUFS."
     )
     peak: Annotated[float, Field(gt=0, le=100)] = Field(
         default=1.0,
-        description="Peak limit of an additive dream (full scale is 1), or the source's own if that is higher.",
+        description="Peak limit of a dream (full scale is 1), or the source's own if that is higher.",
     )
     threshold: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.1, description="Of the hard-cut mask; 0 passes all."
+        default=0.1, description="Of the masks, hard and soft, relative to the loudest bin; 0 passes all."
     )
     power: Annotated[float, Field(gt=0, le=100)] = Field(
-        default=1.0, description="p: exponent on the normalised magnitude that is held against the threshold."
+        default=1.0,
+        description="p: exponent on the normalised magnitude in the masks; the larger, the harder a soft one.",
     )
     flip: bool = Field(default=False, description="Let the filter and the filtered change places.")
     frame_length: Annotated[int, Field(ge=16, le=65_536)] = Field(
         default=1024, description="STFT frame, samples at 16 kHz."
     )
     hop: Annotated[int, Field(ge=1, le=32_768)] = Field(default=256, description="STFT hop, samples at 16 kHz.")
-    sound: str | None = Field(default=None, description="Path or URI of the target sound, for target_filter.")
+    sound: str | None = Field(
+        default=None, description="Path or URI of the target sound, for filters, objectives and the target that use it."
+    )
+    time_jitter: Annotated[float, Field(ge=0, le=10)] = Field(
+        default=0.0, description="Seconds: the sound is shifted by up to so much, anew at each step."
+    )
+    gain_jitter: Annotated[float, Field(ge=0, le=60)] = Field(
+        default=0.0, description="dB: the sound is turned up or down by up to so much, anew at each step."
+    )
+    octaves: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=1, description="Coarse to fine: the first steps change low frequencies only, an octave more each time."
+    )
+    smoothing: Annotated[float, Field(ge=0, le=1000)] = Field(
+        default=0.0, description="Width of a blur of each step: in samples at 16 kHz, or in bins and frames."
+    )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _name_start(cls, value: Any) -> Any:
+        return "white" if value == "noise" else value
 
     @field_validator("*")
     @classmethod
@@ -68,23 +151,61 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        own = DEFAULTS.get(self.transform, {})
+        start = START_DEFAULTS.get(self.start, {}) if self.transform not in _OWN_UNIT + _REPLACING else {}
+        for name, value in {**own, **start}.items():
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, value)  # not counted as given
+        self._check_transform()
+        self._check_objective()
+        self._check_budget()
+        return self
+
+    def _check_transform(self) -> None:
         if self.frame_length % 2 or self.hop * 2 > self.frame_length:
             raise ValueError(
                 f"frame_length must be even and at least twice hop, got {self.frame_length} and {self.hop}"
             )
         if self.flip and self.transform not in _FLIPPED:
             raise ValueError(f"flip is for {' and '.join(_FLIPPED)}, not for {self.transform}")
-        if (self.sound is not None) != (self.transform == "target_filter"):
+        if self.sound is None and self.transform in _SOUND_TRANSFORMS:
+            raise ValueError(f"{self.transform} needs a target sound: give --sound FILE (dream) or set recipe.sound")
+
+    def _check_objective(self) -> None:
+        names = self.weighted_objectives()
+        if not names or not any(names.values()):
+            raise ValueError("objective names nothing that counts: give one, such as soft_margin")
+        needing = [name for name in names if name in _SOUND_OBJECTIVES]
+        if needing and self.sound is None:
             raise ValueError(
-                "target_filter needs a target sound: give --sound FILE (dream) or set recipe.sound"
-                if self.sound is None
-                else f"sound is for target_filter, not for {self.transform}"
+                f"the objective {needing[0]} needs a target sound: give --sound FILE (dream) or set recipe.sound"
             )
-        if self.step_unit == "budget" and self.snr_db is None:
-            raise ValueError("step_unit budget is relative to what snr_db allows: set recipe.snr_db")
-        if self.snr_db is not None and self.transform not in _ADDITIVE:
-            raise ValueError(f"snr_db limits what is added: it is for {', '.join(_ADDITIVE)}, not {self.transform}")
-        return self
+        if self.layers and not any(name in _LAYER_OBJECTIVES for name in names):
+            raise ValueError(f"layers is for the objectives {', '.join(_LAYER_OBJECTIVES)}")
+        if not self.has_class_objective and "hold" not in self.model_fields_set:
+            object.__setattr__(self, "hold", None)  # nothing to reach
+
+    def _check_budget(self) -> None:
+        if self.transform in _REPLACING:
+            limited = [name for name in ("snr_db", "change_lu", "change_lufs") if getattr(self, name) is not None]
+            if limited:
+                raise ValueError(f"{limited[0]} limits a change of the sound; {self.transform} replaces it")
+        elif self.step_unit == "budget" and self.snr_db is None and self.transform not in _OWN_UNIT:
+            if "step_unit" in self.model_fields_set:
+                raise ValueError("step_unit budget is relative to what snr_db allows: set recipe.snr_db")
+            object.__setattr__(self, "step_unit", "clip_rms")
+            if "step_size" not in self.model_fields_set:
+                object.__setattr__(self, "step_size", 0.02)  # 0.2 of the default budget of 20 dB
+
+    def weighted_objectives(self) -> dict[str, float]:
+        """Return the objectives with their weights."""
+        given: Any = self.objective
+        return {given: 1.0} if isinstance(given, str) else dict(given)
+
+    @property
+    def has_class_objective(self) -> bool:
+        """Whether a class is what the ascent is after, so that it can be reached."""
+        return any(name in _CLASS_OBJECTIVES for name in self.weighted_objectives())
 
     def canonical_json(self) -> str:
         """Return the recipe as JSON with sorted keys and no white space."""

@@ -6,6 +6,10 @@ H(Z) = 1 where (|Z| / max |Z|)^p > threshold, else 0; the paper's compression ex
 sound itself is never compressed. A threshold of 0 passes everything, silent bins included, so that (c) and (d) are then
 (a). All that a clip's change depends on is its own row.
 
+The steering forms keep (a)'s step, p + eta g, and take the gradient by something else than the samples
+(`augment.domains`): `gain_filter` is a (b) that steers, `soft_cut_add` (c), `soft_target_filter` (d); `spectrogram` is
+the road of the paper's predecessors.
+
 To add a function, write it and list it in `TRANSFORMS`.
 
 Source: Cámara Halac & Delgadino, DreamSound: Deep Activation Layer Sonification, ICAD 2021, whose letters (a) to (d)
@@ -19,6 +23,7 @@ from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
+from augment.domains import GAINS, MAGNITUDES, MASKED, SAMPLES, Domain
 from augment.stft import StftShape, istft, stft
 
 
@@ -105,16 +110,18 @@ class Transform:
     """A function with what the rest of the program must know of it.
 
     Attributes:
-        apply: (x, g, step) -> the next x.
-        adds: it adds a change to the sound; otherwise its result takes the sound's place.
+        apply: (p, g, step) -> the next p; p are the parameters of `domain`, g the direction of the step.
+        adds: it changes the sound by something that can be scaled; otherwise its result takes the sound's place.
         flips: the paper has a flipped form.
         needs_sound: it filters by a target sound.
+        domain: what the gradient is taken by.
     """
 
     apply: Callable[[tf.Tensor, tf.Tensor, Step], tf.Tensor]
     adds: bool
     flips: bool = False
     needs_sound: bool = False
+    domain: Domain = SAMPLES
 
 
 TRANSFORMS: dict[str, Transform] = {
@@ -123,13 +130,22 @@ TRANSFORMS: dict[str, Transform] = {
     "hard_cut_add": Transform(hard_cut_add, adds=True, flips=True),
     "target_filter": Transform(target_filter, adds=True, needs_sound=True),
     "gradients": Transform(gradients, adds=False),
+    "gain_filter": Transform(deep_dream, adds=True, domain=GAINS),
+    "soft_cut_add": Transform(deep_dream, adds=True, domain=MASKED),
+    "soft_target_filter": Transform(deep_dream, adds=True, needs_sound=True, domain=MASKED),
+    "spectrogram": Transform(deep_dream, adds=True, domain=MAGNITUDES),
 }
+
+
+def fitted(sound: tf.Tensor, samples: int) -> tf.Tensor:
+    """Return a target sound [samples], repeated or cut to the given samples: [1, samples]."""
+    repeats = -(-samples // sound.shape.num_elements())
+    return tf.tile(sound, [repeats])[None, :samples]
 
 
 def sound_mask(sound: tf.Tensor, samples: int, step: Step) -> tf.Tensor:
     """Return H(Y) [1, frames, bins] of a target sound [samples], repeated or cut to the given samples."""
-    repeats = -(-samples // sound.shape.num_elements())
-    return step.mask(stft(tf.tile(sound, [repeats])[None, :samples], step.shape))
+    return step.mask(stft(fitted(sound, samples), step.shape))
 
 
 def _filtered(spectra: tf.Tensor, mask: tf.Tensor, x: tf.Tensor, step: Step) -> tf.Tensor:

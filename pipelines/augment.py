@@ -31,7 +31,9 @@ from pipelines.worker import DreamWorker, shared_model
 FAILED = "failed"
 
 
-def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scratch) -> None:
+def build(
+    pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scratch, more_labels: tuple[str, ...] = ()
+) -> None:
     """Add the augmentation to a pipeline; it ends with the manifest in the scratch folder.
 
     Args:
@@ -39,6 +41,7 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
         listing: a file of `write_listing`.
         config: of the run.
         scratch: where unfinished work is kept.
+        more_labels: that dreams may get beside those of the clips.
     """
     files = pipeline | "Listing" >> beam.Create([listing]) | "ReadListing" >> beam.FlatMap(read_listing)
     clips = (
@@ -46,7 +49,7 @@ def build(pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scr
         | "SpreadFiles" >> beam.Reshuffle()
         | "Segment" >> beam.ParDo(SegmentFn(config.source.segment_seconds, scratch)).with_outputs(FAILED, main="clips")
     )
-    summary = clips.clips | "Summarise" >> beam.CombineGlobally(ClipSummary())
+    summary = clips.clips | "Summarise" >> beam.CombineGlobally(ClipSummary(more_labels))
     dreams = (
         clips.clips
         | "SpreadClips" >> beam.Reshuffle()
@@ -160,7 +163,10 @@ class Summary:
 
 
 class ClipSummary(beam.CombineFn):
-    """Combines clips to a `Summary`."""
+    """Combines clips to a `Summary`; labels that no clip has come after those of the clips."""
+
+    def __init__(self, more_labels: tuple[str, ...] = ()):
+        self._more_labels = more_labels
 
     def create_accumulator(self) -> tuple[set[str], set[int], int, float]:
         """Return the summary of no clip."""
@@ -184,7 +190,8 @@ class ClipSummary(beam.CombineFn):
     def extract_output(self, accumulator: tuple[set[str], set[int], int, float]) -> Summary:
         """Put labels and channels in order."""
         labels, channels, clips, seconds = accumulator
-        return Summary(Vocabulary(tuple(sorted(labels)), tuple(sorted(channels))), clips, round(seconds, 3))
+        names = dict.fromkeys([*sorted(labels), *self._more_labels])
+        return Summary(Vocabulary(tuple(names), tuple(sorted(channels))), clips, round(seconds, 3))
 
 
 class DreamFn(beam.DoFn):

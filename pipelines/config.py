@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from augment.recipe import Recipe, TransformName, canonical_json
+from augment.targets import POLICIES, split_target
 
 
 class ConfigError(ValueError):
@@ -38,24 +39,35 @@ class SourceConfig(BaseModel):
 
 
 class TargetConfig(BaseModel):
-    """Which class clips are dreamed toward: keep, class or random."""
+    """What clips are dreamed toward, and which labels the dreams get."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: str = Field(default="random", description="keep, class or random.")
+    policy: str = Field(
+        default="random",
+        description="keep (the clip's own class), class, random, nearest, farthest, label, sound, away.",
+    )
     classes: tuple[str | int, ...] = Field(
-        default=(), description="Names, MIDs or indices: the class, or what random draws from."
+        default=(),
+        description="Names, MIDs, indices, or branches of the ontology (Animal/*): the target, or what it is out of.",
+    )
+    labels: dict[str, str | int] = Field(
+        default={}, description="The class that each of the dataset's labels means, where its name does not say it."
+    )
+    label_policy: Literal["keep", "target", "both", "none"] = Field(
+        default="keep", description="Labels of a dream: the clip's, the target's, both, none."
     )
 
     @model_validator(mode="after")
     def _check(self) -> TargetConfig:
-        policies = ("keep", "class", "random")
-        if self.policy not in policies:
-            raise ValueError(f"policy must be one of {', '.join(policies)}, got {self.policy!r}")
-        if self.policy == "class" and len(self.classes) != 1:
-            raise ValueError(f"policy class needs exactly one class, got {len(self.classes)}")
-        if self.policy == "keep" and self.classes:
-            raise ValueError("policy keep takes no classes")
+        if self.policy not in POLICIES:
+            raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
+        if self.policy == "class" and not self.classes:
+            raise ValueError("policy class needs a class: set target.classes")
+        if self.policy in ("keep", "label", "sound") and self.classes:
+            raise ValueError(f"policy {self.policy} takes no classes")
+        if self.policy == "away" and self.label_policy in ("target", "both"):
+            raise ValueError(f"a dream away from a class has no target to label: label_policy {self.label_policy}")
         return self
 
 
@@ -87,10 +99,8 @@ class RunConfig(BaseModel):
     @field_validator("target", mode="before")
     @classmethod
     def _short_target(cls, value: Any) -> Any:
-        """Read ``target: random``, ``target: keep`` and ``target: Dog`` as their long forms."""
-        if isinstance(value, (str, int)) and not isinstance(value, bool):
-            return {"policy": value} if value in ("keep", "random") else {"policy": "class", "classes": [value]}
-        return value
+        """Read ``target: random``, ``target: random:Animal/*`` and ``target: Dog`` as their long forms."""
+        return _long_target(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -102,6 +112,8 @@ class RunConfig(BaseModel):
                 self._named_recipe(name)
             except ValidationError as error:  # noqa: PERF203
                 raise ValueError(describe(error, where=f"recipes.{name}", root=Recipe)) from error
+        if self.target.policy == "sound" and any(recipe.sound is None for recipe in self.named_recipes().values()):
+            raise ValueError("target sound is the class of the target sound: set recipe.sound")
         return self
 
     def named_recipes(self) -> dict[str, Recipe]:
@@ -121,7 +133,9 @@ class RunConfig(BaseModel):
 
     def canonical_json(self) -> str:
         """Return the configuration as JSON with sorted keys and no white space."""
-        return canonical_json(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        values["recipe"] = self.recipe.model_dump(mode="json", exclude_unset=True)  # the rest goes by transform
+        return canonical_json(values)
 
 
 def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConfig:
@@ -155,7 +169,7 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
 def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConfig) -> str:
     """Put the first fault of a validation of a root model into one line: where, what came, what is expected."""
     fault = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in fault["loc"])
+    key = ".".join(str(part) for part in fault["loc"] if "[" not in str(part))  # without pydantic's kinds of a union
     if fault["type"] == "extra_forbidden":
         choices = _keys_at(fault["loc"][:-1], root)
         near = difflib.get_close_matches(str(fault["loc"][-1]), choices, n=1)
@@ -182,8 +196,10 @@ def _apply(values: dict[str, Any], change: str) -> None:
     *parents, last = key.strip().split(".")
     for parent in parents:
         inner = values.get(parent)
-        if not isinstance(inner, dict):  # the short form of a target is its policy
-            values[parent] = {"policy": inner} if parent == "target" and inner in ("keep", "random") else {}
+        if not isinstance(inner, dict):  # the short form of a target says more than its policy
+            short = parent == "target" and inner is not None and last not in ("policy", "classes")
+            policy = {"policy": inner} if parent == "target" and last == "classes" and inner in POLICIES else {}
+            values[parent] = _long_target(inner or "") if short else policy
         values = values[parent]
     values[last] = value
     if parents == ["recipe"]:  # what the user says now goes before what the named recipes say
@@ -204,6 +220,11 @@ def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str
 def _transform_of(name: str) -> dict[str, str]:
     """Return what a recipe's name says of its transform: one that is called after a transform uses it."""
     return {"transform": name} if name in get_args(TransformName) else {}
+
+
+def _long_target(value: str | int) -> dict[str, Any]:
+    policy, classes = split_target(value)
+    return {"policy": policy, "classes": classes}
 
 
 def _one_line(error: BaseException) -> str:

@@ -6,20 +6,25 @@ without the audio and the score vectors. `provenance` is canonical JSON with all
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, Failure
+
+DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
+"""Features that say how far a dream is from what it started from."""
 
 ORIGINAL = "original"
 """What stands in place of the recipe's name and transform in the record of a clip as it came."""
@@ -85,7 +90,7 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
             "score_target_after": number,
             "top_before": text,
             "top_after": text,
-            "snr_db": number,
+            **dict.fromkeys(DISTANCES, number),
             "steps_taken": integer,
             "reached": f.Scalar(np.bool_),
             "scores_before": scores,
@@ -95,16 +100,45 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
     )
 
 
+@dataclass(frozen=True)
+class Labelling:
+    """Which labels a dream gets.
+
+    Attributes:
+        policy: keep (the clip's), target (the target's), both, or none.
+        names: the dataset's own label for the name of a class, where it has one.
+    """
+
+    policy: str = "keep"
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def labels(self, own: str | None, targets: Iterable[str]) -> tuple[str, ...]:
+        """Return the labels of a dream, the first of which is its `label`, each once.
+
+        Args:
+            own: the clip's label, if it has one.
+            targets: names of the target's classes.
+        """
+        kept = () if own is None else (own,)
+        new = tuple(self.names.get(name, name) for name in targets)
+        return tuple(dict.fromkeys({"keep": kept, "target": new, "both": kept + new, "none": ()}[self.policy]))
+
+    def possible(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """Return the labels that dreams may get beside the dataset's own, if these are the names of all targets."""
+        return tuple(targets) if self.policy in ("target", "both") else ()
+
+
 class Encoder:
     """Turns dreams into records."""
 
-    def __init__(self, vocabulary: Vocabulary, model: DreamingModel, seed: int):
+    def __init__(self, vocabulary: Vocabulary, model: DreamingModel, seed: int, labelling: Labelling = Labelling()):
         """Prepare the features of the dataset.
 
         Args:
             vocabulary: of the run.
             model: what the clips are dreamed through.
             seed: of the run.
+            labelling: of the dreams.
         """
         from tensorflow_datasets.core import example_serializer
 
@@ -113,6 +147,7 @@ class Encoder:
         self._vocabulary = vocabulary
         self._model = model
         self._seed = seed
+        self._labelling = labelling
 
     def original(self, clip: Clip, scores: np.ndarray) -> Record:
         """Return the record of a clip as it came; it has no target, and its SNR is infinite."""
@@ -125,11 +160,12 @@ class Encoder:
             "target_name": "",
             "score_target_before": 0.0,
             "score_target_after": 0.0,
-            "snr_db": float("inf"),
+            **dataclasses.asdict(distance(clip.waveform, clip.waveform, clip.ref.sample_rate)),
             "steps_taken": 0,
             "reached": False,
         }
-        return self._record(clip, f"{clip.ref.id}:{ORIGINAL}", clip.waveform, scores, scores, values, {})
+        labels = () if clip.ref.label is None else (clip.ref.label,)
+        return self._record(clip, f"{clip.ref.id}:{ORIGINAL}", clip.waveform, labels, scores, scores, values, {})
 
     def dreamed(
         self, clip: Clip, dream: Dreamed, name: str, recipe: Recipe, variant: int, resolved: Mapping[str, Any]
@@ -154,25 +190,35 @@ class Encoder:
             "target_name": target.name,
             "score_target_before": float(dream.scores_before[target.index]),
             "score_target_after": float(dream.scores_after[target.index]),
-            "snr_db": dream.snr_db,
+            **dataclasses.asdict(dream.distance),
             "steps_taken": len(dream.objectives),
             "reached": dream.reached,
         }
         provenance = {
-            "target": {"index": target.index, "mid": target.mid, "name": target.name},
+            "target": {
+                "index": target.index,
+                "mid": target.mid,
+                "name": target.name,
+                "classes": list(dream.aim.classes),
+                "away": dream.aim.away,
+            },
             "recipe": recipe.model_dump(mode="json"),
             "recipe_digest": recipe.digest(),
             "objectives": [float(f"{value:.6g}") for value in dream.objectives],
             **resolved,
         }
         id_ = f"{clip.ref.id}:{name}:{variant}"
-        return self._record(clip, id_, dream.waveform, dream.scores_before, dream.scores_after, values, provenance)
+        names = [self._model.classes[index].name for index in dream.aim.classes]
+        labels = self._labelling.labels(clip.ref.label, names)
+        before, after = dream.scores_before, dream.scores_after
+        return self._record(clip, id_, dream.waveform, labels, before, after, values, provenance)
 
     def _record(
         self,
         clip: Clip,
         id_: str,
         audio: np.ndarray,
+        labels: tuple[str, ...],
         before: np.ndarray,
         after: np.ndarray,
         values: Mapping[str, Any],
@@ -180,12 +226,11 @@ class Encoder:
     ) -> Record:
         ref, names = clip.ref, self._model.classes.names
         audio = np.ascontiguousarray(audio, "<f4")
-        label = ref.label if ref.label is not None else -1
         row = {
             "id": id_,
             "source_id": ref.id,
             "split": ref.split,
-            "label": ref.label,
+            "label": labels[0] if labels else None,
             **values,
             "sample_rate": ref.sample_rate,
             "channels": audio.shape[1],
@@ -223,8 +268,8 @@ class Encoder:
             **{key: row[key] for key in ("id", "source_id", "split", "sample_rate", "top_before", "top_after")},
             **values,
             "audio": audio[:, 0] if self._vocabulary.channels == (1,) else audio,
-            "label": label,
-            "labels": [] if ref.label is None else [ref.label],
+            "label": labels[0] if labels else -1,
+            "labels": list(labels),
             "scores_before": before,
             "scores_after": after,
             "provenance": row["provenance"],

@@ -19,10 +19,10 @@ from pipelines import publish, sources
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig, SourceConfig
 from pipelines.output import check_output, resolve_output, unfinished
-from pipelines.records import versions
+from pipelines.records import Labelling, versions
 from pipelines.scratch import Scratch
 from pipelines.sources import Columns, SourceError
-from pipelines.worker import load_sound, shared_model, target_classes
+from pipelines.worker import label_classes, load_sound, shared_model, target_classes
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
@@ -67,7 +67,11 @@ def augment_dataset(
     if first is None:
         raise SourceError(f"there are no sounds in {', '.join(inputs)}")
     model = shared_model(config.weights)
-    target_classes(config, model)  # what is wrong with the whole run is said before it starts
+    classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
+    label_classes(config, (), model)
+    named = config.target.model_copy(update={"classes": tuple(classes)})  # workers need no ontology
+    targets = [model.classes[index].name for index in classes] or model.classes.names
+    more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
         if recipe.sound:
             load_sound(recipe.sound)
@@ -77,7 +81,7 @@ def augment_dataset(
         ready = time.monotonic()
         with (watch or _unwatched)(scratch, listed), _quiet_beam():
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-            build(pipeline, path, config, scratch)
+            build(pipeline, path, config.model_copy(update={"target": named}), scratch, more_labels)
             pipeline.run().wait_until_finish()
         done = time.monotonic()
         run = {

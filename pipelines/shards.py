@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.records import Lost
+from pipelines.records import DISTANCES, Lost
 from pipelines.scratch import RecordRef, read_records
 from pipelines.tfrecord import OVERHEAD_BYTES, frame
 
@@ -40,7 +40,7 @@ PROVENANCE_SCHEMA = pa.schema(
         ("score_target_after", pa.float32()),
         ("top_before", pa.string()),
         ("top_after", pa.string()),
-        ("snr_db", pa.float32()),
+        *((name, pa.float32()) for name in DISTANCES),
         ("steps_taken", pa.int64()),
         ("reached", pa.bool_()),
         ("sample_rate", pa.int64()),

@@ -7,24 +7,28 @@ whatever the number of clips.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from augment import draws, targets
-from augment.dreaming import Dreamer, Sound, dream_batch, pad_batch
+from augment.ascent import Dreamer, pad_batch
+from augment.classes import ClassLookupError
+from augment.dreaming import Sound, dream_batch, find_classes, top_class
 from augment.recipe import Recipe
+from augment.targets import Aim, Situation
 from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure
 from pipelines.config import ConfigError, RunConfig
 from pipelines.files import read_sound
 from pipelines.progress import Counts
-from pipelines.records import Encoder, Lost, Record, Vocabulary
+from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
 
 MAX_BATCH_PATCHES = 640
 """Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
@@ -59,7 +63,6 @@ class DreamWorker:
             ConfigError: a target class or a target sound is not to be had.
         """
         self._config, self._model, self._counts = config, model, counts
-        self._encoder = Encoder(vocabulary, model, config.seed)
         self._recipes = config.named_recipes()
         sounds = {name: load_sound(recipe.sound) for name, recipe in self._recipes.items() if recipe.sound}
         self._dreamers = {
@@ -67,7 +70,16 @@ class DreamWorker:
             for name, recipe in self._recipes.items()
         }
         self._sound_hashes = {name: sound.sha256 for name, sound in sounds.items()}
+        by_sound = config.target.policy == "sound"
+        self._sound_classes = {
+            name: top_class(Sound(sound.heard[:, None], model.sample_rate), model) if by_sound else None
+            for name, sound in sounds.items()
+        }
         self._classes = target_classes(config, model)
+        self._label_classes = label_classes(config, vocabulary.labels, model)
+        names = {model.classes[index].name: label for label, index in self._label_classes.items()}
+        own = {name: label for name, label in names.items() if label in vocabulary.labels}
+        self._encoder = Encoder(vocabulary, model, config.seed, Labelling(config.target.label_policy, own))
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
 
     def add(self, ref: ClipRef) -> Iterator[Record | Lost]:
@@ -121,28 +133,37 @@ class DreamWorker:
         recipe: Recipe,
         variant: int,
     ) -> Iterator[Record | Lost]:
-        chosen: list[tuple[_Waiting, np.ndarray, int]] = []
+        chosen: list[tuple[_Waiting, np.ndarray, Aim]] = []
         for waiting, row in zip(batch, scores, strict=True):
-            number = draws.draw(self._config.seed, waiting.clip.ref.id, variant, "target")
+            ref = waiting.clip.ref
+            known = Situation(
+                row,
+                self._classes,
+                draws.draw(self._config.seed, ref.id, variant, "target"),
+                self._label_classes.get(ref.label or ""),
+                self._sound_classes.get(name),
+            )
             try:
-                target = targets.POLICIES[self._config.target.policy](row, self._classes, number)
+                aim = targets.POLICIES[self._config.target.policy](known)
             except ValueError as error:
                 yield self._failure(waiting, name, variant, "target", str(error))
                 continue
-            chosen.append((waiting, row, target))
+            chosen.append((waiting, row, aim))
         if not chosen:
             return
-        step_seconds = sum(seconds) * len(chosen) / len(batch)
+        step_seconds = sum(seconds) / len(batch)
         dreams = dream_batch(
             self._dreamers[name],
             [waiting.sound for waiting, _, _ in chosen],
             np.stack([row for _, row, _ in chosen]),
-            [target for _, _, target in chosen],
-            on_step=lambda _: self._counts.add(step_seconds=step_seconds),
+            [aim for _, _, aim in chosen],
+            on_step=lambda clips: self._counts.add(step_seconds=step_seconds * clips),
+            numbers=[draws.draw(self._config.seed, each.clip.ref.id, variant, "start") for each, _, _ in chosen],
         )
         resolved = {
             "target_policy": self._config.target.policy,
             "target_classes": self._classes,
+            "label_policy": self._config.target.label_policy,
             "sound_sha256": self._sound_hashes.get(name),
         }
         for (waiting, _, _), dream in zip(chosen, dreams, strict=True):
@@ -184,12 +205,30 @@ def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:
     """Return the indices of the classes that the target policy names.
 
     Raises:
-        ConfigError: a name means no class, or several; the message gives the nearest.
+        ConfigError: a name means no class, or several; the message gives the nearest. Or a branch is named, and the
+            ontology is not to be had.
     """
     try:
-        return [model.classes.find(name).index for name in config.target.classes]
+        return find_classes(config.target.classes, model.classes)
     except ValueError as error:
         raise ConfigError(f"target: {error}") from error
+
+
+def label_classes(config: RunConfig, labels: Iterable[str], model: DreamingModel) -> dict[str, int]:
+    """Return the class that each label means: as `target.labels` says, or by its name; a label may mean none.
+
+    Raises:
+        ConfigError: target.labels names no class, or several.
+    """
+    try:
+        found = {label: model.classes.find(name).index for label, name in config.target.labels.items()}
+    except ValueError as error:
+        raise ConfigError(f"target.labels: {error}") from error
+    for label in labels:
+        if label not in found:
+            with contextlib.suppress(ClassLookupError):
+                found[label] = model.classes.find(label.replace("_", " ")).index
+    return found
 
 
 _loading = threading.Lock()

@@ -51,15 +51,15 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ("sed=1", ["'sed'", "did you mean 'seed'", "choices: batch_size, include_original, name,"]),
-        ("recipe.step=1", ["'recipe.step'", "did you mean 'steps'", "choices: flip, frame_length"]),
+        ("recipe.step=1", ["'recipe.step'", "did you mean 'steps'", "choices: change_lu, change_lufs"]),
         ("source.metdata=x", ["'source.metdata'", "did you mean 'metadata'", "segment_seconds"]),
-        ("target.polcy=keep", ["'target.polcy'", "did you mean 'policy'", "classes, policy"]),
+        ("target.polcy=keep", ["'target.polcy'", "did you mean 'policy'", "classes, label_policy, labels, policy"]),
         ("recipes.a.stepz=3", ["recipes.a", "'stepz'", "did you mean 'steps'", "threshold"]),
         ("recipes.a.steps=-3", ["recipes.a: steps", "greater than or equal to 0", "-3"]),
         ("recipes.original={}", ["'original' is no recipe name"]),
         ("recipes.a-b={}", ["'a-b' is no recipe name"]),
         ("recipe.transform=deepdream", ["recipe.transform", "'deep_dream', 'hard_cut'", "'deepdream'"]),
-        ("recipe.objective=loss", ["recipe.objective", "'score', 'logit' or 'margin'", "'loss'"]),
+        ("recipe.objective=loss", ["recipe.objective", "recipe.objective: Input should be 'score', 'logit'", "'loss'"]),
         ("recipe.steps=many", ["recipe.steps", "integer", "'many'"]),
         ("recipe.steps=2.5", ["recipe.steps", "integer", "2.5"]),
         ("recipe.threshold=1", ["recipe.threshold", "less than 1"]),
@@ -67,10 +67,12 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("recipe.hop=1000", ["recipe", "frame_length", "1024 and 1000"]),
         ("recipe.flip=true", ["flip is for hard_cut and hard_cut_add, not for deep_dream"]),
         ("recipe.transform=target_filter", ["needs a target sound", "recipe.sound"]),
-        ("recipe.sound=a.wav", ["sound is for target_filter, not for deep_dream"]),
-        ("recipe={transform: hard_cut, snr_db: 10}", ["snr_db", "deep_dream, hard_cut_add, target_filter"]),
-        ("target={policy: nearest}", ["keep, class, random", "'nearest'"]),
-        ("target={policy: class}", ["exactly one class, got 0"]),
+        ("recipe.objective=style", ["the objective style needs a target sound", "recipe.sound"]),
+        ("recipe={transform: hard_cut, snr_db: 10}", ["snr_db limits a change of the sound; hard_cut replaces it"]),
+        ("target={policy: nearer}", ["keep, class, random, nearest", "'nearer'"]),
+        ("target={policy: sound}", ["set recipe.sound"]),
+        ("target={policy: away, label_policy: both}", ["has no target to label"]),
+        ("target={policy: class}", ["set target.classes"]),
         ("target={policy: keep, classes: [Dog]}", ["keep takes no classes"]),
         ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
         ("variants=0", ["variants", "greater than or equal to 1"]),
@@ -122,7 +124,7 @@ def test_changes_are_made_on_top_of_the_file_and_the_last_one_counts(tmp_path: P
     path = yaml_file(tmp_path, "seed: 1\nrecipe: {steps: 5, peak: 0.5}\ntarget: Dog\n")
     config = load_config(path, ["recipe.steps=6", "seed=2", "seed=3", "target.policy=keep", "recipe.snr_db=null"])
     assert config.seed == 3
-    assert config.recipe == Recipe(steps=6, peak=0.5)
+    assert config.recipe == Recipe(steps=6, peak=0.5, snr_db=None)
     assert (config.target.policy, config.target.classes) == ("keep", ())
 
 

@@ -15,16 +15,26 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from augment.objectives import OBJECTIVES
-from augment.recipe import ObjectiveName, Recipe, TransformName, UpdateName, canonical_json
+from augment.recipe import (
+    DEFAULTS,
+    START_DEFAULTS,
+    ObjectiveName,
+    Recipe,
+    StartName,
+    TransformName,
+    UpdateName,
+    canonical_json,
+)
+from augment.starts import STARTS
 from augment.transforms import TRANSFORMS
 from augment.updates import UPDATES
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "transform": st.sampled_from(["deep_dream", "hard_cut_add"]),
-    "objective": st.sampled_from(sorted(OBJECTIVES)),
     "steps": st.integers(0, 1000),
     "step_size": st.floats(0, 10),
-    "snr_db": st.none() | st.floats(-100, 200),
+    "snr_db": st.floats(-100, 200),
+    "objective": st.sampled_from(["margin", "logit"]) | st.just({"margin": 1.0, "score": 0.5}),
     "threshold": st.floats(0, 1, exclude_max=True),
     "power": st.floats(0, 100, exclude_min=True),
     "hop": st.integers(1, 512),
@@ -61,7 +71,7 @@ def test_the_digest_is_the_sha256_of_sorted_json_without_white_space():
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ({"snr_db": 20}, {"snr_db": 20.0}),
+        ({"snr_db": 25}, {"snr_db": 25.0}),
         ({"step_size": 1}, {"step_size": 1.0}),
         ({"snr_db": 0.0}, {"snr_db": -0.0}),
         ({"steps": 20}, {}),
@@ -75,7 +85,17 @@ def test_equal_recipes_have_equal_digests(one: dict, other: dict):
 def test_every_field_changes_the_digest():
     changed = [
         *({"transform": "hard_cut_add"}, {"objective": "score"}, {"steps": 21}, {"step_size": 0.04}),
-        *({"step_unit": "full_scale"}, {"snr_db": 20}, {"peak": 0.5}, {"threshold": 0.2}, {"power": 2}),
+        *(
+            {"step_unit": "full_scale"},
+            {"start": "mix"},
+            {"hold": None},
+            {"keep": "last"},
+            {"change_lu": -20},
+            {"snr_db": 25},
+            {"peak": 0.5},
+            {"threshold": 0.2},
+            {"power": 2},
+        ),
         *({"frame_length": 512}, {"hop": 128}, {"transform": "hard_cut_add", "flip": True}),
         {"transform": "target_filter", "sound": "a.wav"},
     ]
@@ -96,9 +116,13 @@ def test_a_recipe_cannot_be_changed():
         ({"flip": True}, "flip is for hard_cut and hard_cut_add, not for deep_dream"),
         ({"transform": "gradients", "flip": True}, "flip is for"),
         ({"transform": "target_filter"}, "needs a target sound: give --sound"),
-        ({"sound": "a.wav"}, "sound is for target_filter, not for deep_dream"),
-        ({"transform": "hard_cut", "snr_db": 20}, "snr_db limits what is added"),
-        ({"transform": "gradients", "snr_db": 20}, "snr_db limits what is added"),
+        ({"objective": "style"}, "style needs a target sound"),
+        ({"layers": ["logits"]}, "layers is for the objectives"),
+        ({"objective": {}}, "names nothing that counts"),
+        ({"objective": {"margin": 0}}, "names nothing that counts"),
+        ({"objective": {"margins": 1}}, "margin"),
+        ({"transform": "hard_cut", "snr_db": 20}, "snr_db limits a change"),
+        ({"transform": "gradients", "snr_db": 20}, "snr_db limits a change"),
         ({"transform": "deepdream"}, "'deep_dream'"),
         ({"objective": "loss"}, "'margin'"),
         ({"step_unit": "volt"}, "'clip_rms'"),
@@ -141,12 +165,38 @@ def test_canonical_json_keeps_letters_and_sorts_keys():
     assert canonical_json({"b": "\u00e9", "a": [1, None]}) == '{"a":[1,null],"b":"\u00e9"}'
 
 
-def test_the_recipe_knows_the_transforms_objectives_and_updates_that_there_are_and_what_they_take():
+def test_the_recipe_knows_the_transforms_objectives_updates_and_starts_that_there_are_and_what_they_take():
     assert set(get_args(TransformName)) == set(TRANSFORMS)
     assert set(get_args(ObjectiveName)) == set(OBJECTIVES)
     assert set(get_args(UpdateName)) == set(UPDATES)
+    assert set(get_args(StartName)) == set(STARTS)
+    assert set(DEFAULTS) <= set(TRANSFORMS)
+    assert set(START_DEFAULTS) <= set(STARTS)
     for name, transform in TRANSFORMS.items():
         base = {"transform": name, "sound": "x.wav" if transform.needs_sound else None}
         for change, taken in (({"flip": True}, transform.flips), ({"snr_db": 20}, transform.adds)):
             with nullcontext() if taken else pytest.raises(ValueError, match=r"flip|snr_db"):
                 Recipe.model_validate({**base, **change})
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_an_objective_asks_for_a_sound_just_where_it_compares_with_one(name: str):
+    with pytest.raises(ValueError, match="target sound") if OBJECTIVES[name].remember else nullcontext():
+        Recipe.model_validate({"objective": name})
+
+
+def test_a_transforms_own_defaults_give_way_to_what_is_given_and_do_not_count_as_given():
+    recipe = Recipe(transform="gain_filter")
+    assert recipe.snr_db == DEFAULTS["gain_filter"]["snr_db"]
+    assert Recipe(transform="gain_filter", snr_db=30).snr_db == 30
+    assert recipe.model_dump(exclude_unset=True) == {"transform": "gain_filter"}
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+
+
+def test_without_a_budget_steps_are_relative_to_the_clip():
+    recipe = Recipe(snr_db=None)
+    assert (recipe.step_unit, recipe.step_size) == ("clip_rms", 0.02)
+
+
+def test_noise_is_white():
+    assert Recipe.model_validate({"start": "noise"}) == Recipe(start="white")

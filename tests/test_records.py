@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from augment.budgets import Distance
 from augment.dreaming import Dreamed
 from augment.recipe import Recipe
+from augment.targets import Aim
 from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, ClipRef
-from pipelines.records import Encoder, Record, Vocabulary, features, versions
+from pipelines.records import Encoder, Labelling, Record, Vocabulary, features, versions
 
 
 def clip(channels: int = 1, label: str | None = "dog") -> Clip:
@@ -26,11 +28,12 @@ def dreamed(model: DreamingModel, source: Clip, target: int) -> Dreamed:
     after[target] = 0.75
     return Dreamed(
         waveform=source.waveform / 2,
+        aim=Aim((target,)),
         target=model.classes[target],
         scores_before=np.full(521, 0.25, np.float32),
         scores_after=after,
         objectives=np.array([-1.23456789, np.float32(0.1)], np.float32),
-        snr_db=6.0206,
+        distance=Distance(6.0206, -20.0, -26.0, -26.5, 0.75),
         reached=True,
     )
 
@@ -85,7 +88,8 @@ def test_provenance_tells_where_the_piece_lies_in_its_file_and_every_resolved_ch
     told = json.loads(encode(model, clip()).row["provenance"])
     assert (told["source"]["start"], told["source"]["stop"]) == (10, 310)
     assert told["objectives"] == [-1.23457, 0.1]
-    assert told["target"] == {"index": 70, "mid": model.classes[70].mid, "name": model.classes[70].name}
+    bark = model.classes[70]
+    assert told["target"] == {"index": 70, "mid": bark.mid, "name": bark.name, "classes": [70], "away": False}
     assert (told["seed"], told["variant"], told["target_policy"]) == (3, 4, "class")
     assert told["versions"] == versions()
 
@@ -94,3 +98,21 @@ def test_versions_are_those_of_all_that_shapes_the_audio() -> None:
     found = versions()
     assert set(found) == {"dreambeam", "numpy", "soundfile", "soxr", "tensorflow", "libsndfile", "machine"}
     assert found["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize(
+    ("policy", "own", "labels"),
+    [
+        ("keep", "dog", ("dog",)),
+        ("keep", None, ()),
+        ("target", "dog", ("Cat", "dog")),
+        ("both", "cat", ("cat", "Cat", "dog")),
+        ("both", "dog", ("dog", "Cat")),
+        ("both", None, ("Cat", "dog")),
+        ("none", "dog", ()),
+    ],
+)
+def test_a_label_policy_says_which_labels_a_dream_gets(policy: str, own: str | None, labels: tuple):
+    labelling = Labelling(policy, {"Bark": "dog"})  # the dataset's own word for a class goes before the class's name
+    assert labelling.labels(own, ["Cat", "Bark"]) == labels
+    assert labelling.possible(["Cat", "Bark"]) == (("Cat", "Bark") if policy in ("target", "both") else ())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from augment.dreaming import Dreamer, pad_batch
+from augment.ascent import Dreamer, pad_batch
 from augment.recipe import Recipe
 from augment.transforms import normalise, rms
 from augment.updates import UPDATES
@@ -23,7 +23,7 @@ def unit(values: tf.Tensor) -> tf.Tensor:
 def directions(name: str, gradients: list[np.ndarray]) -> list[np.ndarray]:
     memory, found = ZERO, []
     for number, gradient in enumerate(gradients, start=1):
-        direction, memory = UPDATES[name](tf.constant(gradient), memory, tf.constant(float(number)), unit)
+        direction, memory = UPDATES[name](tf.constant(gradient), memory, tf.constant(float(number)), 0.9, unit)
         found.append(direction.numpy())
     return found
 
@@ -50,12 +50,12 @@ def test_adam_first_steps_are_what_the_paper_gives():
 @pytest.mark.parametrize("name", sorted(UPDATES))
 def test_every_rule_raises_the_margin_and_leaves_silence_alone(model: DreamingModel, name: str):
     recipe = Recipe.model_validate(
-        {"update": name, "steps": 8, "snr_db": 20, "step_unit": "budget", "step_size": 0.3, "schedule": "linear"}
+        {"update": name, "steps": 8, "snr_db": 20, "step_unit": "budget", "step_size": 0.3, "hold": None}
     )
     clips = [np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32), np.zeros(16_000, np.float32)]
     waveforms, lengths = pad_batch(clips)
     target = model.classes.find("Siren").index
-    dreamed, objectives = Dreamer(model, recipe)(waveforms, lengths, np.array([target, target]))
+    dreamed, objectives, _ = Dreamer(model, recipe)(waveforms, lengths, np.array([target, target]))
     assert objectives[-1, 0] > objectives[0, 0] + 1
     assert not dreamed[1].any()
 
@@ -66,7 +66,8 @@ def test_linear_steps_fall_to_a_tenth_and_budget_steps_are_relative_to_what_the_
     changes = {}
     for steps in (1, 2):
         values = {"steps": steps, "snr_db": 20, "step_unit": "budget", "step_size": 0.5, "schedule": "linear"}
-        dreamed, _ = Dreamer(model, Recipe.model_validate(values))(waveforms, lengths, np.array([400]))
+        values |= {"update": "sign", "keep": "last"}
+        dreamed = Dreamer(model, Recipe.model_validate(values))(waveforms, lengths, np.array([400])).waveforms
         changes[steps] = dreamed - waveforms
     budget = float(rms(tf.constant(waveforms), tf.constant(lengths))[0]) * 0.1
     first = float(rms(tf.constant(changes[1]), tf.constant(lengths))[0])
@@ -77,4 +78,4 @@ def test_linear_steps_fall_to_a_tenth_and_budget_steps_are_relative_to_what_the_
 
 def test_budget_steps_need_a_budget():
     with pytest.raises(ValueError, match=r"set recipe\.snr_db"):
-        Recipe.model_validate({"step_unit": "budget"})
+        Recipe.model_validate({"step_unit": "budget", "snr_db": None})

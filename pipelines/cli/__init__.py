@@ -40,6 +40,21 @@ class TransformChoice(str, Enum):
     hard_cut_add = "hard_cut_add"
     target_filter = "target_filter"
     gradients = "gradients"
+    gain_filter = "gain_filter"
+    soft_cut_add = "soft_cut_add"
+    soft_target_filter = "soft_target_filter"
+    spectrogram = "spectrogram"
+
+
+class StartChoice(str, Enum):
+    """What a dream starts from."""
+
+    clip = "clip"
+    noise = "noise"
+    white = "white"
+    pink = "pink"
+    silence = "silence"
+    mix = "mix"
 
 
 Weights = Annotated[
@@ -50,6 +65,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
 ]
+_TARGET = (
+    "A class by name, MID or index, a branch of the ontology ('Dog/*'), or keep, random, nearest, farthest, label, "
+    "sound, away, which may name classes to choose from ('random:Animal/*')."
+)
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
 
 
@@ -85,7 +104,7 @@ def augment(
     path_column: Annotated[str | None, typer.Option(help="Its column of paths [found by its name].")] = None,
     label_column: Annotated[str | None, typer.Option(help="Its column of labels [found by its name].")] = None,
     split_column: Annotated[str | None, typer.Option(help="Its column of splits [found by its name].")] = None,
-    target: Annotated[str | None, typer.Option(help="keep, random, or a class by name, MID or index [random].")] = None,
+    target: Annotated[str | None, typer.Option(help=f"{_TARGET} [random]")] = None,
     transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
@@ -120,26 +139,55 @@ def augment(
 
 @app.command()
 def dream(
-    source: Annotated[str, typer.Argument(metavar="IN", help="Audio file; 'demo' is a street recording.")],
-    output: Annotated[str, typer.Argument(metavar="OUT", help="Audio file to write: .wav, .flac or .ogg.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IN] OUT",
+            help="Audio file to dream ('demo' is a street recording; none with --seconds) and file to write: .wav, "
+            ".flac or .ogg.",
+        ),
+    ] = None,
     transform: Annotated[TransformChoice, typer.Option(help="Activation-maximization function.")] = (
         TransformChoice.deep_dream
     ),
-    target: Annotated[str, typer.Option(help="keep, random, or a class by name, MID or index.")] = "keep",
-    steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
-    sound: Annotated[str | None, typer.Option(help="Target sound, for target_filter.", metavar="FILE")] = None,
+    target: Annotated[str, typer.Option(help=_TARGET)] = "keep",
+    steps: Annotated[int | None, typer.Option(help="Gradient steps, at most [by transform and start].")] = None,
+    snr: Annotated[float | None, typer.Option(help="Lowest SNR of the dream in dB [by transform and start].")] = None,
+    sound: Annotated[
+        str | None, typer.Option(help="Target sound, for the target filters, sound and matching.", metavar="FILE")
+    ] = None,
+    start: Annotated[StartChoice, typer.Option(help="What is dreamed; noise is white.")] = StartChoice.clip,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, max=300, help="Start from so much noise or silence, without an input.")
+    ] = None,
     picture: Annotated[
         str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="PNG")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of random targets.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of random targets and noise.")] = 0,
     weights: Weights = None,
     set_: Set = None,
     debug: Debug = False,
 ) -> None:
-    """Dream one audio file, and say what YAMNet heard before and after."""
+    """Dream one audio file, or noise, and say what YAMNet heard before and after."""
+    if seconds is not None and start is StartChoice.clip:
+        raise typer.BadParameter("--seconds takes no input: say what to start from, such as --start noise")
+    given = paths or []
+    if seconds is not None:
+        source, output = None, given[0] if given else "dream.wav"
+    else:
+        source, output = (given[0], given[1]) if len(given) == 2 else (None, "")
+    if len(given) > 2 or (seconds is None and len(given) < 2) or (seconds is not None and len(given) > 1):
+        wanted = "OUT alone" if seconds is not None else "IN and OUT (or --start noise --seconds 5 and OUT)"
+        raise typer.BadParameter(f"expected {wanted}, got {len(given)} file names")
     run = _command("dream")
-    settings = {"transform": transform.value, "steps": steps, "sound": sound}
-    raise typer.Exit(run(source, output, target, settings, set_ or [], picture, seed, weights))
+    settings = {
+        "transform": transform.value,
+        "steps": steps,
+        "snr_db": snr,
+        "sound": sound,
+        "start": None if start is StartChoice.clip else start.value,
+    }
+    raise typer.Exit(run(source, output, target, settings, set_ or [], picture, seed, weights, seconds=seconds))
 
 
 @app.command()
@@ -156,18 +204,17 @@ def classify(
 
 @app.command()
 def targets(
-    words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name, such as 'siren'.")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name ('siren'), or a branch ('Alarm/*').")],
     limit: Annotated[int, typer.Option(min=1, max=521, help="How many classes to show.")] = 10,
+    ontology: Annotated[
+        str | None, typer.Option(envvar="DREAMBEAM_ONTOLOGY", help="AudioSet's ontology.json [fetched once].")
+    ] = None,
+    debug: Debug = False,
 ) -> None:
-    """Search the 521 classes that a sound can be dreamed toward."""
-    from augment.classes import yamnet_classes
+    """Search the 521 classes that a sound can be dreamed toward, with their place in AudioSet's ontology."""
+    from pipelines.cli.targets import run
 
-    found = yamnet_classes().search(words, limit)
-    for each in found:
-        print(f"{each.index:3}  {each.mid:13} {each.name}")
-    if not found:
-        _complain(f"no class is like {words!r}")
-        raise typer.Exit(WRONG_ARGUMENTS)
+    raise typer.Exit(run(words, limit, ontology))
 
 
 @app.command()
@@ -176,14 +223,39 @@ def doctor(weights: Weights = None, debug: Debug = False) -> None:
     raise typer.Exit(_command("doctor")(weights))
 
 
+class BenchmarkChoice(str, Enum):
+    """What is measured."""
+
+    speed = "speed"
+    steering = "steering"
+
+
 @app.command()
 def benchmark(
+    what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
+        BenchmarkChoice.speed
+    ),
+    data: Annotated[
+        str | None, typer.Option(help="Folder of recordings, for steering; a folder deep at most.", metavar="DIR")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of clip and target, for steering.")] = 300,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Rows of the steering table, by name; may be repeated.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option(help="Folder for steering's page, picture and rows.", metavar="DIR")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds; the figures are medians.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of steering's targets.")] = 0,
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
-    """Measure this machine: matrix products, YAMNet's gradient, and each transform against it (some minutes)."""
+    """Measure this machine (speed, some minutes), or how well dreams reach their targets (steering, an hour or two)."""
+    if what is BenchmarkChoice.steering:
+        if data is None:
+            raise typer.BadParameter("steering needs recordings: --data DIR")
+        raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
     raise typer.Exit(_command("benchmark")(as_json, rounds, weights))
 
 

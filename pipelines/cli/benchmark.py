@@ -17,7 +17,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from augment.dreaming import Dreamer, pad_batch
+from augment.ascent import Dreamer, pad_batch
 from augment.recipe import Recipe
 from augment.transforms import TRANSFORMS
 from augment.yamnet import SAMPLE_RATE, DreamingModel, load_dreaming_model
@@ -59,8 +59,8 @@ def measure(model: DreamingModel, rounds: int) -> list[dict[str, Any]]:
         "plain gradient": lambda: [plain(waveforms, targets) for _ in range(STEPS)][-1].numpy(),
     }
     for name in TRANSFORMS:
-        settings = {"transform": name, "steps": STEPS, "objective": "score"}
-        recipe = Recipe.model_validate({**settings, "sound": "given" if name == "target_filter" else None})
+        settings = {"transform": name, "steps": STEPS, "objective": "score", "hold": None, "keep": "last"}
+        recipe = Recipe.model_validate({**settings, "sound": "given" if TRANSFORMS[name].needs_sound else None})
         dreamer = Dreamer(model, recipe, clips[0])
         work[name] = lambda dreamer=dreamer: dreamer(waveforms, lengths, targets)
     times: dict[str, list[float]] = {name: [] for name in work}

@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from augment import draws, targets
-from augment.dreaming import Dreamed, Dreamer, Sound, dream_batch, pad_batch, target_policy
+from augment.ascent import Dreamer, pad_batch
+from augment.dreaming import Dreamed, Sound, dream_batch, read_target, top_class
 from augment.picture import draw_dream
-from augment.yamnet import load_dreaming_model
+from augment.recipe import Recipe
+from augment.starts import without_clip
+from augment.yamnet import SAMPLE_RATE, DreamingModel, load_dreaming_model
 from pipelines.clips import ClipError
 from pipelines.config import ConfigError, load_config
 from pipelines.files import check_picture, check_writable, read_sound, write_sound
@@ -26,7 +29,7 @@ MAX_SECONDS = 300
 
 
 def run(
-    source: str,
+    source: str | None,
     output: str,
     target: str,
     settings: Mapping[str, Any],
@@ -34,8 +37,10 @@ def run(
     picture: str | None,
     seed: int,
     weights: str | None,
+    *,
+    seconds: float | None = None,
 ) -> int:
-    """Dream the file, write the result and say what became of it."""
+    """Dream the file, or so many seconds of what the recipe starts from, write it and say what became of it."""
     given = [
         f"recipe.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None
     ]
@@ -44,37 +49,68 @@ def run(
         raise ConfigError(f"dream takes --set recipe.KEY=VALUE only, got {other[0]!r}")
     recipe = load_config(None, [*given, *changes]).recipe
     check_writable(output)
-    if Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
+    if source and Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
         raise ClipError(f"{output!r} is the input itself: give another name to write to", "write")
     if picture:
         check_picture(picture)
-    clip = read_sound(source, MAX_SECONDS)
-    sound = Sound(clip.waveform, clip.ref.sample_rate)
+    number = draws.draw(seed, "", 0, "start")
+    if source is None:
+        recipe, sound = _without_source(recipe, seconds or 0.0, number)
+    else:
+        clip = read_sound(source, MAX_SECONDS)
+        sound = Sound(clip.waveform, clip.ref.sample_rate)
     model = load_dreaming_model(weights)
-    policy, classes = target_policy(target, model)
-    dreamer = Dreamer(model, recipe, load_sound(recipe.sound).heard if recipe.sound else None)
-    before = model.scores(*pad_batch([sound.heard]))
-    index = targets.POLICIES[policy](before[0], classes, draws.draw(seed, "", 0, "target"))
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"toward {model.classes[index].name}", total=recipe.steps)
-        dreamed = dream_batch(dreamer, [sound], before, [index], on_step=lambda _: bar.advance(task))[0]
-    write_sound(output, dreamed.waveform, clip.ref.sample_rate)
+    dreamed = _dream(model, recipe, sound, target, seed, number)
+    write_sound(output, dreamed.waveform, sound.sample_rate)
     if picture:
-        draw_dream(picture, clip.waveform, dreamed.waveform, clip.ref.sample_rate, _title(dreamed, recipe.transform))
+        draw_dream(picture, sound.waveform, dreamed.waveform, sound.sample_rate, _title(dreamed, recipe.transform))
     _report(output, dreamed, list(model.classes.names))
     return 0
 
 
+def _without_source(recipe: Recipe, seconds: float, number: int) -> tuple[Recipe, Sound]:
+    """Return what the recipe starts from as the sound itself, and the recipe that takes it so."""
+    sound = Sound(without_clip(recipe.start, seconds, SAMPLE_RATE, number), SAMPLE_RATE)
+    return Recipe.model_validate({**recipe.model_dump(), "start": "clip"}), sound
+
+
+def _dream(model: DreamingModel, recipe: Recipe, sound: Sound, target: str, seed: int, number: int) -> Dreamed:
+    policy, classes = read_target(target, model.classes)
+    like = load_sound(recipe.sound).heard if recipe.sound else None
+    dreamer = Dreamer(model, recipe, like)
+    before = model.scores(*pad_batch([sound.heard]))
+    known = targets.Situation(
+        before[0],
+        classes,
+        draws.draw(seed, "", 0, "target"),
+        sound=None if like is None else top_class(Sound(like[:, None], SAMPLE_RATE), model),
+    )
+    aim = targets.POLICIES[policy](known)
+    words = f"{'away from' if aim.away else 'toward'} {model.classes[aim.classes[0]].name}"
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(words, total=recipe.steps)
+        return dream_batch(
+            dreamer, [sound], before, [aim], on_step=lambda steps: bar.advance(task, steps), numbers=[number]
+        )[0]
+
+
 def _title(dreamed: Dreamed, transform: str) -> str:
-    return f"{transform} toward {dreamed.target.name}, SNR {dreamed.snr_db:.1f} dB"
+    return f"{transform} {_way(dreamed)}, SNR {dreamed.snr_db:.1f} dB"
+
+
+def _way(dreamed: Dreamed) -> str:
+    more = f" and {len(dreamed.aim.classes) - 1} more" if len(dreamed.aim.classes) > 1 else ""
+    return f"{'away from' if dreamed.aim.away else 'toward'} {dreamed.target.name}{more}"
 
 
 def _report(output: str, dreamed: Dreamed, names: list[str]) -> None:
-    index = dreamed.target.index
-    rank = int(np.sum(dreamed.scores_after > dreamed.scores_after[index])) + 1
+    own = list(dreamed.aim.classes)
+    distance = dreamed.distance
     print(
-        f"{output}: toward {dreamed.target.name}: score {dreamed.scores_before[index]:.3f} -> "
-        f"{dreamed.scores_after[index]:.3f}, rank {rank} of {len(names)}, SNR {dreamed.snr_db:.1f} dB"
+        f"{output}: {_way(dreamed)}: score {dreamed.scores_before[own].max():.3f} -> "
+        f"{dreamed.scores_after[own].max():.3f}, rank {dreamed.aim.rank(dreamed.scores_after)} of {len(names)}, "
+        f"{len(dreamed.objectives)} steps, SNR {dreamed.snr_db:.1f} dB, "
+        f"change {distance.lufs_change - distance.lufs_before:+.1f} LU"
     )
     for word, scores in (("before", dreamed.scores_before), ("after", dreamed.scores_after)):
         best = np.argsort(-scores, kind="stable")[:3]

@@ -1,0 +1,385 @@
+"""The ascent: gradient steps on a batch of waveforms at 16 kHz, by a recipe.
+
+A clip's way depends on the clip alone: nothing is summed over the batch, and a clip that has arrived leaves it, so that
+the others go on faster and end where they would have ended anyway.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from augment import budgets, transforms, tricks
+from augment.domains import SAMPLES, Fixed
+from augment.objectives import OBJECTIVES, Hearing, margin
+from augment.recipe import Recipe
+from augment.stft import StftShape
+from augment.targets import Aim, aim_rows
+from augment.updates import UPDATES, Memory
+from augment.yamnet import LAYERS, SAMPLE_RATE, DreamingModel, padded_length, patch_count
+
+DITHER = 1e-6
+"""Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""
+
+OnStep = Callable[[int], None]
+"""Called after each gradient step with how many steps of clips it has brought nearer to the end: one for each clip that
+it moved, and all that are left of a clip that has arrived."""
+
+_ROUNDS = 2
+"""How often parameters that are not linear are scaled to come near a budget; the rest is mixed with the source."""
+
+
+def pad_batch(heard: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Stack clips [samples] of one padded length (`padded_length`) as float32 [batch, samples], and their lengths.
+
+    Raises:
+        ValueError: the clips are of different padded lengths.
+    """
+    lengths = np.array([len(clip) for clip in heard], np.int32)
+    padded = {padded_length(int(length)) for length in lengths}
+    if len(padded) != 1:
+        raise ValueError(f"clips of one batch must share a padded length, got {sorted(padded)} samples")
+    batch = np.zeros((len(heard), padded.pop()), np.float32)
+    for row, clip in zip(batch, heard, strict=True):
+        row[: len(clip)] = clip
+    return batch, lengths
+
+
+class Ascent(NamedTuple):
+    """What became of a batch.
+
+    Attributes:
+        waveforms: float32 [batch, samples].
+        objectives: float32 [steps, batch], the objective before each step; NaN where a clip took none.
+        steps: int [batch], that each clip took.
+    """
+
+    waveforms: np.ndarray
+    objectives: np.ndarray
+    steps: np.ndarray
+
+
+class _Clips(NamedTuple):
+    """What stays as it is during an ascent, a row for each clip."""
+
+    source: tf.Tensor  # [batch, samples]
+    lengths: tf.Tensor
+    counts: tf.Tensor
+    aims: tf.Tensor  # [batch, classes]
+    rms: tf.Tensor
+    fixed: Fixed  # of the domain
+
+
+class _State(NamedTuple):
+    """What an ascent changes, a row for each clip."""
+
+    p: tf.Tensor
+    memory: Memory
+    x: tf.Tensor  # the waveform of p, within the budget
+    best: tf.Tensor  # the best waveform so far
+    best_value: tf.Tensor  # [batch]
+
+
+class _Common(NamedTuple):
+    """What all clips share."""
+
+    number: tf.Tensor
+    mask: tf.Tensor  # [1, frames, bins], of the target sound
+    sound: dict[str, tf.Tensor]  # what the objectives remember of it
+
+
+class Dreamer:
+    """Gradient ascent through a model by one recipe; compiled once, for every batch shape."""
+
+    def __init__(self, model: DreamingModel, recipe: Recipe, sound: np.ndarray | None = None):
+        """Prepare the ascent.
+
+        Args:
+            model: what is dreamed through.
+            recipe: how.
+            sound: the target sound, float32 [samples] at 16 kHz, where the recipe uses one.
+
+        Raises:
+            ValueError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
+                channel that the model does not have.
+        """
+        self.model = model
+        self.recipe = recipe
+        self.transform = transforms.TRANSFORMS[recipe.transform]
+        self.budget = budgets.Budget(recipe.snr_db, recipe.change_lu, recipe.change_lufs, recipe.peak)
+        self._domain = self.transform.domain
+        self._objectives = recipe.weighted_objectives()
+        self._compares = [name for name in self._objectives if OBJECTIVES[name].remember]
+        if (self.transform.needs_sound or self._compares) and (sound is None or not len(sound)):
+            user = self._compares[0] if self._compares else recipe.transform
+            raise ValueError(f"{user} needs a target sound that is not empty")
+        self._sound = np.zeros(1, np.float32) if sound is None else sound
+        self._shape = StftShape(recipe.frame_length, recipe.hop)
+        self._layers = sorted({"logits", *(name for names in self._named().values() for name in names)})
+        self._check_layers()
+        specs = self._specs()
+        self._step = tf.function(self._take_step, specs, autograph=False)  # one trace serves all shapes
+        self._look = tf.function(self._take_look, specs[:1] + specs[2:], autograph=False)
+        self._memories: dict[int, dict[str, tf.Tensor]] = {}
+
+    def __call__(
+        self,
+        waveforms: np.ndarray,
+        lengths: np.ndarray,
+        aims: Sequence[Aim | int] | np.ndarray,
+        on_step: OnStep | None = None,
+    ) -> Ascent:
+        """Dream a batch.
+
+        Args:
+            waveforms: float32 [batch, samples] at 16 kHz, zero beyond each clip's length (`pad_batch`).
+            lengths: int [batch], samples of each clip.
+            aims: [batch], what each clip is dreamed toward; a number is a class.
+            on_step: called after each step.
+        """
+        recipe, samples = self.recipe, waveforms.shape[1]
+        rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
+        clips, state = self._begin(waveforms, lengths, rows)
+        mask, sound = self._sound_mask(samples), self._remembered(samples)
+        result = np.array(waveforms, np.float32)
+        objectives = np.full((recipe.steps, len(waveforms)), np.nan, np.float32)
+        steps = np.full(len(waveforms), recipe.steps)
+        going = np.arange(len(waveforms))  # rows of the clips that are still on their way
+        may_stop = np.ones(len(waveforms), bool)
+        for number in range(1, recipe.steps + 1):
+            common = _Common(tf.constant(number, tf.float32), mask, sound)
+            before = state
+            state, objective, lead = self._step(state, self._allowed(state, clips), clips, common)
+            objectives[number - 1, going] = objective.numpy()
+            ahead = self._ahead(lead)
+            if number == 1:  # one that leads from the start is dreamed further
+                may_stop = ~ahead
+            arrived = ahead & may_stop[going]
+            if arrived.any():
+                result[going[arrived]] = before.x.numpy()[arrived]
+                objectives[number - 1, going[arrived]] = np.nan
+                steps[going[arrived]] = number - 1
+                left = np.flatnonzero(~arrived)
+                going, state, clips = going[left], _rows(state, left), _rows(clips, left)
+            if on_step:
+                on_step(len(going) + int(arrived.sum()) * (recipe.steps - number + 1))
+            if not len(going):
+                return Ascent(result, objectives, steps)
+        result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound))
+        return Ascent(result, objectives, steps)
+
+    def _begin(self, waveforms: np.ndarray, lengths: np.ndarray, aims: np.ndarray) -> tuple[_Clips, _State]:
+        source, lengths_ = tf.constant(waveforms, tf.float32), tf.constant(lengths, tf.int32)
+        counts = tf.constant(np.asarray(patch_count(lengths)), tf.int32)
+        if self.transform.needs_sound:
+            filtering = tf.repeat(self._fitted_sound(waveforms.shape[1]), len(waveforms), axis=0)
+        else:
+            filtering = source
+        fixed = self._domain.fix(source, filtering, self._shape, self.recipe.threshold, self.recipe.power)
+        clips = _Clips(source, lengths_, counts, tf.constant(aims), transforms.rms(source, lengths_), fixed)
+        p = self._domain.start(source, fixed)
+        worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
+        return clips, _State(p, (tf.zeros_like(p), tf.zeros_like(p)), source, source, worst)
+
+    def _ahead(self, lead: tf.Tensor) -> np.ndarray:
+        hold = self.recipe.hold
+        return np.zeros(len(lead), bool) if hold is None else lead.numpy() >= hold
+
+    def _last(self, state: _State, clips: _Clips, common: _Common) -> np.ndarray:
+        """Return the dreams of clips that have taken every step."""
+        if self.recipe.keep == "last" or not self.recipe.steps:
+            return state.x.numpy()
+        return self._look(state, clips, common).best.numpy()
+
+    def _allowed(self, state: _State, clips: _Clips) -> tf.Tensor:
+        """Return the rms [batch] that the change may have after the next step, as far as it can be known before."""
+        allowed = tf.fill(tf.shape(clips.rms), np.float32(np.inf))
+        if self.recipe.snr_db is not None:
+            allowed = clips.rms * 10 ** (-self.recipe.snr_db / 20)
+        if not self.budget.has_loudness:
+            return allowed
+        found = []
+        for source, x, length in zip(clips.source.numpy(), state.x.numpy(), clips.lengths.numpy(), strict=True):
+            change = (x - source)[:length, None].astype(np.float64)
+            if not change.any():  # before the first step: as of white noise
+                change = np.random.default_rng(0).normal(size=change.shape)
+            ratio = self.budget.loudness_ratio(source[:length, None], change, SAMPLE_RATE)
+            found.append(math.sqrt(np.mean(change**2)) * ratio)
+        return tf.minimum(allowed, tf.constant(found, tf.float32))
+
+    def _take_step(
+        self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common
+    ) -> tuple[_State, tf.Tensor, tf.Tensor]:
+        """Return the state after a step, and the objective and the lead [batch] before it."""
+        recipe, domain = self.recipe, self._domain
+        with tf.GradientTape() as tape:
+            tape.watch(state.x)
+            heard = self._hear(self._jittered(state.x, common.number), clips, common)
+            objective = self._value(heard)
+        gradient: Any = tape.gradient(objective, state.x)
+        lead, state = self._judge(state, objective, heard)
+        own, inside = self._own_samples(clips), self._inside(clips)
+        g = self._unit(domain.pull(state.p, gradient * own, clips.fixed, self._shape) * inside, clips)
+        memory = state.memory
+        if self.transform.adds:
+            g, memory = UPDATES[recipe.update](
+                g, memory, common.number, recipe.momentum, lambda v: self._unit(v, clips)
+            )
+            g = self._coarse(g, common.number) * inside
+        eta = tf.reshape(self._eta(common.number, clips.rms), [-1] + [1] * (domain.rank - 1))
+        p = self.transform.apply(state.p, g, self._settings(eta, common.mask)) * inside
+        p, x = self._within(p, allowed, clips) if self.transform.adds else (p, p)
+        return _State(p, memory, x, state.best, state.best_value), objective, lead
+
+    def _take_look(self, state: _State, clips: _Clips, common: _Common) -> _State:
+        """Return the state with the last waveform counted among the best."""
+        heard = self._hear(state.x, clips, common)
+        return self._judge(state, self._value(heard), heard)[1]
+
+    def _judge(self, state: _State, objective: tf.Tensor, heard: Hearing) -> tuple[tf.Tensor, _State]:
+        """Return the lead [batch], and the state whose best waveform is the present one where that is better."""
+        lead = margin(heard)
+        value = lead if self.recipe.has_class_objective else objective
+        better = value > state.best_value
+        best = tf.where(better[:, None], state.x, state.best)
+        return lead, state._replace(best=best, best_value=tf.where(better, value, state.best_value))
+
+    def _hear(self, x: tf.Tensor, clips: _Clips, common: _Common) -> Hearing:
+        quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
+        activations = self.model.activations(x + quiet, self._layers)
+        return Hearing(activations, clips.counts, clips.aims, common.sound, (), self.recipe.channel)
+
+    def _value(self, heard: Hearing) -> tf.Tensor:
+        named = self._named()
+        parts = []
+        for name, weight in self._objectives.items():
+            sound = {key.partition(":")[2]: kept for key, kept in heard.sound.items() if key.startswith(f"{name}:")}
+            own = dataclasses.replace(heard, layers=named[name], sound=sound)
+            parts.append(weight * OBJECTIVES[name].value(own))
+        return parts[0] if len(parts) == 1 else tf.add_n(parts)
+
+    def _within(self, p: tf.Tensor, allowed: tf.Tensor, clips: _Clips) -> tuple[tf.Tensor, tf.Tensor]:
+        """Bring the parameters within their box and the rms allowed; return them and their waveforms."""
+        domain = self._domain
+        start = domain.start(clips.source, clips.fixed)
+        p = domain.box(p, clips.fixed, self._shape)
+        x = domain.render(p, clips.source, clips.fixed, self._shape)
+        for rounds_left in reversed(range(1 if domain.linear else _ROUNDS)):
+            change = (x - clips.source) * self._own_samples(clips)
+            share = budgets.share_within(allowed, transforms.rms(change, clips.lengths))
+            p = start + (p - start) * tf.reshape(share, [-1] + [1] * (domain.rank - 1))
+            if rounds_left:
+                x = domain.render(p, clips.source, clips.fixed, self._shape)
+            else:  # what is left over of a change that is not linear is mixed with the source
+                x = clips.source + share[:, None] * change
+        x = budgets.within_peak(x, clips.source, self.recipe.peak)
+        return (x if domain is SAMPLES else p), x
+
+    def _jittered(self, x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        if self.recipe.time_jitter:
+            x = tricks.shift(x, number, round(self.recipe.time_jitter * SAMPLE_RATE))
+        if self.recipe.gain_jitter:
+            x = tricks.gain(x, number, self.recipe.gain_jitter)
+        return x
+
+    def _coarse(self, direction: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        recipe = self.recipe
+        if recipe.octaves > 1:
+            limit = tricks.band_limit(number, recipe.steps, recipe.octaves)
+            direction = tricks.low_pass(direction, limit, axis=self._domain.rank - 1)
+        return tricks.blur(direction, recipe.smoothing) if recipe.smoothing else direction
+
+    def _unit(self, values: tf.Tensor, clips: _Clips) -> tf.Tensor:
+        """Scale each clip's values to unit rms."""
+        if self._domain.rank == 2:
+            return transforms.normalise(values, clips.lengths)
+        sizes = tf.shape(values)
+        flat = tf.reshape(values, [sizes[0], -1])
+        counts = tf.fill([sizes[0]], sizes[1] * sizes[2])
+        return tf.reshape(transforms.normalise(flat, counts), sizes)
+
+    def _own_samples(self, clips: _Clips) -> tf.Tensor:
+        return tf.sequence_mask(clips.lengths, tf.shape(clips.source)[1], dtype=clips.source.dtype)
+
+    def _inside(self, clips: _Clips) -> tf.Tensor | float:
+        """Return what of the parameters is the clips' own."""
+        return self._own_samples(clips) if self._domain.rank == 2 else 1.0
+
+    def _eta(self, number: tf.Tensor, rms: tf.Tensor) -> tf.Tensor:
+        """Return the size [batch] of the numbered step, in the parameters' units."""
+        recipe = self.recipe
+        fall = 0.9 * (number - 1) / max(1, recipe.steps - 1) if recipe.schedule == "linear" else 0.0
+        unit = {"clip_rms": rms, "full_scale": tf.ones_like(rms)}
+        if recipe.snr_db is not None:
+            unit["budget"] = rms * 10 ** (-recipe.snr_db / 20)
+        return recipe.step_size * (1.0 - fall) * unit["full_scale" if self._domain.own_unit else recipe.step_unit]
+
+    def _settings(self, eta: tf.Tensor, mask: tf.Tensor | None = None) -> transforms.Step:
+        recipe = self.recipe
+        return transforms.Step(eta, recipe.threshold, recipe.power, recipe.flip, self._shape, mask)
+
+    def _named(self) -> dict[str, tuple[str, ...]]:
+        """Return the layers of each objective."""
+        return {name: OBJECTIVES[name].layers_of(self.recipe.layers) for name in self._objectives}
+
+    def _check_layers(self) -> None:
+        unknown = [name for name in self._layers if name not in LAYERS]
+        if unknown:
+            raise ValueError(f"layers: YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}")
+        if any(OBJECTIVES[name].channel for name in self._objectives):
+            sizes = self.model.activations(tf.zeros([1, padded_length(1)]), self._layers)
+            for layer in self._named()["channel"]:
+                channels = int(tf.shape(sizes[layer])[-1])
+                if self.recipe.channel >= channels:
+                    raise ValueError(f"channel: {layer} has channels 0 to {channels - 1}")
+
+    def _sound_mask(self, samples: int) -> tf.Tensor:
+        if not self.transform.needs_sound:
+            return tf.ones([1, 1, 1])
+        return transforms.sound_mask(tf.constant(self._sound, tf.float32), samples, self._settings(tf.ones([1, 1])))
+
+    def _fitted_sound(self, samples: int) -> tf.Tensor:
+        return transforms.fitted(tf.constant(self._sound, tf.float32), samples)
+
+    def _remembered(self, samples: int) -> dict[str, tf.Tensor]:
+        """Return what the objectives remember of the target sound, repeated or cut to the given samples."""
+        if samples not in self._memories:
+            self._memories = {samples: self._remember(samples)}  # the neighbours in length share a batch
+        return self._memories[samples]
+
+    def _remember(self, samples: int) -> dict[str, tf.Tensor]:
+        if not self._compares:
+            return {}
+        activations = self.model.activations(self._fitted_sound(samples), self._layers)
+        counts = tf.constant([int(patch_count(samples))])
+        named, found = self._named(), {}
+        for name in self._compares:
+            heard = Hearing(activations, counts, tf.zeros([1, 1]), layers=named[name])
+            kept = OBJECTIVES[name].remember(heard)  # type: ignore[misc]
+            found.update({f"{name}:{layer}": value for layer, value in kept.items()})
+        return found
+
+    def _specs(self) -> tuple[Any, ...]:
+        spec: Any = tf.TensorSpec
+        row, waveforms, whole = spec([None]), spec([None, None]), spec([None], tf.int32)
+        sizes = [None, None, self.recipe.frame_length // 2 + 1]  # of spectra
+        p = spec(sizes if self._domain.rank == 3 else [None, None])
+        fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
+        clips = _Clips(waveforms, whole, whole, spec([None, len(self.model.classes)]), row, fixed)
+        state = _State(p, (p, p), waveforms, waveforms, row)
+        sound = {
+            name: spec([1] + [None] * (len(value.shape) - 1))
+            for name, value in self._remember(padded_length(1)).items()
+        }
+        common = _Common(spec([]), spec([1, None, None]), sound)
+        return state, row, clips, common
+
+
+def _rows(values: Any, rows: np.ndarray) -> Any:
+    """Keep some rows of every tensor of a structure."""
+    return tf.nest.map_structure(lambda value: tf.gather(value, rows), values)

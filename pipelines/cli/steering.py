@@ -1,0 +1,104 @@
+"""``dreambeam benchmark steering``: how well dreams reach their targets on a folder of recordings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from augment.dreaming import Sound
+from augment.yamnet import load_dreaming_model
+from evaluation.judges import YamnetGraph
+from evaluation.steering import CURVE_SHARE, ROWS, Recording, Steering, draw_pairs, summarise
+from evaluation.steering_page import write_page
+from pipelines.clips import ClipError, Failure
+from pipelines.config import ConfigError
+from pipelines.files import read_sound
+from pipelines.sources import list_files
+
+MAX_SECONDS = 30
+
+
+def run(
+    data: str, pairs: int, only: Sequence[str], report: str | None, as_json: bool, seed: int, weights: str | None
+) -> int:
+    """Measure each recipe on the same pairs, print the table, and write the page if it is wanted."""
+    unknown = [name for name in only if name not in ROWS]
+    if unknown:
+        raise ConfigError(f"--only: there is no row {unknown[0]!r}; choices: {', '.join(ROWS)}")
+    if report is not None and Path(report).exists() and not Path(report).is_dir():
+        raise ConfigError(f"--report: {report!r} is a file; name a folder")
+    recordings = read_recordings(data)
+    model = load_dreaming_model(weights)
+    steering = Steering(model, YamnetGraph(weights), seed)
+    drawn = draw_pairs(recordings, pairs, seed)
+    first = drawn[0].recording
+    sound = Sound(first.waveform, first.sample_rate)
+    tables: list[pd.DataFrame] = []
+    names = list(only) or list(ROWS)
+    amounts = {name: drawn[: -(-pairs // CURVE_SHARE)] if ROWS[name].curve else drawn for name in names}
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=sum(map(len, amounts.values())))
+        for name in names:
+            bar.update(task, description=name)
+            tables.append(steering.measure(name, amounts[name], sound, lambda done: bar.advance(task, done)))
+            summary = summarise(tables[-1])
+            if not as_json and not sys.stderr.isatty():
+                print(f"{name}: reached {summary['reached']:.1%} of {summary['pairs']}", file=sys.stderr, flush=True)
+    summaries = [summarise(table) for table in tables]
+    about = {"data": Path(data).resolve().name, "seed": seed, "target_sound": first.id, "model": model.identity}
+    if report is not None:
+        write_page(Path(report), summaries, pd.concat(tables), about)
+    if as_json:
+        print(json.dumps({**about, "rows": summaries}, indent=2))
+    else:
+        _print(summaries)
+    return 0
+
+
+def read_recordings(folder: str) -> list[Recording]:
+    """Read a folder's recordings.
+
+    Raises:
+        SourceError: there are none.
+        ConfigError: none can be used.
+    """
+    found = []
+    for file in list_files([folder]):
+        if isinstance(file, Failure):
+            continue
+        try:
+            clip = read_sound(file.uri, MAX_SECONDS)
+        except ClipError as error:
+            print(f"dreambeam: left out: {error}", file=sys.stderr)
+            continue
+        found.append(Recording(file.id, clip.waveform, clip.ref.sample_rate))
+    if not found:
+        raise ConfigError(f"--data: {folder!r} holds no recording of up to {MAX_SECONDS} s that can be used")
+    return found
+
+
+def _print(summaries: Sequence[dict[str, Any]]) -> None:
+    table = Table(title="Heard by the judge, on the written audio (95 % intervals over clips)", title_justify="left")
+    for heading in ("recipe", "pairs", "reached", "top 1", "top 5", "rank change", "SNR dB (least)", "steps"):
+        table.add_column(heading, justify="left" if heading == "recipe" else "right")
+    for each in summaries:
+        low, high = each["reached_interval"]
+        table.add_row(
+            ROWS[each["row"]].title,
+            str(each["pairs"]),
+            f"{each['reached']:.1%} ({low:.1%}-{high:.1%})",
+            f"{each['top1']:.1%}",
+            f"{each['top5']:.1%}",
+            f"{each['rank_change']:.0f}",
+            f"{each['snr_db']:.1f} ({each['snr_db_min']:.1f})",
+            f"{each['steps']:.0f}",
+        )
+    Console().print(table)
