@@ -216,7 +216,7 @@ def _start_at_magnitudes(source: tf.Tensor, fixed: Fixed) -> tf.Tensor:
 
 def _render_magnitudes(a: tf.Tensor, source: tf.Tensor, fixed: Fixed, shape: StftShape) -> tf.Tensor:
     """Render, less what the start alone would be otherwise than the source, by the floor and by its phases."""
-    return source + _resynthesis(a, fixed[0], tf.shape(source)[1], shape) - fixed[2]
+    return source + (_resynthesis(a, fixed[0], tf.shape(source)[1], shape) - fixed[2])
 
 
 def _pull_magnitudes(a: tf.Tensor, g: tf.Tensor, fixed: Fixed, shape: StftShape) -> tf.Tensor:

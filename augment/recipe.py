@@ -36,8 +36,8 @@ _LAYER_OBJECTIVES = ("layer", "channel", "layer_match", "style")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "hard_cut": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
     "gradients": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
-    "hard_cut_add": {"snr_db": 15.0, "threshold": 5e-4},
-    "target_filter": {"snr_db": 15.0, "threshold": 5e-4},
+    "hard_cut_add": {"snr_db": 15.0},
+    "target_filter": {"snr_db": 15.0},
     "soft_cut_add": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
     "soft_target_filter": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
     "gain_filter": {"snr_db": 5.0, "steps": 60, "frame_length": 512, "hop": 128},

@@ -20,6 +20,7 @@ from augment import draws
 from augment.ascent import Dreamer, pad_batch
 from augment.budgets import distance
 from augment.dreaming import Sound, dream_batch
+from augment.objectives import SHARPNESS
 from augment.recipe import Recipe
 from augment.sound import to_model
 from augment.targets import POLICIES, Aim, Situation
@@ -114,9 +115,7 @@ class Steering:
             A row for each pair: row, clip, variant, target, rank_before, rank_after, top1, top5, reached, steps, and
             the fields of `augment.budgets.Distance`.
         """
-        row = ROWS[name]
-        needs = {"sound": "given"} if "target" in row.recipe.get("transform", "") else {}
-        dreamer = Dreamer(self.model, Recipe.model_validate({**row.recipe, **needs}), sound.heard)
+        dreamer = Dreamer(self.model, make_recipe(name), sound.heard)
         found: list[dict[str, Any]] = []
         by_length: dict[int, list[Pair]] = {}
         for pair in pairs:
@@ -176,6 +175,19 @@ class Steering:
         return self.judge.judge(to_model(waveform, sample_rate)).scores
 
 
+def make_recipe(name: str) -> Recipe:
+    """Return the recipe of a row; its target sound is a stand-in."""
+    values = ROWS[name].recipe
+    return Recipe.model_validate({**values, "sound": "given" if "target" in values.get("transform", "") else None})
+
+
+def recipe_digest(name: str) -> str | None:
+    """Return what tells whether a row is still the same, None for a row that there is not."""
+    if name not in ROWS:
+        return None
+    return f"{make_recipe(name).digest()} {ROWS[name].policy} {SHARPNESS}"
+
+
 def draw_pairs(recordings: Sequence[Recording], count: int, seed: int) -> list[Pair]:
     """Return so many pairs, every recording as often as any other, to one; the seed says which are first."""
     order = sorted(recordings, key=lambda each: draws.draw(seed, each.id, 0, "order"))
@@ -186,11 +198,17 @@ def summarise(found: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of one recipe's pairs, with their 95 % intervals over clips."""
     clips = list(found["clip"])
     ranks = (found["rank_before"] - found["rank_after"]).to_numpy(float)
-    summary: dict[str, Any] = {"row": found["row"].iloc[0], "pairs": len(found), "clips": found["clip"].nunique()}
-    for name in ("top1", "top5", "reached"):
-        values = found[name].to_numpy(float)
-        summary[name] = float(values.mean())
-        summary[f"{name}_interval"] = interval(values, clips)
+    name = str(found["row"].iloc[0])
+    summary: dict[str, Any] = {
+        "row": name,
+        "recipe": recipe_digest(name),
+        "pairs": len(found),
+        "clips": found["clip"].nunique(),
+    }
+    for column in ("top1", "top5", "reached"):
+        values = found[column].to_numpy(float)
+        summary[column] = float(values.mean())
+        summary[f"{column}_interval"] = interval(values, clips)
     summary["rank_change"] = float(np.median(ranks))
     summary["rank_change_interval"] = interval(ranks, clips, lambda values: float(np.median(values)))
     summary["snr_db"] = float(found["snr_db"].median())

@@ -9,12 +9,25 @@ from typing import Any
 
 import pandas as pd
 
-from evaluation.steering import ROWS
+from evaluation.steering import ROWS, recipe_digest
 
 TABLE = """\
 | | pairs | reached | top 1 | top 5 | places gained | SNR, dB | least SNR | steps |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|
 """
+
+
+def read_rows(folder: Path, about: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the pairs of each recipe that an earlier, equal measurement left in a folder, by the recipe's row."""
+    try:
+        stored = json.loads((folder / "steering.json").read_text())
+        pairs = pd.read_csv(folder / "steering.csv", keep_default_na=False)
+    except (OSError, ValueError):
+        return {}
+    if any(stored.get(key) != value for key, value in about.items()):
+        return {}
+    kept = [each["row"] for each in stored["rows"] if each.get("recipe") == recipe_digest(each["row"])]
+    return {name: pairs.loc[pairs["row"] == name] for name in kept}
 
 
 def write_page(
@@ -53,7 +66,7 @@ def _text(about: Mapping[str, Any]) -> str:
         "*Reached*: the target is the top class; away from a class: that class has left the top five (top 1 and top 5 "
         "then say where it still is). *Places gained*: the median change of the target's rank. *SNR*: the median; from "
         "noise, it is that of the noise against what was changed. The target sound of the target filter is "
-        f"`{about['target_sound']}`. Every pair is in [steering.csv](steering.csv).\n"
+        f"{about['target_sound']}. Every pair is in [steering.csv](steering.csv).\n"
     )
 
 

@@ -17,10 +17,10 @@ from augment.dreaming import Sound
 from augment.yamnet import load_dreaming_model
 from evaluation.judges import YamnetGraph
 from evaluation.steering import CURVE_SHARE, ROWS, Recording, Steering, draw_pairs, summarise
-from evaluation.steering_page import write_page
+from evaluation.steering_page import read_rows, write_page
 from pipelines.clips import ClipError, Failure
 from pipelines.config import ConfigError
-from pipelines.files import read_sound
+from pipelines.files import DEMO, read_sound
 from pipelines.sources import list_files
 
 MAX_SECONDS = 30
@@ -39,28 +39,49 @@ def run(
     model = load_dreaming_model(weights)
     steering = Steering(model, YamnetGraph(weights), seed)
     drawn = draw_pairs(recordings, pairs, seed)
-    first = drawn[0].recording
-    sound = Sound(first.waveform, first.sample_rate)
-    tables: list[pd.DataFrame] = []
+    street = read_sound(DEMO)
+    sound = Sound(street.waveform, street.ref.sample_rate)
+    about = {
+        "data": Path(data).resolve().name,
+        "seed": seed,
+        "target_sound": "the street recording (demo)",
+        "model": model.identity,
+    }
     names = list(only) or list(ROWS)
     amounts = {name: drawn[: -(-pairs // CURVE_SHARE)] if ROWS[name].curve else drawn for name in names}
+    found = _of_before(report, about, pairs)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=sum(map(len, amounts.values())))
         for name in names:
             bar.update(task, description=name)
-            tables.append(steering.measure(name, amounts[name], sound, lambda done: bar.advance(task, done)))
-            summary = summarise(tables[-1])
-            if not as_json and not sys.stderr.isatty():
-                print(f"{name}: reached {summary['reached']:.1%} of {summary['pairs']}", file=sys.stderr, flush=True)
-    summaries = [summarise(table) for table in tables]
-    about = {"data": Path(data).resolve().name, "seed": seed, "target_sound": first.id, "model": model.identity}
+            if name in found:
+                bar.advance(task, len(amounts[name]))
+                continue
+            found[name] = steering.measure(name, amounts[name], sound, lambda done: bar.advance(task, done))
+            if report is not None:  # a long measurement that is stopped goes on from here
+                _write(report, found, about)
+            if not sys.stderr.isatty():
+                print(f"{name}: reached {found[name]['reached'].mean():.1%}", file=sys.stderr, flush=True)
+    summaries = [summarise(found[name]) for name in names]
     if report is not None:
-        write_page(Path(report), summaries, pd.concat(tables), about)
+        _write(report, found, about)
     if as_json:
         print(json.dumps({**about, "rows": summaries}, indent=2))
     else:
         _print(summaries)
     return 0
+
+
+def _of_before(report: str | None, about: dict[str, Any], pairs: int) -> dict[str, pd.DataFrame]:
+    """Return the rows that an equal measurement has left in the report's folder, of as many pairs."""
+    kept = read_rows(Path(report), about) if report is not None else {}
+    counts = {name: -(-pairs // CURVE_SHARE) if ROWS[name].curve else pairs for name in kept}
+    return {name: table for name, table in kept.items() if len(table) == counts[name]}
+
+
+def _write(report: str, found: dict[str, pd.DataFrame], about: dict[str, Any]) -> None:
+    tables = [found[name] for name in ROWS if name in found]
+    write_page(Path(report), [summarise(table) for table in tables], pd.concat(tables), about)
 
 
 def read_recordings(folder: str) -> list[Recording]:
