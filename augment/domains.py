@@ -40,7 +40,7 @@ GRIFFIN_LIM_ROUNDS = 4
 MAGNITUDE_FLOOR = 1e-4
 """Least magnitude that `magnitudes` starts from, relative to that of a sine at full scale."""
 
-MAX_GAIN = float(__import__("os").environ.get("MAXG", "30"))
+MAX_GAIN = 30.0
 """The most that `GAINS` multiplies a bin by, 29.5 dB."""
 
 
@@ -114,17 +114,21 @@ def _fix_mask(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thresho
     """Keep M = m^p / (m^p + threshold^p) [batch, frames, bins], with m = |Y| / max |Y| of the filtering sound.
 
     It is the hard cut H(Y) made soft: 1/2 where H would cut, and H itself for an infinite p. A threshold of 0 passes
-    everything.
+    everything. It is scaled so that white noise passes at its own rms: a step is then as large as it should be.
     """
     del source
     magnitudes = _magnitude(stft(filtering, shape))
     if threshold == 0:
         return (tf.ones_like(magnitudes),)
-    peaks = tf.reduce_max(magnitudes, axis=[1] if __import__("os").environ.get("BAND") else [1, 2], keepdims=True)
-    raised = _in_packets(
-        lambda values: tf.pow(values, power), tf.math.divide_no_nan(magnitudes, peaks) / threshold, 0.0
-    )
-    return (tf.where(tf.math.is_inf(raised), 1.0, raised / (raised + 1)),)
+    relative = tf.math.divide_no_nan(magnitudes, tf.reduce_max(magnitudes, axis=[1, 2], keepdims=True))
+    raised = _in_packets(lambda values: tf.pow(values, power), relative / threshold, 0.0)
+    return (_at_unit_rms(tf.where(tf.math.is_inf(raised), 1.0, raised / (raised + 1))),)
+
+
+def _at_unit_rms(values: tf.Tensor) -> tf.Tensor:
+    """Scale each clip's values [batch, frames, bins] to unit rms; zeros stay zeros."""
+    flat = tf.reshape(values, [tf.shape(values)[0], -1])
+    return tf.math.divide_no_nan(values, tf.sqrt(tf.reduce_mean(flat**2, axis=1))[:, None, None])
 
 
 def _start_at_zero(source: tf.Tensor, fixed: Fixed) -> tf.Tensor:
@@ -155,9 +159,7 @@ def _fix_phases(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thres
     del filtering, threshold
     spectra = stft(source, shape)
     magnitudes = _magnitude(spectra) / _magnitude_of_noise(shape)
-    weights = _in_packets(lambda values: tf.pow(values, power), magnitudes, 0.0)
-    flat = tf.reshape(weights, [tf.shape(weights)[0], -1])
-    weights = tf.math.divide_no_nan(weights, tf.sqrt(tf.reduce_mean(flat**2, axis=1))[:, None, None])
+    weights = _at_unit_rms(_in_packets(lambda values: tf.pow(values, power), magnitudes, 0.0))
     return _phases(spectra) * _complex(weights), tf.math.divide_no_nan(magnitudes, weights)
 
 

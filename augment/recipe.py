@@ -33,19 +33,26 @@ _SOUND_OBJECTIVES = ("embedding", "layer_match", "style")
 _CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin")
 _LAYER_OBJECTIVES = ("layer", "channel", "layer_match", "style")
 
+_SOFT = {"snr_db": 15.0, "steps": 60, "step_size": 0.14, "power": 0.25}
+
 DEFAULTS: dict[str, dict[str, Any]] = {
     "hard_cut": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
     "gradients": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
     "hard_cut_add": {"snr_db": 15.0},
     "target_filter": {"snr_db": 15.0},
-    "soft_cut_add": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
-    "soft_target_filter": {"snr_db": 15.0, "steps": 60, "threshold": 1e-3},
-    "gain_filter": {"snr_db": 5.0, "steps": 60, "frame_length": 512, "hop": 128},
+    "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 1024},
+    "soft_target_filter": {**_SOFT, "threshold": 1e-2},
+    "gain_filter": {
+        **{"snr_db": 3.0, "steps": 120, "step_size": 0.07, "power": 0.25},
+        **{"frame_length": 2048, "hop": 512},
+    },
     "spectrogram": {"snr_db": None, "steps": 60, "update": "adam", "step_size": 0.15, "frame_length": 512, "hop": 128},
 }
 """Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
 
-START_DEFAULTS: dict[str, dict[str, Any]] = {
+START__SOFT = {"snr_db": 15.0, "steps": 60, "step_size": 0.14, "power": 0.25}
+
+DEFAULTS: dict[str, dict[str, Any]] = {
     "white": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
     "pink": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
     "silence": {"snr_db": None, "steps": 100, "step_unit": "full_scale", "step_size": 0.002},
@@ -76,7 +83,7 @@ class Recipe(BaseModel):
         description="From a gradient to the direction of an additive step; other functions take the gradient as it is.",
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.5, description="Share of the last direction that momentum and sign_momentum keep."
+        default=0.7, description="Share of the last direction that momentum and sign_momentum keep."
     )
     steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps, at most.")
     hold: Annotated[float, Field(ge=0, le=20)] | None = Field(

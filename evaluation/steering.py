@@ -30,7 +30,7 @@ from evaluation.judges import YamnetGraph
 
 BATCH = 32
 
-CURVE_SHARE = 3
+CURVE_SHARE = 5
 """The points of the curve are taken on one pair in so many."""
 
 
@@ -53,7 +53,7 @@ class Row:
 
 ROWS: dict[str, Row] = {
     "default": Row("deep_dream (a), the default: 20 steps", {}),
-    "additive": Row("deep_dream (a), 60 steps", {"steps": 60}),
+    "additive": Row("deep_dream (a), 60 steps", {"steps": 60, "step_size": 0.14}),
     "soft_cut_add": Row("soft_cut_add (c)", {"transform": "soft_cut_add"}),
     "soft_target_filter": Row("soft_target_filter (d)", {"transform": "soft_target_filter"}),
     "gain_filter": Row("gain_filter (b)", {"transform": "gain_filter"}),
@@ -63,7 +63,7 @@ ROWS: dict[str, Row] = {
         f"gain_filter_{snr}_db": Row(
             f"gain_filter (b), {snr} dB", {"transform": "gain_filter", "snr_db": snr}, curve=True
         )
-        for snr in (0, 3, 5, 8, 12, 16)
+        for snr in (0, 6, 10, 15)
     },
 }
 

@@ -49,8 +49,9 @@ def write_page(
     text = _text(about) + "\n" + TABLE + "".join(map(_line, rest))
     if curve:
         text += "\n## A pure filter: success against SNR\n\n" + TABLE + "".join(map(_line, curve))
-    if len(curve) > 1:
-        _draw(folder / "steering.png", curve)
+    points = [each for each in summaries if ROWS[each["row"]].recipe.get("transform") == "gain_filter"]
+    if len(points) > 1:
+        _draw(folder / "steering.png", points)
         text += "\n![Share of targets reached by a pure filter against its median SNR](steering.png)\n"
     (folder / "steering.md").write_text(text)
 
