@@ -43,16 +43,18 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 1024},
     "soft_target_filter": {**_SOFT, "threshold": 1e-2},
     "gain_filter": {
-        **{"snr_db": 3.0, "steps": 120, "step_size": 0.07, "power": 0.25},
-        **{"frame_length": 2048, "hop": 512},
+        "snr_db": 3.0,
+        "steps": 120,
+        "step_size": 0.07,
+        "power": 0.25,
+        "frame_length": 2048,
+        "hop": 512,
     },
     "spectrogram": {"snr_db": None, "steps": 60, "update": "adam", "step_size": 0.15, "frame_length": 512, "hop": 128},
 }
 """Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
 
-START__SOFT = {"snr_db": 15.0, "steps": 60, "step_size": 0.14, "power": 0.25}
-
-DEFAULTS: dict[str, dict[str, Any]] = {
+START_DEFAULTS: dict[str, dict[str, Any]] = {
     "white": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
     "pink": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
     "silence": {"snr_db": None, "steps": 100, "step_unit": "full_scale", "step_size": 0.002},
