@@ -202,13 +202,12 @@ GAINS = Domain(
 
 
 def _fix_spectra(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, threshold: float, power: float) -> Fixed:
-    """Keep the phases, the log magnitudes to start from, and what these alone would sound like."""
+    """Keep the phases, and the log magnitudes to start from."""
     del filtering, threshold, power
     spectra = stft(source, shape)
     floor = MAGNITUDE_FLOOR * tf.cast(tf.shape(spectra)[2] - 1, tf.float32)
     start = _in_packets(tf.math.log, tf.maximum(_magnitude(spectra), floor), 1.0)
-    phases = _phases(spectra)
-    return phases, start, _resynthesis(start, phases, tf.shape(source)[1], shape)
+    return _phases(spectra), start
 
 
 def _start_at_magnitudes(source: tf.Tensor, fixed: Fixed) -> tf.Tensor:
@@ -218,7 +217,8 @@ def _start_at_magnitudes(source: tf.Tensor, fixed: Fixed) -> tf.Tensor:
 
 def _render_magnitudes(a: tf.Tensor, source: tf.Tensor, fixed: Fixed, shape: StftShape) -> tf.Tensor:
     """Render, less what the start alone would be otherwise than the source, by the floor and by its phases."""
-    return source + (_resynthesis(a, fixed[0], tf.shape(source)[1], shape) - fixed[2])
+    samples = tf.shape(source)[1]
+    return source + (_resynthesis(a, fixed[0], samples, shape) - _resynthesis(fixed[1], fixed[0], samples, shape))
 
 
 def _pull_magnitudes(a: tf.Tensor, g: tf.Tensor, fixed: Fixed, shape: StftShape) -> tf.Tensor:
@@ -239,7 +239,7 @@ MAGNITUDES = Domain(
     _render_magnitudes,
     _pull_magnitudes,
     _no_box,
-    fixed=((3, tf.complex64), (3, tf.float32), (2, tf.float32)),
+    fixed=((3, tf.complex64), (3, tf.float32)),
     rank=3,
     linear=False,
     own_unit=True,
@@ -248,7 +248,7 @@ MAGNITUDES = Domain(
 
 def _magnitude(spectra: tf.Tensor) -> tf.Tensor:
     """Return |Z|, by operations that each round to the nearest: the same wherever in a batch a bin stands."""
-    return tf.sqrt(tf.math.real(spectra) ** 2 + tf.math.imag(spectra) ** 2)
+    return tf.sqrt(tf.square(tf.math.real(spectra)) + tf.square(tf.math.imag(spectra)))
 
 
 def _phases(spectra: tf.Tensor) -> tf.Tensor:

@@ -50,7 +50,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "frame_length": 2048,
         "hop": 512,
     },
-    "spectrogram": {"snr_db": None, "steps": 60, "update": "adam", "step_size": 0.15, "frame_length": 512, "hop": 128},
+    "spectrogram": {"snr_db": None, "steps": 60, "step_size": 0.15, "frame_length": 512, "hop": 128},
 }
 """Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
 

@@ -49,7 +49,10 @@ def run(
     }
     names = list(only) or list(ROWS)
     amounts = {name: drawn[: -(-pairs // CURVE_SHARE)] if ROWS[name].curve else drawn for name in names}
-    found = _of_before(report, about, pairs)
+    found = read_rows(Path(report), about) if report is not None else {}
+    for name in names:  # one of another number of pairs is measured anew; those that are not asked for stay
+        if name in found and len(found[name]) != len(amounts[name]):
+            del found[name]
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=sum(map(len, amounts.values())))
         for name in names:
@@ -70,13 +73,6 @@ def run(
     else:
         _print(summaries)
     return 0
-
-
-def _of_before(report: str | None, about: dict[str, Any], pairs: int) -> dict[str, pd.DataFrame]:
-    """Return the rows that an equal measurement has left in the report's folder, of as many pairs."""
-    kept = read_rows(Path(report), about) if report is not None else {}
-    counts = {name: -(-pairs // CURVE_SHARE) if ROWS[name].curve else pairs for name in kept}
-    return {name: table for name, table in kept.items() if len(table) == counts[name]}
 
 
 def _write(report: str, found: dict[str, pd.DataFrame], about: dict[str, Any]) -> None:
