@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyloudnorm
+import soxr
 import tensorflow as tf
 
 _BLOCK_SECONDS = 0.4  # of BS.1770: a shorter sound is repeated to fill one
+_MIN_RATE = 8000  # Hz; the weighting's filters lie above half of a lower rate, and are unstable there
 _MAX_CHANNELS = 5  # of BS.1770; of more, the mix is measured
 _SAFETY = 1 - 1e-6  # rounding to float32 must not carry a change over its limit
 
@@ -82,10 +84,12 @@ def clip(sound: np.ndarray, limit: float) -> np.ndarray:
 def lufs(sound: np.ndarray, sample_rate: int) -> float:
     """Return the integrated loudness of a sound [samples, channels] in LUFS (ITU-R BS.1770-4), -inf for silence."""
     channels = sound if sound.shape[1] <= _MAX_CHANNELS else sound.mean(axis=1, keepdims=True)
+    if sample_rate < _MIN_RATE:
+        channels, sample_rate = soxr.resample(channels, sample_rate, 2 * _MIN_RATE), 2 * _MIN_RATE
     needed = int(_BLOCK_SECONDS * sample_rate) + 1
     if len(channels) < needed:
         channels = np.tile(channels, (-(-needed // max(1, len(channels))), 1))
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):  # silence has the logarithm of 0; a sound that is not finite has no loudness
         return float(_meter(sample_rate).integrated_loudness(channels.astype(np.float64)))
 
 

@@ -133,6 +133,7 @@ def test_loudness_is_that_of_bs_1770_for_a_sine():
 
 def test_the_shortest_sounds_have_a_loudness_and_silence_has_none():
     assert np.isfinite(lufs(noise(7, 1), 44_100))
+    assert lufs(noise(400, 1), 100) == pytest.approx(lufs(noise(400, 1), 100))  # finite at the lowest rates
     assert lufs(np.zeros((44_100, 2), np.float32), 44_100) == float("-inf")
 
 
