@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -294,9 +295,68 @@ def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("dreambeam ")
 
 
+ONTOLOGY = [
+    {"id": "/m/0jbk", "name": "Animal", "child_ids": ["/m/0bt9lr"]},
+    {"id": "/m/0bt9lr", "name": "Dog", "child_ids": ["/m/05tny_"]},
+    {"id": "/m/05tny_", "name": "Bark", "child_ids": []},
+]
+
+
+@pytest.fixture
+def ontology(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A small ontology of our own, named in the environment."""
+    from augment.ontology import audioset_ontology
+
+    path = tmp_path / "ontology.json"
+    path.write_text(json.dumps(ONTOLOGY))
+    monkeypatch.setenv("DREAMBEAM_ONTOLOGY", str(path))
+    audioset_ontology.cache_clear()
+    yield path
+    audioset_ontology.cache_clear()
+
+
+def test_dream_from_noise_needs_no_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "dog.wav"
+    arguments = ["dream", out, "--start", "noise", "--seconds", "1.5", "--target", "Dog", "--steps", "3"]
+    assert dreambeam(*arguments) == 0
+    assert samples(out).shape == (24_000, 1)
+    assert "toward Dog" in capsys.readouterr().out
+    assert dreambeam(*arguments, "--seed", "1", "--set", "recipe.steps=0") == 0
+    assert 0.05 < np.std(samples(out)) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dream", "a.wav"], "expected IN and OUT"),
+        (["dream"], "expected IN and OUT"),
+        (["dream", "a.wav", "b.wav", "c.wav"], "expected IN and OUT"),
+        (["dream", "b.wav", "--seconds", "3"], "say what to start from"),
+        (["dream", "a.wav", "b.wav", "--seconds", "3", "--start", "noise"], "expected OUT alone"),
+        (["dream", "b.wav", "--seconds", "3", "--start", "mix"], "needs a clip"),
+    ],
+)
+def test_dream_says_which_files_it_expects(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in complaint(capsys, *arguments)
+
+
+def test_targets_searches_the_classes_with_their_ontology_path(
+    ontology: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dreambeam("targets", "bark") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["70", "/m/05tny_", "Bark"]
+    assert lines[1].strip() == "Animal > Dog > Bark"
+    assert dreambeam("targets", "Animal/*") == 0
+    named = [line.split()[0] for line in capsys.readouterr().out.splitlines() if not line.startswith(" " * 5)]
+    assert named == ["67", "69", "70"]
+
+
 def test_targets_searches_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("targets", "siren", "--limit", "3") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" " * 5)]
     assert lines[0].split() == ["390", "/m/03kmc9", "Siren"]
     assert len(lines) == 3
     assert dreambeam("targets", "xyzzyxyzzy") == 2

@@ -24,10 +24,11 @@ from pipelines.sources import SourceError
 EXAMPLE = {
     *("audio", "sample_rate", "label", "labels", "id", "source_id", "variant", "split", "recipe", "transform"),
     *("target_index", "target_mid", "target_name", "score_target_before", "score_target_after"),
+    *("lufs_before", "lufs_after", "lufs_change", "peak"),
     *("top_before", "top_after", "snr_db", "steps_taken", "reached", "scores_before", "scores_after", "provenance"),
 }
 CHANGES = (
-    *("recipe.steps=2", "recipe.snr_db=15", "variants=2", "shards=2", "seed=7"),
+    *("recipe.steps=2", "recipe.snr_db=15", "recipe.hold=null", "variants=2", "shards=2", "seed=7"),
     *("recipes.deep_dream={}", "recipes.soft={transform: hard_cut_add, threshold: 0.002}"),
 )
 SOURCES = {"cat/c.wav": 1.0, "dog/a.wav": 1.0, "dog/b.wav": 1.3}
@@ -436,3 +437,43 @@ def test_real_recordings_with_a_manifest_end_to_end(shared: Path, tmp_path: Path
         told = json.loads(dream["provenance"])
         assert told["objectives"][-1] > told["objectives"][0]
         assert told["source"]["format"] == "OGG/VORBIS"
+
+
+# Targets and labels
+
+
+@pytest.mark.parametrize(
+    ("policy", "first", "all_of_a_dog"),
+    [("keep", "dog", ["dog"]), ("target", "Meow", ["Meow"]), ("both", "dog", ["dog", "Meow"]), ("none", None, [])],
+)
+def test_a_dream_gets_the_labels_of_the_label_policy(
+    recordings: Path, tmp_path: Path, policy: str, first: str | None, all_of_a_dog: list[str]
+):
+    augment(recordings, tmp_path / "out", "target=Meow", f"target.label_policy={policy}", "target.labels={cat: Meow}")
+    labels = json.loads((tmp_path / "out" / "run.json").read_text())["labels"]
+    for id_, example in load(tmp_path / "out").items():
+        found = [labels[index] for index in example["labels"]]
+        if id_.endswith(":original"):
+            assert found == [id_.split("/")[0]]
+        elif id_.startswith("dog/"):
+            expected = ["cat" if name == "Meow" else name for name in all_of_a_dog]  # the dataset's own word for it
+            assert found == expected
+            assert example["label"] == (-1 if first is None else labels.index(expected[0]))
+
+
+def test_a_label_that_names_no_class_is_a_failure_that_says_what_to_set(recordings: Path, tmp_path: Path):
+    shutil.copytree(recordings, tmp_path / "in")
+    (tmp_path / "in" / "cat").rename(tmp_path / "in" / "zzyzx")
+    augment(tmp_path / "in", tmp_path / "out", "target=label")
+    dreams = {id_: example for id_, example in load(tmp_path / "out").items() if not id_.endswith(":original")}
+    assert {example["target_name"] for example in dreams.values()} == {"Dog"}
+    assert [failure["stage"] for failure in failures_of(tmp_path / "out").values()] == ["target"]
+    assert "target.labels" in next(iter(failures_of(tmp_path / "out").values()))["error"]
+
+
+def test_a_dream_from_noise_holds_nothing_of_the_clip_and_differs_by_variant(recordings: Path, tmp_path: Path):
+    augment(recordings / "dog", tmp_path / "out", "recipe.start=noise", "recipe.steps=1", "variants=2", "target=Siren")
+    examples = load(tmp_path / "out")
+    clip, one, two = (examples[f"a.wav:{end}"]["audio"] for end in ("original", "deep_dream:0", "deep_dream:1"))
+    assert abs(np.corrcoef(clip, one)[0, 1]) < 0.1
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.5

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from recordings import complaint, dreambeam
 
 from augment.dreaming import dream
 from augment.yamnet import DreamingModel
 from evaluation.intervals import interval
 from evaluation.judges import YamnetGraph
 from evaluation.steering import ROWS, Recording, draw_pairs, make_recipe, summarise
-from tests.recordings import complaint, dreambeam
 
 RATE, SOUNDS = 16_000, 3
 
