@@ -17,7 +17,7 @@ import tensorflow as tf
 from augment import budgets, transforms, tricks
 from augment.domains import SAMPLES, Fixed
 from augment.objectives import OBJECTIVES, Hearing, margin
-from augment.recipe import Recipe
+from augment.recipe import Recipe, RecipeError
 from augment.stft import StftShape
 from augment.targets import Aim, aim_rows
 from augment.updates import UPDATES, Memory
@@ -105,7 +105,7 @@ class Dreamer:
             sound: the target sound, float32 [samples] at 16 kHz, where the recipe uses one.
 
         Raises:
-            ValueError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
+            RecipeError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
                 channel that the model does not have.
         """
         self.model = model
@@ -117,7 +117,7 @@ class Dreamer:
         self._compares = [name for name in self._objectives if OBJECTIVES[name].remember]
         if (self.transform.needs_sound or self._compares) and (sound is None or not len(sound)):
             user = self._compares[0] if self._compares else recipe.transform
-            raise ValueError(f"{user} needs a target sound that is not empty")
+            raise RecipeError(f"{user} needs a target sound that is not empty")
         self._sound = np.zeros(1, np.float32) if sound is None else sound
         self._shape = StftShape(recipe.frame_length, recipe.hop)
         self._layers = sorted({"logits", *(name for names in self._named().values() for name in names)})
@@ -330,13 +330,13 @@ class Dreamer:
     def _check_layers(self) -> None:
         unknown = [name for name in self._layers if name not in LAYERS]
         if unknown:
-            raise ValueError(f"layers: YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}")
+            raise RecipeError(f"layers: YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}")
         if any(OBJECTIVES[name].channel for name in self._objectives):
             sizes = self.model.activations(tf.zeros([1, padded_length(1)]), self._layers)
             for layer in self._named()["channel"]:
                 channels = int(tf.shape(sizes[layer])[-1])
                 if self.recipe.channel >= channels:
-                    raise ValueError(f"channel: {layer} has channels 0 to {channels - 1}")
+                    raise RecipeError(f"channel: {layer} has channels 0 to {channels - 1}")
 
     def _sound_mask(self, samples: int) -> tf.Tensor:
         if not self.transform.needs_sound:

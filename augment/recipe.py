@@ -62,6 +62,10 @@ START_DEFAULTS: dict[str, dict[str, Any]] = {
 """The same for a start that need not stay what it is; of the transform's defaults these go first."""
 
 
+class RecipeError(ValueError):
+    """A recipe asks for what there is not; the message says what there is."""
+
+
 class Recipe(BaseModel):
     """How a clip is dreamed, whatever the clip and its target.
 

@@ -22,6 +22,10 @@ NO_CLIP_DB = -20.0
 _PINK_FROM_HZ = 20.0
 
 
+class StartError(ValueError):
+    """There is nothing to start from."""
+
+
 def clip(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
     """Return the clip itself."""
     del sample_rate, number
@@ -67,10 +71,10 @@ def without_clip(kind: str, seconds: float, sample_rate: int, number: int) -> np
     """Return a start of so many seconds without a clip, float32 [samples, 1], noise at `NO_CLIP_DB`.
 
     Raises:
-        ValueError: the kind needs a clip.
+        StartError: the kind needs a clip.
     """
     if kind not in ("white", "pink", "silence"):
-        raise ValueError(f"start {kind} needs a clip; without one, start from white, pink or silence")
+        raise StartError(f"start {kind} needs a clip; without one, start from white, pink or silence")
     level = np.full((max(1, round(seconds * sample_rate)), 1), 10 ** (NO_CLIP_DB / 20), np.float32)
     return STARTS[kind](level, sample_rate, number)
 

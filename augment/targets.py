@@ -20,6 +20,10 @@ AWAY_RANK = 5
 """A dream away from a class has arrived when so many others score more: the class has left the top five."""
 
 
+class TargetError(ValueError):
+    """A policy finds no target for a clip; the message says what to change."""
+
+
 @dataclass(frozen=True)
 class Aim:
     """The classes that a clip is dreamed toward, which count as one target, or away from.
@@ -88,7 +92,7 @@ def random(known: Situation) -> Aim:
     """Aim at a class drawn from the list, never one that the clip is predicted to be.
 
     Raises:
-        ValueError: every class of the list is predicted.
+        TargetError: every class of the list is predicted.
     """
     left = _unpredicted(known)
     return Aim((left[choose(known.number, len(left))],))
@@ -98,7 +102,7 @@ def nearest(known: Situation) -> Aim:
     """Aim at the class of the list that scores highest of those that the clip is not predicted to be.
 
     Raises:
-        ValueError: every class of the list is predicted.
+        TargetError: every class of the list is predicted.
     """
     return Aim((max(_unpredicted(known), key=lambda index: known.scores[index]),))
 
@@ -107,7 +111,7 @@ def farthest(known: Situation) -> Aim:
     """Aim at the class of the list that scores lowest.
 
     Raises:
-        ValueError: every class of the list is predicted.
+        TargetError: every class of the list is predicted.
     """
     return Aim((min(_unpredicted(known), key=lambda index: known.scores[index]),))
 
@@ -116,10 +120,10 @@ def label(known: Situation) -> Aim:
     """Aim at the class that the clip's label maps to.
 
     Raises:
-        ValueError: it maps to none.
+        TargetError: it maps to none.
     """
     if known.label is None:
-        raise ValueError("the clip's label names no class: map it with target.labels, such as {dog_bark: Bark}")
+        raise TargetError("the clip's label names no class: map it with target.labels, such as {dog_bark: Bark}")
     return Aim((known.label,))
 
 
@@ -127,10 +131,10 @@ def sound(known: Situation) -> Aim:
     """Aim at the top class of the target sound, as in the paper.
 
     Raises:
-        ValueError: there is no target sound.
+        TargetError: there is no target sound.
     """
     if known.sound is None:
-        raise ValueError("there is no target sound: give --sound FILE (dream) or set recipe.sound")
+        raise TargetError("there is no target sound: give --sound FILE (dream) or set recipe.sound")
     return Aim((known.sound,))
 
 
@@ -167,5 +171,5 @@ def _unpredicted(known: Situation) -> list[int]:
     predicted = {int(np.argmax(scores)), *map(int, np.flatnonzero(scores >= PREDICTED_SCORE))}
     left = [index for index in (known.classes or range(len(scores))) if index not in predicted]
     if not left:
-        raise ValueError("every class of the target list is already predicted: name more classes")
+        raise TargetError("every class of the target list is already predicted: name more classes")
     return left

@@ -15,6 +15,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from augment.ascent import Dreamer
 from pipelines import publish, sources
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig, SourceConfig
@@ -73,8 +74,7 @@ def augment_dataset(
     targets = [model.classes[index].name for index in classes] or model.classes.names
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
-        if recipe.sound:
-            load_sound(recipe.sound)
+        Dreamer(model, recipe, load_sound(recipe.sound).heard if recipe.sound else None)
     with unfinished(target, overwrite=overwrite) as scratch:
         path = f"{scratch.root}/listing.jsonl"
         listed = write_listing(path, _chain(first, listing))

@@ -77,8 +77,10 @@ class DreamWorker:
         }
         self._classes = target_classes(config, model)
         self._label_classes = label_classes(config, vocabulary.labels, model)
-        names = {model.classes[index].name: label for label, index in self._label_classes.items()}
-        own = {name: label for name, label in names.items() if label in vocabulary.labels}
+        own: dict[str, str] = {}
+        for label, index in self._label_classes.items():  # those that are mapped first, then the clips' own, in order
+            if label in vocabulary.labels:
+                own.setdefault(model.classes[index].name, label)
         self._encoder = Encoder(vocabulary, model, config.seed, Labelling(config.target.label_policy, own))
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
 

@@ -334,6 +334,14 @@ def test_dream_from_noise_needs_no_input(tmp_path: Path, capsys: pytest.CaptureF
         (["dream", "b.wav", "--seconds", "3"], "say what to start from"),
         (["dream", "a.wav", "b.wav", "--seconds", "3", "--start", "noise"], "expected OUT alone"),
         (["dream", "b.wav", "--seconds", "3", "--start", "mix"], "needs a clip"),
+        (["dream", "b.wav", "--seconds", "1", "--start", "pink", "--target", "label"], "names no class"),
+        (
+            [
+                *("dream", "b.wav", "--seconds", "1", "--start", "pink"),
+                *("--set", "recipe.objective=layer", "--set", "recipe.layers=[layer99]"),
+            ],
+            "no layer 'layer99'",
+        ),
     ],
 )
 def test_dream_says_which_files_it_expects(
