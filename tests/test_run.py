@@ -124,8 +124,8 @@ def test_provenance_is_canonical_json_that_says_how_the_audio_was_made(
     recordings: Path, examples: dict[str, dict[str, Any]], model: DreamingModel
 ) -> None:
     recipes = {
-        "deep_dream": Recipe(steps=2, snr_db=15),
-        "soft": Recipe(transform="hard_cut_add", threshold=0.002, steps=2, snr_db=15),
+        "deep_dream": Recipe(steps=2, snr_db=15, hold=None, keep="last"),
+        "soft": Recipe(transform="hard_cut_add", threshold=0.002, steps=2, snr_db=15, hold=None, keep="last"),
     }
     for example in examples.values():
         told = json.loads(example["provenance"])
