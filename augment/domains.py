@@ -35,14 +35,13 @@ from augment.stft import StftShape, istft, stft
 from augment.yamnet import whole_packets
 
 GRIFFIN_LIM_ROUNDS = 4
-"""Iterations in each step, each time from the phase of the sound: its own sound moves it as little as may be."""
+"""Iterations in each step, each time from the phases of the sound."""
 
 MAGNITUDE_FLOOR = 1e-4
 """Least magnitude that `magnitudes` starts from, relative to that of a sine at full scale."""
 
 MAX_GAIN = 30.0
 """The most that `GAINS` multiplies a bin by, 29.5 dB."""
-
 
 Fixed = tuple[tf.Tensor, ...]
 """What a domain keeps of the source and of the filtering sound, [batch, ...] each."""

@@ -184,7 +184,7 @@ class DreamWorker:
 
 @dataclass(frozen=True)
 class TargetSound:
-    """The sound of `target_filter`: float32 [samples] at 16 kHz, and the sha256 of its file."""
+    """A recipe's target sound: float32 [samples] at 16 kHz, and the sha256 of its file."""
 
     heard: np.ndarray
     sha256: str
