@@ -6,12 +6,16 @@ work on the samples themselves (`SAMPLES`). The steering forms of (b), (c) and (
 
 - `MASKED`: x = x0 + ISTFT(M STFT(z)), p = z. The change is anything that passes the filter M, real and fixed, so ascent
   finds the best of these; the gradient by z is ISTFT(M STFT(g)), as the transform is its own adjoint (to the window).
-  The paper's (c) and (d) instead cut each gradient and add what is left, with a hard mask that follows the sound.
+  The paper's (c) and (d) instead cut each gradient and add what is left, with a hard mask that follows the sound. Where
+  that is digital silence, M takes it for the quietest that 16 bits can hold (`MASK_FLOOR`): a mask of exactly 0 would
+  leave patches that YAMNet calls Silence with a score of 1, which outvotes any target.
 - `GAINS`: x = x0 + ISTFT(r w X / |X|), p = r, real, with -|X| <= r w <= (`MAX_GAIN` - 1) |X|. It is a pure filter, with
   the gain 1 + r w / |X| >= 0 in each bin: a bin keeps its phase, and what is silent in the sound stays silent. By the
   chain rule dL/dr = w Re(conj(X) G) / |X|, with G the STFT of g: what of the gradient is in phase with the sound. (b)'s
   mask of |G| has lost just that, the sign of the effect. The weight w = |X|^p, p the recipe's power, says how a step
-  shares out the change: evenly over the bins, by their own magnitude, or between the two.
+  shares out the change: evenly over the bins, by their own magnitude, or between the two. The frame is the longest that
+  the filter can ring: a long one carries the sound into its own pauses, as a room does, where a short one leaves
+  digital silence as it is.
 - `MAGNITUDES`: x = ISTFT(exp(a) exp(i phase)), p = a, the log magnitudes of all bins, silent ones included; the phase
   follows by Griffin & Lim's iteration, from the sound's own. dL/da = exp(a) Re(conj(exp(i phase)) G), with the phase
   as it is in the sound.
@@ -39,6 +43,9 @@ GRIFFIN_LIM_ROUNDS = 4
 
 MAGNITUDE_FLOOR = 1e-4
 """Least magnitude that `magnitudes` starts from, relative to that of a sine at full scale."""
+
+MASK_FLOOR = 10 ** (-96 / 20)
+"""Least magnitude that `MASKED` reckons with, relative to the loudest bin: the range of 16 bits."""
 
 MAX_GAIN = 30.0
 """The most that `GAINS` multiplies a bin by, 29.5 dB."""
@@ -113,13 +120,15 @@ def _fix_mask(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thresho
     """Keep M = m^p / (m^p + threshold^p) [batch, frames, bins], with m = |Y| / max |Y| of the filtering sound.
 
     It is the hard cut H(Y) made soft: 1/2 where H would cut, and H itself for an infinite p. A threshold of 0 passes
-    everything. It is scaled so that white noise passes at its own rms: a step is then as large as it should be.
+    everything; m is at least `MASK_FLOOR`. It is scaled so that white noise passes at its own rms: a step is then as
+    large as it should be.
     """
     del source
     magnitudes = _magnitude(stft(filtering, shape))
     if threshold == 0:
         return (tf.ones_like(magnitudes),)
     relative = tf.math.divide_no_nan(magnitudes, tf.reduce_max(magnitudes, axis=[1, 2], keepdims=True))
+    relative = tf.maximum(relative, MASK_FLOOR)
     raised = _in_packets(lambda values: tf.pow(values, power), relative / threshold, 0.0)
     return (_at_unit_rms(tf.where(tf.math.is_inf(raised), 1.0, raised / (raised + 1))),)
 

@@ -43,12 +43,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 1024},
     "soft_target_filter": {**_SOFT, "threshold": 1e-2},
     "gain_filter": {
-        "snr_db": 3.0,
+        "snr_db": 6.0,
         "steps": 120,
         "step_size": 0.07,
         "power": 0.25,
-        "frame_length": 2048,
-        "hop": 512,
+        "frame_length": 65_536,
+        "hop": 16_384,
     },
     "spectrogram": {"snr_db": None, "steps": 60, "step_size": 0.15, "frame_length": 512, "hop": 128},
 }

@@ -88,7 +88,7 @@ def test_gains_are_a_filter_bin_by_bin_and_leave_silence_alone():
 
 def test_a_soft_mask_is_half_at_the_threshold_and_the_hard_cut_for_a_large_power():
     magnitudes = np.abs(stft(tf.constant(X), SHAPE).numpy())
-    relative = magnitudes / magnitudes.max(axis=(1, 2), keepdims=True)
+    relative = np.maximum(magnitudes / magnitudes.max(axis=(1, 2), keepdims=True), 10 ** (-96 / 20))
     (soft,) = MASKED.fix(tf.constant(X), tf.constant(X), SHAPE, 0.1, 1.0)
     expected = relative / (relative + 0.1)
     scale = np.sqrt(np.mean(expected**2, axis=(1, 2), keepdims=True))
@@ -100,6 +100,25 @@ def test_a_soft_mask_is_half_at_the_threshold_and_the_hard_cut_for_a_large_power
     )
     (none,) = MASKED.fix(tf.constant(X), tf.constant(X), SHAPE, 0.0, 1.0)
     assert (none.numpy() == 1).all()
+
+
+def test_a_soft_mask_takes_digital_silence_for_the_quietest_that_16_bits_hold():
+    (mask,) = MASKED.fix(tf.constant(X), tf.constant(X), SHAPE, 0.1, 0.5)
+    relative = mask.numpy()[0] / mask.numpy()[0].max()
+    floor, loudest = (10 ** (-96 / 20) / 0.1) ** 0.5, (1 / 0.1) ** 0.5
+    silent = 1300 // 64 + 4  # its frame lies within the clip's silence, a frame of 256 before the first sample
+    np.testing.assert_allclose(relative[silent], floor / (1 + floor) * (1 + loudest) / loudest, rtol=1e-3)
+    (silence,) = MASKED.fix(tf.zeros([1, 3000]), tf.zeros([1, 3000]), SHAPE, 0.1, 0.5)
+    np.testing.assert_allclose(silence.numpy(), 1, rtol=1e-5)  # of silence: no bin before another
+
+
+def test_long_frames_carry_a_sound_into_its_own_pauses_by_a_filter():
+    short, long = StftShape(256, 64), StftShape(4096, 1024)
+    for shape, rings in ((short, False), (long, True)):
+        kept = GAINS.fix(tf.constant(X), tf.constant(X), shape, 0.0, 0.5)
+        r = GAINS.box(tf.constant(RNG.normal(0, 1, kept[1].numpy().shape).astype(np.float32)), kept, shape)
+        silent = GAINS.render(r, tf.constant(X), kept, shape).numpy()[0, 1300:1700]
+        assert bool(np.abs(silent).max() > 1e-4) == rings
 
 
 def test_a_masked_change_lies_where_the_filtering_sound_is():
