@@ -57,7 +57,9 @@ ROWS: dict[str, Row] = {
     "soft_cut_add": Row("soft_cut_add (c)", {"transform": "soft_cut_add"}),
     "soft_target_filter": Row("soft_target_filter (d)", {"transform": "soft_target_filter"}),
     "gain_filter": Row("gain_filter (b)", {"transform": "gain_filter"}),
-    "away": Row("deep_dream away from the top class, 60 steps", {"snr_db": 25.0, "steps": 60, "step_size": 0.14}, policy="away"),
+    "away": Row(
+        "deep_dream away from the top class, 60 steps", {"snr_db": 25.0, "steps": 60, "step_size": 0.14}, policy="away"
+    ),
     "noise": Row("deep_dream from white noise", {"start": "white"}),
     **{
         f"gain_filter_{snr}_db": Row(
