@@ -209,11 +209,12 @@ class DreamFn(beam.DoFn):
     def process(self, clip: ClipRef, summary: Summary) -> Iterator[Any]:
         """Take a clip; give the records of the batch that it fills."""
         if self._worker is None:
-            counts = Counts(self._scratch.progress)
-            self._worker = DreamWorker(self._config, summary.vocabulary, self._model, counts)
+            self._worker = DreamWorker(self._config, summary.vocabulary, self._model, self._scratch)
             self._spill: SpillWriter | None = None
         for result in self._worker.add(clip):
             yield self._emit(result)
+        if self._spill is not None:
+            self._spill.flush()  # what a batch gave outlives a worker that is killed
 
     def finish_bundle(self) -> Iterator[Any]:  # type: ignore[override]
         """Give the records of the batches that did not fill; a bundle's records stay with it."""
@@ -231,11 +232,14 @@ class DreamFn(beam.DoFn):
             self._spill.close()
             self._spill = None
 
-    def _emit(self, result: Record | Lost) -> Any:
+    def _emit(self, result: Record | RecordRef | Lost) -> Any:
         if isinstance(result, Lost):
             return TaggedOutput(FAILED, result)
+        if isinstance(result, RecordRef):
+            return result
         if self._spill is None:
-            self._spill = SpillWriter(self._scratch.spill)
+            assert self._worker is not None
+            self._spill = SpillWriter(f"{self._scratch.spill}/{self._worker.run}")
         return self._spill.append(result)
 
 

@@ -218,7 +218,16 @@ def decode(ref: ClipRef) -> Clip:
             "validate",
         )
     read_ref = replace(ref, stop=ref.start + len(waveform)) if missing else ref
-    return Clip(ref=read_ref, waveform=waveform, sha256=sha256(ref.uri, *read_state(ref.uri)))
+    return Clip(ref=read_ref, waveform=waveform, sha256=source_sha256(ref))
+
+
+def source_sha256(ref: ClipRef) -> str:
+    """Give the hash that `Clip.sha256` would have, without decoding.
+
+    Raises:
+      ClipError: the file can not be read.
+    """
+    return sha256(ref.uri, *read_state(ref.uri))
 
 
 def _seconds(value: float) -> str:

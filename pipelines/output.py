@@ -1,6 +1,7 @@
 """The output folder: what may be written where, and how a dataset gets its name, whole or not at all.
 
-While a run works, its files are in ``<output>.incomplete`` beside the output; what is being replaced waits as
+While a run works, its files are in ``<output>.incomplete`` beside the output, where the records of a run that was
+stopped wait for the next one; what is being replaced waits as
 ``<output>.replaced`` until the new dataset has its name. Both are known by a marker file: nothing else is ever removed.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,6 +22,8 @@ from pipelines.clips import local_path
 from pipelines.scratch import Scratch
 
 MARKER = ".dreambeam"
+
+_log = logging.getLogger("dreambeam")
 
 _OWN_FILES = re.compile(
     r".*\.tfrecord-\d+-of-\d+|dataset_info\.json|features\.json|.*\.labels\.txt|provenance\.parquet|failures\.jsonl|run\.json"
@@ -66,8 +70,15 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
-    """Give a fresh scratch folder beside the output, and remove it in the end.
+def unfinished(output: Path, *, overwrite: bool, resume: bool = True) -> Iterator[Scratch]:
+    """Give a scratch folder beside the output, and remove it in the end.
+
+    If the block fails, or the run is killed, the records that it has made stay, for the next run to go on from.
+
+    Args:
+        output: of the run.
+        overwrite: it may replace a dataset of ours.
+        resume: keep the records that an earlier run has left; otherwise the folder is empty.
 
     Raises:
         OutputError: the output exists already, cannot be written, or another run is writing it.
@@ -90,19 +101,42 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
         if root.exists() and not (root / MARKER).exists():
             raise OutputError(f"{root} is in the way and not dreambeam's: move it, or give another --output")
         ours = True
-        shutil.rmtree(root, ignore_errors=True)  # of a run that was killed
         scratch = Scratch(str(root))
-        root.mkdir()
+        _clear(scratch, keep_records=resume)
+        root.mkdir(exist_ok=True)
         (root / MARKER).touch()
         for folder in (scratch.spill, scratch.parts, scratch.progress, scratch.dataset):
-            os.makedirs(folder)
+            os.makedirs(folder, exist_ok=True)
         yield scratch
-    finally:
+        _clear(scratch, keep_records=False)
+    except BaseException:
         if ours:
-            shutil.rmtree(root, ignore_errors=True)
+            _clear(Scratch(str(root)), keep_records=True)
+            if root.exists():
+                _log.warning(
+                    "what is finished is kept in %s: the same command goes on from there (--no-resume: from the start)",
+                    root,
+                )
+        raise
+    finally:
         with contextlib.suppress(OSError):  # while it is held: afterwards the file may be another run's lock
             lock_path.unlink(missing_ok=True)
         lock.release()
+
+
+def _clear(scratch: Scratch, *, keep_records: bool) -> None:
+    """Remove the scratch folder, or what is in it beside records; without records nothing is kept."""
+    root = Path(scratch.root)
+    if not keep_records or not any(path.stat().st_size for path in Path(scratch.spill).glob("*/*.records")):
+        shutil.rmtree(root, ignore_errors=True)
+        return
+    for path in root.iterdir():
+        if path.name == MARKER or path == Path(scratch.spill):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def replace_output(dataset: Path, output: Path) -> None:

@@ -107,6 +107,7 @@ def _counts(
         "originals": tally.get(f"{ORIGINAL}/dreams", 0),
         "dreams": sum(tally.get(f"{name}/dreams", 0) for name in recipes),
         "reached": sum(tally.get(f"{name}/reached", 0) for name in recipes),
+        "reused": sum(shard["reused"] for shard in manifest["shards"]),
         "failures": sum(failures["stages"].values()),
         "records_lost": lost,
     }

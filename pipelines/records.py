@@ -45,12 +45,21 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Record:
-    """One example, encoded, with its row of provenance.parquet."""
+    """One example, encoded, with its row of provenance.parquet.
+
+    Attributes:
+        id: of the record.
+        split: of the dataset.
+        example: a serialised tf.train.Example.
+        row: by column.
+        clip: `pipelines.resume.clip_digest` of its clip, where that is known.
+    """
 
     id: str
     split: str
     example: bytes
     row: Mapping[str, Any]
+    clip: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import logging
 import os
 import platform
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -21,6 +23,7 @@ from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig, SourceConfig
 from pipelines.output import check_output, resolve_output, unfinished
 from pipelines.records import Labelling, versions
+from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
 from pipelines.sources import Columns, SourceError
 from pipelines.worker import label_classes, load_sound, shared_model, target_classes
@@ -38,6 +41,7 @@ def augment_dataset(
     *,
     beam_args: Sequence[str] = (),
     overwrite: bool = False,
+    resume: bool = True,
     watch: Callable[[Scratch, dict[str, int]], Any] | None = None,
 ) -> dict[str, Any]:
     """Dream audio files into a dataset.
@@ -48,6 +52,7 @@ def augment_dataset(
         config: of the run.
         beam_args: Beam's own options, such as ``--direct_num_workers=2 --direct_running_mode=multi_processing``.
         overwrite: replace a dataset that is there.
+        resume: go on with what an earlier run into the same output has finished, if it was stopped.
         watch: a context manager that is entered while the pipeline runs, given the scratch folder (whose progress
             folder holds the workers' counts) and the number of files and of failures already known.
 
@@ -59,6 +64,7 @@ def augment_dataset(
         OutputError: the output cannot be used, or is not local.
         ConfigError: a target class or a target sound is not to be had.
         WeightsError: there are no weights.
+        DiskFullError: there is no space left for the output.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
     target = resolve_output(output, inputs)
@@ -75,7 +81,8 @@ def augment_dataset(
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
         Dreamer(model, recipe, load_sound(recipe.sound).heard if recipe.sound else None)
-    with unfinished(target, overwrite=overwrite) as scratch:
+    with unfinished(target, overwrite=overwrite, resume=resume) as scratch, _full_disk(target):
+        index_finished(scratch)
         path = f"{scratch.root}/listing.jsonl"
         listed = write_listing(path, _chain(first, listing))
         ready = time.monotonic()
@@ -127,6 +134,23 @@ def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 def _unwatched(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
     del scratch, listed
     yield
+
+
+class DiskFullError(RuntimeError):
+    """There is no space left for the output; the message is one line that says what to do."""
+
+
+@contextmanager
+def _full_disk(output: Path) -> Iterator[None]:
+    """Say in one line that the disk is full, whatever of Beam's words came around it."""
+    try:
+        yield
+    except Exception as error:
+        if f"[Errno {errno.ENOSPC}]" not in str(error) and getattr(error, "errno", None) != errno.ENOSPC:
+            raise
+        raise DiskFullError(
+            f"no space is left in {output.parent}: free some, then run the same command again"
+        ) from error
 
 
 @contextmanager

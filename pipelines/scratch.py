@@ -3,11 +3,16 @@
 Workers append records to files of their own here and hand on a `RecordRef`, which crosses the shuffle in the record's
 stead. An attempt that fails leaves a file that nobody refers to; it goes with the folder.
 
+A record is three TFRecord frames: a header that says which clip it is of, the example, and the row of
+provenance.parquet. So a file that a killed run left tells by itself which of its records are whole
+(`pipelines.resume`).
+
 The folder's name ends with ``.incomplete``: what a killed run leaves never looks like a dataset.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import uuid
@@ -16,6 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.records import Record
+from pipelines.tfrecord import HEAD_BYTES, OVERHEAD_BYTES, frame
+
+FRAMES = 3
+"""Frames of a record: header, example, row."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,13 @@ class Scratch:
 
     @property
     def spill(self) -> str:
-        """Folder of the workers' records."""
+        """Folder of the workers' records, one folder for each way that a run makes them (`pipelines.worker`)."""
         return f"{self.root}/spill"
+
+    @property
+    def finished(self) -> str:
+        """Index of the records that an earlier, unfinished run left (`pipelines.resume`)."""
+        return f"{self.root}/finished.sqlite"
 
     @property
     def parts(self) -> str:
@@ -58,9 +72,10 @@ class RecordRef:
         key: sha256 of the record's id, hex: records stand in this order, which shuffles them.
         split: of the dataset.
         path: the worker's file.
-        offset: bytes.
+        offset: of the example, bytes.
         example_bytes: length of the serialised example.
-        row_bytes: length of the row of provenance.parquet, JSON, that follows it.
+        row_bytes: length of the row of provenance.parquet, JSON, in the frame that follows it.
+        reused: an earlier run made it.
     """
 
     key: str
@@ -69,15 +84,19 @@ class RecordRef:
     offset: int
     example_bytes: int
     row_bytes: int
+    reused: bool = False
 
 
 class SpillWriter:
     """Appends records to a file of its own."""
 
     def __init__(self, folder: str):
-        """Create the file."""
+        """Create the file, and the folder if it is not there."""
         from apache_beam.io.filesystems import FileSystems
 
+        if not FileSystems.exists(folder):
+            with contextlib.suppress(OSError):  # another worker has just made it; if not, the next line says so
+                FileSystems.mkdirs(folder)
         self._path = FileSystems.join(folder, f"{uuid.uuid4().hex}.records")
         self._file = FileSystems.create(self._path, compression_type="uncompressed")
         self._offset = 0
@@ -86,11 +105,17 @@ class SpillWriter:
         """Write a record and say where it is."""
         row = json.dumps(dict(record.row)).encode()
         key = hashlib.sha256(record.id.encode("utf-8", "surrogateescape")).hexdigest()
-        ref = RecordRef(key, record.split, self._path, self._offset, len(record.example), len(row))
-        self._file.write(record.example)
-        self._file.write(row)
-        self._offset += len(record.example) + len(row)
-        return ref
+        header = json.dumps({"key": key, "split": record.split, "clip": record.clip}).encode()
+        frames = [frame(part) for part in (header, record.example, row)]
+        offset = self._offset + len(frames[0]) + HEAD_BYTES
+        for part in frames:
+            self._file.write(part)
+            self._offset += len(part)
+        return RecordRef(key, record.split, self._path, offset, len(record.example), len(row))
+
+    def flush(self) -> None:
+        """Hand all that was written to the file system, where it outlives this process."""
+        self._file.flush()
 
     def close(self) -> None:
         """Finish the file."""
@@ -110,7 +135,9 @@ def read_records(refs: Iterable[RecordRef]) -> Iterator[tuple[bytes, dict[str, A
                 path, file = ref.path, FileSystems.open(ref.path, compression_type="uncompressed")
             assert file is not None
             file.seek(ref.offset)
-            yield file.read(ref.example_bytes), json.loads(file.read(ref.row_bytes))
+            example = file.read(ref.example_bytes)
+            file.seek(ref.offset + ref.example_bytes + OVERHEAD_BYTES)
+            yield example, json.loads(file.read(ref.row_bytes))
     finally:
         if file is not None:
             file.close()

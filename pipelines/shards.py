@@ -105,6 +105,7 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
         "table": table_path,
         "examples": len(ordered),
         "bytes": size,
+        "reused": sum(ref.reused for ref in ordered),
         "tally": dict(tally),
     }
 

@@ -2,12 +2,13 @@
 
 No Beam here: `DreamWorker.add` takes references as they come and gives results as batches fill; `DreamWorker.finish`
 gives the rest. Clips that are padded to the same length share a batch; memory is bounded by what waits for a batch,
-whatever the number of clips.
+whatever the number of clips. What an earlier run has finished is not made again (`pipelines.resume`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import threading
 from collections import defaultdict
@@ -24,11 +25,13 @@ from augment.recipe import Recipe
 from augment.targets import Aim, Situation
 from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
-from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure
+from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
 from pipelines.config import ConfigError, RunConfig
 from pipelines.files import read_sound
 from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
+from pipelines.resume import Finished, clip_digest, run_digest
+from pipelines.scratch import RecordRef, Scratch
 
 MAX_BATCH_PATCHES = 640
 """Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
@@ -41,6 +44,7 @@ MAX_WAITING_BYTES = 256 << 20
 class _Waiting:
     clip: Clip
     sound: Sound
+    digest: str
 
     @property
     def size(self) -> int:
@@ -50,19 +54,19 @@ class _Waiting:
 class DreamWorker:
     """Dreams clips by a run's configuration."""
 
-    def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: DreamingModel, counts: Counts):
+    def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: DreamingModel, scratch: Scratch):
         """Prepare the recipes.
 
         Args:
             config: of the run.
             vocabulary: of the run's clips.
             model: what is dreamed through.
-            counts: where progress is told.
+            scratch: where progress is told, and finished work of an earlier run may be.
 
         Raises:
             ConfigError: a target class or a target sound is not to be had.
         """
-        self._config, self._model, self._counts = config, model, counts
+        self._config, self._model, self._counts = config, model, Counts(scratch.progress)
         self._recipes = config.named_recipes()
         sounds = {name: load_sound(recipe.sound) for name, recipe in self._recipes.items() if recipe.sound}
         self._dreamers = {
@@ -82,11 +86,16 @@ class DreamWorker:
             if label in vocabulary.labels:
                 own.setdefault(model.classes[index].name, label)
         self._encoder = Encoder(vocabulary, model, config.seed, Labelling(config.target.label_policy, own))
+        self.run = run_digest(config, vocabulary, model.identity, self._sound_hashes)
+        self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
 
-    def add(self, ref: ClipRef) -> Iterator[Record | Lost]:
-        """Take a clip; give the records of the batch that it fills, if it fills one."""
+    def add(self, ref: ClipRef) -> Iterator[Record | RecordRef | Lost]:
+        """Take a clip; give its records if they are finished already, or those of the batch that it fills."""
         try:
+            if self._finished and (records := self._reuse(ref)):
+                yield from records
+                return
             clip = decode(ref)
             sound = Sound(clip.waveform, ref.sample_rate)
         except ClipError as error:
@@ -95,7 +104,7 @@ class DreamWorker:
             return
         length = padded_length(len(sound.heard))
         queue = self._waiting[length]
-        queue.append(_Waiting(clip, sound))
+        queue.append(_Waiting(clip, sound, clip_digest(ref, clip.sha256)))
         if len(queue) >= self._batch_size(length):
             yield from self._dream(length)
         elif self._waiting_bytes() > MAX_WAITING_BYTES:
@@ -106,6 +115,15 @@ class DreamWorker:
         for length in sorted(self._waiting):
             yield from self._dream(length)
         self._counts.write()
+
+    def _reuse(self, ref: ClipRef) -> list[RecordRef]:
+        """Return the clip's records if an earlier run has made them all from the same bytes."""
+        records = self._finished.records(clip_digest(ref, source_sha256(ref)), self._config.records_per_clip)
+        if records:
+            seconds = (ref.stop - ref.start) / ref.sample_rate
+            steps = sum(recipe.steps for recipe in self._recipes.values()) * self._config.variants
+            self._counts.add(clips=1, reused=1, records=len(records), step_seconds=seconds * steps)
+        return records
 
     def _batch_size(self, length: int) -> int:
         return max(1, min(self._config.batch_size, MAX_BATCH_PATCHES // int(patch_count(length))))
@@ -121,7 +139,7 @@ class DreamWorker:
         if self._config.include_original:
             self._counts.add(records=len(batch))
             for waiting, row in zip(batch, scores, strict=True):
-                yield self._encoder.original(waiting.clip, row)
+                yield dataclasses.replace(self._encoder.original(waiting.clip, row), clip=waiting.digest)
         for name, recipe in self._recipes.items():
             for variant in range(self._config.variants):
                 yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
@@ -174,7 +192,8 @@ class DreamWorker:
                 yield self._failure(waiting, name, variant, "dream", error)
                 continue
             self._counts.add(records=1, dreams=1, reached=int(dream.reached))
-            yield self._encoder.dreamed(waiting.clip, dream, name, recipe, variant, resolved)
+            record = self._encoder.dreamed(waiting.clip, dream, name, recipe, variant, resolved)
+            yield dataclasses.replace(record, clip=waiting.digest)
 
     def _failure(self, waiting: _Waiting, name: str, variant: int, stage: str, error: str) -> Lost:
         self._counts.add(failed=1)

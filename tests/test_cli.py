@@ -277,7 +277,7 @@ main(sys.argv[1:])
 """
     ended = in_a_process(code, "augment", "-i", dog, "-o", tmp_path / "out", str(int(number)))
     assert ended.returncode == 130
-    assert ended.stderr.splitlines()[-1] == "dreambeam: stopped; nothing was written"
+    assert ended.stderr.splitlines()[-1] == "dreambeam: stopped; no dataset was written"
     assert "Traceback" not in ended.stderr
     assert not list(tmp_path.glob("*out*"))
 

@@ -127,7 +127,7 @@ def test_a_run_that_is_overtaken_by_another_does_not_replace_its_output(recordin
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_failure_inside_the_pipeline_leaves_everything_as_it_was(
+def test_a_failure_inside_the_pipeline_leaves_the_output_as_it_was_and_keeps_what_is_finished(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
 ) -> None:
     output = tmp_path / "out"
@@ -138,11 +138,15 @@ def test_a_failure_inside_the_pipeline_leaves_everything_as_it_was(
     def full(*args: Any) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(shards, "write_shard", full)
-    with pytest.raises(Exception, match="the disk is full"):
-        augment(recordings, output, "seed=1", overwrite=overwrite)
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "write_shard", full)
+        with pytest.raises(Exception, match="the disk is full"):
+            augment(recordings, output, "seed=1", overwrite=overwrite)
     assert shards_of(output) == before
-    assert beside(recordings) == (["out"] if overwrite else [])
+    assert beside(recordings) == (["out", "out.incomplete"] if overwrite else ["out.incomplete"])
+    counts = augment(recordings, output, "seed=1", overwrite=overwrite)["counts"]
+    assert counts["reused"] == counts["records"] == 4
+    assert beside(recordings) == ["out"]
 
 
 def test_a_rename_that_fails_puts_the_old_dataset_back(
@@ -162,7 +166,7 @@ def test_a_rename_that_fails_puts_the_old_dataset_back(
     with pytest.raises(OSError, match="no"):
         augment(recordings, output, "seed=1", overwrite=True)
     assert shards_of(output) == before
-    assert beside(recordings) == ["out"]
+    assert beside(recordings) == ["out", "out.incomplete"]
 
 
 def test_records_that_went_missing_fail_the_run(
@@ -172,7 +176,7 @@ def test_records_that_went_missing_fail_the_run(
     monkeypatch.setattr(shards, "write_shard", lambda folder, key, refs: write(folder, key, list(refs)[1:]))
     with pytest.raises(RuntimeError, match="4 records were asked for, but 3 were written and 0 failed"):
         augment(recordings, tmp_path / "out")
-    assert beside(recordings) == []
+    assert beside(recordings) == ["out.incomplete"]
 
 
 def test_dataset_that_a_killed_run_was_replacing_comes_back(tmp_path: Path):

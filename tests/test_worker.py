@@ -18,8 +18,8 @@ from augment.yamnet import DreamingModel
 from pipelines import worker
 from pipelines.clips import ClipRef, SoundFileRef, segments
 from pipelines.config import ConfigError, load_config
-from pipelines.progress import Counts
 from pipelines.records import Lost, Record, Vocabulary
+from pipelines.scratch import Scratch
 from pipelines.worker import DreamWorker, target_classes
 
 
@@ -29,7 +29,7 @@ def clip(path: Path) -> ClipRef:
 
 def make(model: DreamingModel, folder: Path, *changes: str) -> DreamWorker:
     config = load_config(None, ["recipe.steps=0", *changes])
-    return DreamWorker(config, Vocabulary(("dog",), (1,)), model, Counts(str(folder)))
+    return DreamWorker(config, Vocabulary(("dog",), (1,)), model, Scratch(str(folder)))
 
 
 def run(worker_: DreamWorker, clips: Iterable[ClipRef]) -> tuple[dict[str, Record], list[Lost]]:
@@ -200,7 +200,7 @@ def test_counts_tell_clips_records_and_failures(model: DreamingModel, tmp_path: 
     (tmp_path / "progress").mkdir()
     clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(3)]
     Path(clips[1].uri).unlink()
-    run(make(model, tmp_path / "progress", "variants=2", "recipe.steps=2"), clips)
+    run(make(model, tmp_path, "variants=2", "recipe.steps=2"), clips)
     counts = total(str(tmp_path / "progress"))
     assert counts["clips"] == counts["audio_seconds"] == 2
     assert (counts["records"], counts["dreams"], counts["failed"]) == (6, 4, 1)

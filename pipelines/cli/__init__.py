@@ -113,6 +113,7 @@ def augment(
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with what a run that was stopped has finished.")] = True,
     debug: Debug = False,
 ) -> None:
     """Dream audio files into a dataset (TFRecords that tfds.builder_from_directory loads).
@@ -134,7 +135,8 @@ def augment(
         "weights": weights,
     }
     run = _command("augment")
-    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, overwrite=overwrite, debug=debug))
+    flags = {"overwrite": overwrite, "resume": resume, "debug": debug}
+    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, **flags))
 
 
 @app.command()
@@ -277,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = FAILED if stopped else _explain(error)
     if stopped:
-        _complain("stopped; nothing was written")
+        _complain("stopped; no dataset was written")
         code = STOPPED
     sys.exit(code or DONE)
 
@@ -319,7 +321,7 @@ def _explain(error: Exception) -> int:
         return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
     if isinstance(error, ValueError) and type(error).__module__.startswith(("augment", "pipelines", "evaluation")):
         return _complain(text) or WRONG_ARGUMENTS
-    hint = "" if type(error).__module__.startswith("augment") else " (--debug shows where)"
+    hint = "" if type(error).__module__.startswith(("augment", "pipelines")) else " (--debug shows where)"
     return _complain(f"{text}{hint}") or FAILED
 
 

@@ -28,6 +28,7 @@ def run(
     extra: Sequence[str],
     *,
     overwrite: bool,
+    resume: bool,
     debug: bool,
 ) -> int:
     """Run the pipeline, show its progress and say where the data is; return the exit code."""
@@ -48,6 +49,7 @@ def run(
             config,
             beam_args=beam_args,
             overwrite=overwrite,
+            resume=resume,
             watch=watch(config) if local else None,
         )
     _summarise(output, content)
@@ -67,6 +69,8 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     for name, found in content["recipes"].items():
         console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    if counts["reused"]:
+        console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
     if counts["failures"]:
         stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
         console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)

@@ -38,7 +38,7 @@ def beam_arguments(extra: Sequence[str]) -> list[str]:
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
-    *("--overwrite", "--debug"),
+    *("--overwrite", "--resume", "--no-resume", "--debug"),
 )
 
 
