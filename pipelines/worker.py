@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ from pipelines.config import ConfigError, RunConfig
 from pipelines.files import read_sound
 from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
+from pipelines.splits import is_dreamed
 
 MAX_BATCH_PATCHES = 640
 """Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
@@ -91,7 +93,7 @@ class DreamWorker:
             sound = Sound(clip.waveform, ref.sample_rate)
         except ClipError as error:
             self._counts.add(failed=1)
-            yield Lost(failure(ref, error), self._config.records_per_clip)
+            yield Lost(failure(ref, error), self._config.records_of(ref.split))
             return
         length = padded_length(len(sound.heard))
         queue = self._waiting[length]
@@ -118,10 +120,15 @@ class DreamWorker:
         scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch]))
         seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
         self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
-        if self._config.include_original:
-            self._counts.add(records=len(batch))
-            for waiting, row in zip(batch, scores, strict=True):
+        dreamed = [is_dreamed(each.clip.ref.split, augment_test=self._config.augment_test) for each in batch]
+        for waiting, row, also_dreamed in zip(batch, scores, dreamed, strict=True):
+            if self._config.include_original or not also_dreamed:
+                self._counts.add(records=1)
                 yield self._encoder.original(waiting.clip, row)
+        if not any(dreamed):
+            return
+        batch, scores = list(itertools.compress(batch, dreamed)), scores[np.array(dreamed)]
+        seconds = list(itertools.compress(seconds, dreamed))
         for name, recipe in self._recipes.items():
             for variant in range(self._config.variants):
                 yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
@@ -142,7 +149,7 @@ class DreamWorker:
                 row,
                 self._classes,
                 draws.draw(self._config.seed, ref.id, variant, "target"),
-                self._label_classes.get(ref.label or ""),
+                next((self._label_classes[each] for each in ref.labels if each in self._label_classes), None),
                 self._sound_classes.get(name),
             )
             try:

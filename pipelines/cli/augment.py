@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -51,6 +52,8 @@ def run(
             watch=watch(config) if local else None,
         )
     _summarise(output, content)
+    for warning in content["warnings"]:
+        print(f"dreambeam: warning: {warning}", file=sys.stderr)
     return 3 if content["counts"]["failures"] else 0
 
 
@@ -67,6 +70,9 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     for name, found in content["recipes"].items():
         console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    if content["not_dreamed"]:
+        splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
+        console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
     if counts["failures"]:
         stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
         console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
