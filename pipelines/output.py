@@ -18,7 +18,7 @@ from pathlib import Path
 
 import filelock
 
-from pipelines.clips import local_path
+from pipelines.locations import local_path
 from pipelines.scratch import Scratch
 
 MARKER = ".dreambeam"

@@ -19,6 +19,7 @@ from pipelines.config import RunConfig
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features
 from pipelines.scratch import Scratch
+from pipelines.splits import is_dreamed, warnings
 
 DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
@@ -53,7 +54,8 @@ def publish(
     for split, count in manifest["splits"].items():
         for index in range(count):  # a shard that no record fell into is an empty file
             (dataset / shard_name(config.name, split, index, count)).touch()
-    shards.merge_tables((shard["table"] for shard in manifest["shards"]), str(dataset / "provenance.parquet"))
+    tables = (shard["table"] for shard in manifest["shards"])
+    shards.merge_tables(tables, str(dataset / "provenance.parquet"), _vocabulary(manifest).group_features)
     failures = manifest["failures"] or {"path": None, "stages": {}, "records_lost": 0}
     if failures["path"]:
         os.replace(failures["path"], dataset / "failures.jsonl")
@@ -65,6 +67,12 @@ def publish(
         "model": {"name": "yamnet", "identity": model.identity},
         "counts": _counts(manifest, tally, failures, config),
         "splits": list(manifest["splits"]),
+        "not_dreamed": {
+            split: clips
+            for split, clips in manifest["clips_by_split"].items()
+            if not is_dreamed(split, augment_test=config.augment_test)
+        },
+        "warnings": warnings(manifest["clips_by_split"], augment_test=config.augment_test),
         "failures_by_stage": failures["stages"],
         "recipes": {
             name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}
@@ -95,7 +103,7 @@ def _counts(
 ) -> dict[str, Any]:
     """Count, and hold the sum against what was asked for."""
     recipes = config.named_recipes()
-    expected = manifest["clips"] * config.records_per_clip
+    expected = sum(clips * config.records_of(split) for split, clips in manifest["clips_by_split"].items())
     records = sum(shard["examples"] for shard in manifest["shards"])
     lost = failures["records_lost"]
     if records + lost != expected:
@@ -113,10 +121,14 @@ def _counts(
     }
 
 
+def _vocabulary(manifest: Mapping[str, Any]) -> Vocabulary:
+    return Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]), tuple(manifest["groups"]))
+
+
 def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
     import tensorflow_datasets as tfds
 
-    vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
+    vocabulary = _vocabulary(manifest)
     template = tfds.core.ShardedFileTemplate(
         data_dir=tfds.core.as_path(dataset),
         template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",

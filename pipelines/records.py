@@ -21,7 +21,7 @@ from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
-from pipelines.clips import Clip, Failure
+from pipelines.clips import Clip, Failure, source_of
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""
@@ -37,10 +37,17 @@ class Vocabulary:
     Attributes:
         labels: the class names in their order; label numbers index them.
         channels: the channel counts that occur, ascending.
+        groups: names of the groups that clips carry, sorted.
     """
 
     labels: tuple[str, ...]
     channels: tuple[int, ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def group_features(self) -> tuple[str, ...]:
+        """Names of the features and columns that hold the groups."""
+        return tuple(f"group_{name}" for name in self.groups)
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,7 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
             "scores_before": scores,
             "scores_after": scores,
             "provenance": text,
+            **dict.fromkeys(vocabulary.group_features, text),
         }
     )
 
@@ -121,16 +129,15 @@ class Labelling:
     policy: str = "keep"
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def labels(self, own: str | None, targets: Iterable[str]) -> tuple[str, ...]:
+    def labels(self, own: tuple[str, ...], targets: Iterable[str]) -> tuple[str, ...]:
         """Return the labels of a dream, the first of which is its `label`, each once.
 
         Args:
-            own: the clip's label, if it has one.
+            own: the clip's labels.
             targets: names of the target's classes.
         """
-        kept = () if own is None else (own,)
         new = tuple(self.names.get(name, name) for name in targets)
-        return tuple(dict.fromkeys({"keep": kept, "target": new, "both": kept + new, "none": ()}[self.policy]))
+        return tuple(dict.fromkeys({"keep": own, "target": new, "both": own + new, "none": ()}[self.policy]))
 
     def possible(self, targets: Iterable[str]) -> tuple[str, ...]:
         """Return the labels that dreams may get beside the dataset's own, if these are the names of all targets."""
@@ -173,8 +180,8 @@ class Encoder:
             "steps_taken": 0,
             "reached": False,
         }
-        labels = () if clip.ref.label is None else (clip.ref.label,)
-        return self._record(clip, f"{clip.ref.id}:{ORIGINAL}", clip.waveform, labels, scores, scores, values, {})
+        id_ = f"{clip.ref.id}:{ORIGINAL}"
+        return self._record(clip, id_, clip.waveform, clip.ref.labels, scores, scores, values, {})
 
     def dreamed(
         self, clip: Clip, dream: Dreamed, name: str, recipe: Recipe, variant: int, resolved: Mapping[str, Any]
@@ -218,7 +225,7 @@ class Encoder:
         }
         id_ = f"{clip.ref.id}:{name}:{variant}"
         names = [self._model.classes[index].name for index in dream.aim.classes]
-        labels = self._labelling.labels(clip.ref.label, names)
+        labels = self._labelling.labels(clip.ref.labels, names)
         before, after = dream.scores_before, dream.scores_after
         return self._record(clip, id_, dream.waveform, labels, before, after, values, provenance)
 
@@ -235,6 +242,8 @@ class Encoder:
     ) -> Record:
         ref, names = clip.ref, self._model.classes.names
         audio = np.ascontiguousarray(audio, "<f4")
+        carried = dict(ref.groups)
+        groups = {f"group_{name}": carried.get(name, "") for name in self._vocabulary.groups}
         row = {
             "id": id_,
             "source_id": ref.id,
@@ -249,18 +258,10 @@ class Encoder:
             "source_uri": ref.uri,
             "source_sha256": clip.sha256,
             "output_sha256": hashlib.sha256(audio.tobytes()).hexdigest(),
+            **groups,
         }
         whole = {
-            "source": {
-                "id": ref.id,
-                "uri": ref.uri,
-                "sha256": clip.sha256,
-                "start": ref.start,
-                "stop": ref.stop,
-                "sample_rate": ref.sample_rate,
-                "channels": ref.channels,
-                "format": ref.format,
-            },
+            "source": source_of(clip),
             "target": None,
             "recipe": None,
             "recipe_digest": None,
@@ -282,6 +283,7 @@ class Encoder:
             "scores_before": before,
             "scores_after": after,
             "provenance": row["provenance"],
+            **groups,
         }
         proto = self._serializer.get_tf_example(self._features.encode_example(example))
         return Record(id_, ref.split, proto.SerializeToString(deterministic=True), row)

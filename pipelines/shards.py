@@ -57,18 +57,26 @@ PROVENANCE_SCHEMA = pa.schema(
 """Columns of provenance.parquet; ``shard`` and ``position`` say where in the split's files the record stands."""
 
 
+def provenance_schema(group_features: Iterable[str] = ()) -> pa.Schema:
+    """Return the columns of a run whose clips carry groups: one of text for each at the end."""
+    return pa.schema([*PROVENANCE_SCHEMA, *((name, pa.string()) for name in group_features)])
+
+
 def shard_count(size: int) -> int:
     """Return the number of shards for so many bytes of records."""
     return max(1, -(-size // SHARD_BYTES))
 
 
-def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef]) -> dict[str, Any]:
+def write_shard(
+    folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef], group_features: Iterable[str] = ()
+) -> dict[str, Any]:
     """Write one shard and its rows of provenance.parquet, under names of their own.
 
     Args:
         folder: where to.
         key: split, number of the shard, number of shards of the split.
         refs: of the shard's records, in any order; one that a retried worker gave twice is written once.
+        group_features: columns that hold groups.
 
     Returns:
         Where the files are, the number of examples, their bytes, and how often each recipe dreamed and reached.
@@ -80,12 +88,13 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
     path, table_path = f"{folder}/{name}.tfrecord", f"{folder}/{name}.parquet"
     ordered = list({ref.key: ref for ref in refs}.values())
     ordered.sort(key=lambda ref: ref.key)
+    schema = provenance_schema(group_features)
     tally: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
     with (
         FileSystems.create(path, compression_type="uncompressed") as out,
         FileSystems.create(table_path, compression_type="uncompressed") as table_out,
-        pq.ParquetWriter(table_out, PROVENANCE_SCHEMA) as table,
+        pq.ParquetWriter(table_out, schema) as table,
     ):
         for position, (example, row) in enumerate(read_records(ordered)):
             out.write(frame(example))
@@ -93,9 +102,9 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
             tally[f"{row['recipe']}/reached"] += row["reached"]
             rows.append({**row, "shard": index, "position": position})
             if len(rows) >= _TABLE_ROWS:
-                table.write_table(pa.Table.from_pylist(rows, PROVENANCE_SCHEMA))
+                table.write_table(pa.Table.from_pylist(rows, schema))
                 rows = []
-        table.write_table(pa.Table.from_pylist(rows, PROVENANCE_SCHEMA))
+        table.write_table(pa.Table.from_pylist(rows, schema))
     size = sum(ref.example_bytes + OVERHEAD_BYTES for ref in ordered)
     return {
         "split": split,
@@ -124,9 +133,9 @@ def write_failures(folder: str, failures: Iterable[Lost]) -> dict[str, Any]:
     return {"path": path, "stages": dict(stages), "records_lost": sum(lost.records for lost in found)}
 
 
-def merge_tables(paths: Iterable[str], target: str) -> None:
+def merge_tables(paths: Iterable[str], target: str, group_features: Iterable[str] = ()) -> None:
     """Put tables one behind the other, a row group at a time."""
-    with pq.ParquetWriter(target, PROVENANCE_SCHEMA) as out:
+    with pq.ParquetWriter(target, provenance_schema(group_features)) as out:
         for path in paths:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):

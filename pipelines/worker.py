@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
 from pipelines.resume import Finished, clip_digest, run_digest
 from pipelines.scratch import RecordRef, Scratch
+from pipelines.splits import is_dreamed
 
 MAX_BATCH_PATCHES = 640
 """Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
@@ -100,7 +102,7 @@ class DreamWorker:
             sound = Sound(clip.waveform, ref.sample_rate)
         except ClipError as error:
             self._counts.add(failed=1)
-            yield Lost(failure(ref, error), self._config.records_per_clip)
+            yield Lost(failure(ref, error), self._config.records_of(ref.split))
             return
         length = padded_length(len(sound.heard))
         queue = self._waiting[length]
@@ -118,10 +120,12 @@ class DreamWorker:
 
     def _reuse(self, ref: ClipRef) -> list[RecordRef]:
         """Return the clip's records if an earlier run has made them all from the same bytes."""
-        records = self._finished.records(clip_digest(ref, source_sha256(ref)), self._config.records_per_clip)
+        digest = clip_digest(ref, source_sha256(ref))
+        records = self._finished.records(digest, self._config.records_of(ref.split))
         if records:
             seconds = (ref.stop - ref.start) / ref.sample_rate
-            steps = sum(recipe.steps for recipe in self._recipes.values()) * self._config.variants
+            dreamed = is_dreamed(ref.split, augment_test=self._config.augment_test)
+            steps = dreamed * sum(recipe.steps for recipe in self._recipes.values()) * self._config.variants
             self._counts.add(clips=1, reused=1, records=len(records), step_seconds=seconds * steps)
         return records
 
@@ -136,10 +140,15 @@ class DreamWorker:
         scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch]))
         seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
         self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
-        if self._config.include_original:
-            self._counts.add(records=len(batch))
-            for waiting, row in zip(batch, scores, strict=True):
+        dreamed = [is_dreamed(each.clip.ref.split, augment_test=self._config.augment_test) for each in batch]
+        for waiting, row, also_dreamed in zip(batch, scores, dreamed, strict=True):
+            if self._config.include_original or not also_dreamed:
+                self._counts.add(records=1)
                 yield dataclasses.replace(self._encoder.original(waiting.clip, row), clip=waiting.digest)
+        if not any(dreamed):
+            return
+        batch, scores = list(itertools.compress(batch, dreamed)), scores[np.array(dreamed)]
+        seconds = list(itertools.compress(seconds, dreamed))
         for name, recipe in self._recipes.items():
             for variant in range(self._config.variants):
                 yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
@@ -160,7 +169,7 @@ class DreamWorker:
                 row,
                 self._classes,
                 draws.draw(self._config.seed, ref.id, variant, "target"),
-                self._label_classes.get(ref.label or ""),
+                next((self._label_classes[each] for each in ref.labels if each in self._label_classes), None),
                 self._sound_classes.get(name),
             )
             try:

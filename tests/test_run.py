@@ -19,7 +19,7 @@ from recordings import augment, failures_of, load, raw_records, record, samples,
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
 from pipelines.config import ConfigError
-from pipelines.sources import SourceError
+from pipelines.listing import SourceError
 
 EXAMPLE = {
     *("audio", "sample_rate", "label", "labels", "id", "source_id", "variant", "split", "recipe", "transform"),

@@ -49,7 +49,7 @@ def test_records_are_read_back_with_their_places() -> None:
 def test_a_file_that_is_cut_off_gives_its_whole_records_and_then_an_error(cut: int) -> None:
     frames = read_frames(io.BytesIO((frame(b"first") + frame(b"x" * 100))[:-cut]))
     assert next(frames) == (HEAD_BYTES, b"first")
-    with pytest.raises(FrameError, match="at byte"):
+    with pytest.raises(FrameError, match="cut off"):
         next(frames)
 
 
@@ -57,12 +57,12 @@ def test_a_file_that_is_cut_off_gives_its_whole_records_and_then_an_error(cut: i
 def test_a_flipped_bit_is_an_error(position: int) -> None:
     damaged = bytearray(frame(b"a record"))
     damaged[position] ^= 1
-    with pytest.raises(FrameError, match="byte 0"):
+    with pytest.raises(FrameError, match="damaged"):
         list(read_frames(io.BytesIO(bytes(damaged))))
 
 
 def test_a_length_that_is_only_claimed_takes_no_memory() -> None:
-    claim = frame(b"")[:0] + (1 << 62).to_bytes(8, "little")
+    claim = (1 << 30).to_bytes(8, "little")
     import google_crc32c
 
     crc = google_crc32c.value(claim)

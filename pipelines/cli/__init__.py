@@ -69,6 +69,10 @@ _TARGET = (
     "A class by name, MID or index, a branch of the ontology ('Dog/*'), or keep, random, nearest, farthest, label, "
     "sound, away, which may name classes to choose from ('random:Animal/*')."
 )
+_INPUT = (
+    "Audio file, folder or glob; list of these (.txt); manifest (.csv, .tsv, .jsonl, .parquet); TFDS dataset "
+    "(tfds:NAME or its folder); TFRecords (FILES.tfrecord*)."
+)
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
 
 
@@ -94,16 +98,32 @@ def augment(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Option("--input", "-i", help="Audio file, folder or glob; may be repeated. 'demo': a street recording."),
+        typer.Option("--input", "-i", help=f"{_INPUT} May be repeated. 'demo': a street recording."),
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder of the dataset to make.", metavar="DIR")],
     config: Annotated[str | None, typer.Option("--config", "-c", help="YAML recipe.", metavar="FILE")] = None,
     metadata: Annotated[
-        str | None, typer.Option(help="CSV or TSV with a row for each file; else folder names are labels.")
+        str | None,
+        typer.Option(help="CSV, TSV, JSONL or Parquet with a row for each file; else folder names are labels."),
     ] = None,
-    path_column: Annotated[str | None, typer.Option(help="Its column of paths [found by its name].")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Its column of labels [found by its name].")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Its column of splits [found by its name].")] = None,
+    path_column: Annotated[str | None, typer.Option(help="Column of paths [found by its name].")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column or feature of labels [found by its name].")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column of splits [found by its name].")] = None,
+    offset_column: Annotated[str | None, typer.Option(help="A manifest's column of offsets in seconds.")] = None,
+    duration_column: Annotated[str | None, typer.Option(help="A manifest's column of durations in seconds.")] = None,
+    group_column: Annotated[
+        list[str] | None, typer.Option(help="Column or feature to carry, such as fold or speaker; may be repeated.")
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Split to read [all]; may be repeated.")] = None,
+    augment_test: Annotated[
+        bool, typer.Option("--augment-test", help="Dream test and validation splits, too, which else stay as they are.")
+    ] = False,
+    root: Annotated[
+        str | None, typer.Option(help="Folder that a manifest's or list's paths lie in [its own].", metavar="DIR")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR")
+    ] = None,
     target: Annotated[str | None, typer.Option(help=f"{_TARGET} [random]")] = None,
     transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
@@ -116,7 +136,7 @@ def augment(
     resume: Annotated[bool, typer.Option(help="Go on with what a run that was stopped has finished.")] = True,
     debug: Debug = False,
 ) -> None:
-    """Dream audio files into a dataset (TFRecords that tfds.builder_from_directory loads).
+    """Dream sounds into a dataset (TFRecords that tfds.builder_from_directory loads).
 
     Flags that are not listed here go to Beam, such as --runner=FlinkRunner or --direct_num_workers=2
     --direct_running_mode=multi_processing.
@@ -126,6 +146,13 @@ def augment(
         "source.path_column": path_column,
         "source.label_column": label_column,
         "source.split_column": split_column,
+        "source.offset_column": offset_column,
+        "source.duration_column": duration_column,
+        "source.group_columns": group_column or None,
+        "source.splits": split or None,
+        "source.root": root,
+        "source.data_dir": data_dir,
+        "augment_test": augment_test or None,
         "target": target,
         "recipe.transform": transform and transform.value,
         "recipe.steps": steps,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -53,6 +54,8 @@ def run(
             watch=watch(config) if local else None,
         )
     _summarise(output, content)
+    for warning in content["warnings"]:
+        print(f"dreambeam: warning: {warning}", file=sys.stderr)
     return 3 if content["counts"]["failures"] else 0
 
 
@@ -71,6 +74,9 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
     if counts["reused"]:
         console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
+    if content["not_dreamed"]:
+        splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
+        console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
     if counts["failures"]:
         stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
         console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
