@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -120,6 +120,31 @@ class Clip:
 def failure(ref: SoundFileRef | ClipRef, error: ClipError) -> Failure:
     """Write down why `ref` could not be used."""
     return Failure(uri=ref.uri, id=ref.id, stage=error.stage, error=str(error))
+
+
+def clip_ref(source: Mapping[str, Any]) -> ClipRef:
+    """Return the reference of a clip from what a record's provenance says of its source.
+
+    Args:
+      source: provenance's "source".
+
+    Returns:
+      The reference; what its samples do not depend on (label, split) is left open.
+
+    Raises:
+      KeyError: something is not said.
+    """
+    return ClipRef(
+        id=source["id"],
+        uri=source["uri"],
+        label=None,
+        split="",
+        start=source["start"],
+        stop=source["stop"],
+        sample_rate=source["sample_rate"],
+        channels=source["channels"],
+        format=source["format"],
+    )
 
 
 def segments(file: SoundFileRef, *, segment_seconds: float | None) -> list[ClipRef]:

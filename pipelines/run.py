@@ -20,7 +20,7 @@ from pipelines import publish, sources
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig, SourceConfig
 from pipelines.output import check_output, resolve_output, unfinished
-from pipelines.records import Labelling, versions
+from pipelines.records import Labelling, processor, versions
 from pipelines.scratch import Scratch
 from pipelines.sources import Columns, SourceError
 from pipelines.worker import label_classes, load_sound, shared_model, target_classes
@@ -93,6 +93,7 @@ def augment_dataset(
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),
+            "processor": processor(),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }
         return publish.publish(scratch, target, config, model, run)
