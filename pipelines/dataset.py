@@ -175,6 +175,27 @@ def read_record(dataset: Dataset, place: Place) -> bytes:
     return record
 
 
+def wrong_kinds(dataset: Dataset, record: bytes) -> str:
+    """Say how a serialised example departs from features.json; "" if it does not."""
+    import tensorflow as tf
+
+    kinds = {"string": "bytes_list", "float32": "float_list", "int64": "int64_list"}
+    wanted = {name: kinds[spec.dtype.name] for name, spec in dataset.features.tf_example_spec.items()}
+    try:
+        found = tf.train.Example.FromString(record).features.feature
+    except Exception as error:  # noqa: BLE001 - protobuf's, which is no public class
+        return f"is no tf.train.Example ({' '.join(str(error).split())})"
+    for name in sorted(wanted.keys() | set(found)):
+        if name not in found:
+            return f"lacks the feature {name!r} of features.json"
+        if name not in wanted:
+            return f"has the feature {name!r}, which features.json has not"
+        kind = found[name].WhichOneof("kind")
+        if kind not in (wanted[name], None):
+            return f"has the feature {name!r} as {kind}; features.json says {wanted[name]}"
+    return ""
+
+
 def read_example(dataset: Dataset, record: bytes) -> dict[str, Any]:
     """Decode a record by the dataset's features, as TFDS does: NumPy values, and text.
 

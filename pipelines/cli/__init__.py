@@ -235,6 +235,19 @@ def replay(
 
 
 @app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that dreambeam augment wrote.")],
+    sources: Annotated[
+        bool, typer.Option("--sources/--no-sources", help="Hash the source files, too, each once.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check a dataset: shards, checksums, hashes, schema, provenance, counts, and that its sources are unchanged."""
+    raise typer.Exit(_command("verify")(dataset, sources=sources, as_json=as_json))
+
+
+@app.command()
 def doctor(weights: Weights = None, debug: Debug = False) -> None:
     """Check Python, libraries, weights and runners, and say what to do about what does not work."""
     raise typer.Exit(_command("doctor")(weights))
