@@ -11,10 +11,11 @@ batch changes nothing. Otherwise `Replayed` says how far off it is, and what dif
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from pipelines.config import ConfigError, describe
 from pipelines.containers import read_state, sha256
 from pipelines.dataset import DamagedError, Dataset, find, read_example, read_record, stored_samples
 from pipelines.records import processor, versions
-from pipelines.worker import load_sound, shared_model
+from pipelines.worker import TargetSound, load_sound, shared_model
 
 
 class ReplayError(ValueError):
@@ -154,12 +155,30 @@ def _dream(
     """Dream a clip as the provenance says: float32 [samples, channels]."""
     recipe = read_recipe(id_, told)
     like = _target_sound(id_, sound or recipe.sound, told["sound_sha256"]) if recipe.sound else None
+    model = _model(id_, told["model"]["identity"], weights)
+    key = (model.identity, recipe.canonical_json(), like and like.sha256)
+    dreamer = _dreamer(_Ascent(key, model, recipe, like))
     aim = Aim(tuple(told["target"]["classes"]), told["target"]["away"])
     number = draws.draw(told["seed"], told["source"]["id"], told["variant"], "start")
-    model = _model(id_, told["model"]["identity"], weights)
     before = np.zeros((1, len(model.classes)), np.float32)  # nothing of the dream depends on the scores before it
     sounds = [Sound(clip.waveform, clip.ref.sample_rate)]
-    return dream_batch(Dreamer(model, recipe, like), sounds, before, [aim], on_step, numbers=[number])[0].waveform
+    return dream_batch(dreamer, sounds, before, [aim], on_step, numbers=[number])[0].waveform
+
+
+@dataclass(frozen=True)
+class _Ascent:
+    """What a `Dreamer` is made of; the key tells one from another."""
+
+    key: tuple[str, str, str | None]
+    model: DreamingModel = field(compare=False)
+    recipe: Recipe = field(compare=False)
+    sound: TargetSound | None = field(compare=False)
+
+
+@functools.lru_cache(maxsize=8)
+def _dreamer(ascent: _Ascent) -> Dreamer:
+    """Compile an ascent, once for all the records of a recipe: that takes longer than a short dream."""
+    return Dreamer(ascent.model, ascent.recipe, ascent.sound and ascent.sound.heard)
 
 
 def read_recipe(id_: str, told: Mapping[str, Any]) -> Recipe:
@@ -176,8 +195,8 @@ def read_recipe(id_: str, told: Mapping[str, Any]) -> Recipe:
         raise ReplayError(f"{reason}; it was made by dreambeam {made}, this is {now}") from error
 
 
-def _target_sound(id_: str, path: str, expected: str) -> np.ndarray:
-    """Read the target sound, float32 [samples at 16 kHz], if it is the same file."""
+def _target_sound(id_: str, path: str, expected: str) -> TargetSound:
+    """Read the target sound, if it is the same file."""
     remedy = "give the unchanged file with --sound PATH"
     try:
         found = load_sound(path)
@@ -185,7 +204,7 @@ def _target_sound(id_: str, path: str, expected: str) -> np.ndarray:
         raise ReplayError(f"the target sound of {id_!r} cannot be used: {error}; or {remedy}") from error
     if found.sha256 != expected:
         raise ReplayError(f"{path!r} is not the target sound of {id_!r} (its sha256 differs): {remedy}")
-    return found.heard
+    return found
 
 
 def _model(id_: str, expected: str, weights: str | None) -> DreamingModel:
