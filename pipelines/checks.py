@@ -22,7 +22,23 @@ from augment.classes import yamnet_classes
 from augment.recipe import Recipe, canonical_json
 from pipelines.config import describe
 from pipelines.dataset import Dataset, Place, stored_samples
-from pipelines.records import DISTANCES, ORIGINAL, versions
+from pipelines.records import DISTANCES, ORIGINAL
+
+FEATURES = (
+    *("audio", "sample_rate", "label", "labels", "id", "source_id", "variant", "split", "recipe", "transform"),
+    *("target_index", "target_mid", "target_name", "score_target_before", "score_target_after"),
+    *("snr_db", "lufs_before", "lufs_after", "lufs_change", "peak", "top_before", "top_after"),
+    *("steps_taken", "reached", "scores_before", "scores_after", "provenance"),
+)
+"""What the records of every version of the schema have."""
+
+COLUMNS = (
+    *(name for name in FEATURES if name not in ("audio", "labels", "scores_before", "scores_after")),
+    *("channels", "samples", "source_uri", "source_sha256", "output_sha256", "shard", "position"),
+)
+"""The columns that every provenance.parquet has."""
+
+_LIBRARIES = ("dreambeam", "numpy", "soundfile", "soxr", "tensorflow", "libsndfile", "machine")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +98,7 @@ def provenance_of(example: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]
     if not isinstance(told, dict):
         return {}, ["its provenance is not a JSON object"]
     own = _OF_AN_ORIGINAL if example["recipe"] == ORIGINAL else _OF_A_DREAM
-    wanted = {**_ALWAYS, **own, "versions": dict.fromkeys(versions(), str)}
+    wanted = {**_ALWAYS, **own, "versions": dict.fromkeys(_LIBRARIES, str)}
     wrong = [f"its provenance {each}" for each in _incomplete(told, wanted)]
     try:
         canonical = canonical_json(told) == text

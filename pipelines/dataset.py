@@ -223,7 +223,8 @@ def _read_run(path: Path, given: str) -> dict[str, Any]:
         raise DatasetError(f"{given!r} has no run.json; expected a folder that dreambeam augment wrote") from error
     except (OSError, ValueError) as error:
         raise DamagedError(f"{path / 'run.json'} cannot be read ({one_line(error)})") from error
-    if not isinstance(run, dict) or "dreambeam" not in (run.get("versions") or ()):
+    made_by = run.get("versions") if isinstance(run, dict) else None
+    if not isinstance(made_by, dict) or "dreambeam" not in made_by:
         raise DatasetError(f"the run.json of {given!r} is another program's; expected a dataset of dreambeam augment")
     wanted = {"config": dict, "counts": dict, "splits": list, "recipes": dict, "failures_by_stage": dict}
     for key, kind in wanted.items():
@@ -238,7 +239,7 @@ def _read_splits(path: Path) -> tuple[Split, ...]:
     info = path / "dataset_info.json"
     try:
         splits = [
-            Split(each["name"], tuple(map(int, each.get("shardLengths", ()))), int(each.get("numBytes", 0)))
+            Split(str(each["name"]), tuple(map(int, each.get("shardLengths", ()))), int(each.get("numBytes", 0)))
             for each in json.loads(info.read_text(encoding="utf-8")).get("splits", ())
         ]
     except FileNotFoundError as error:

@@ -17,11 +17,12 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+from pipelines.checks import FEATURES
 from pipelines.clips import ClipError
 from pipelines.containers import one_line, read_state, sha256
 from pipelines.dataset import DamagedError, open_dataset
 from pipelines.findings import Notes, OnProgress, Problems, Report, Verification
-from pipelines.records import ORIGINAL, Vocabulary, features
+from pipelines.records import ORIGINAL
 from pipelines.walk import check_records
 
 
@@ -42,8 +43,7 @@ def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress:
     problems, tally = Problems(), Counter[str]()
     try:
         dataset = open_dataset(folder)
-        wanted = features(Vocabulary((), (1,)), 1) if dataset.splits else ()
-        if lacking := [name for name in wanted if name not in dataset.features]:
+        if lacking := [name for name in FEATURES if dataset.splits and name not in dataset.features]:
             raise DamagedError(
                 f"{dataset.folder / 'features.json'} lacks {', '.join(lacking)}: another version's schema"
             )
@@ -76,6 +76,8 @@ def check_files(run: Verification) -> None:
             problems.add(
                 "dataset_info.json", f"its name is {name!r}, that of run.json {dataset.run['config']['name']!r}"
             )
+        if (names := dataset.features["labels"].feature.names) != dataset.labels:
+            problems.add("labels.labels.txt", f"its classes are {names}, those of label.labels.txt {dataset.labels}")
     expected = set()
     for split in dataset.splits:
         paths = [dataset.shard_path(split.name, shard) for shard in range(len(split.lengths))]

@@ -12,12 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.checks import EXAMPLE_CHECKS, PROVENANCE_CHECKS, Entry, differences, provenance_of
+from pipelines.checks import COLUMNS, EXAMPLE_CHECKS, PROVENANCE_CHECKS, Entry, differences, provenance_of
 from pipelines.containers import one_line
 from pipelines.dataset import DamagedError, Place, read_example, rows, wrong_kinds
 from pipelines.files import DEMO
 from pipelines.findings import Verification
-from pipelines.shards import PROVENANCE_SCHEMA
 from pipelines.tfrecord import FrameError, RecordError, read_frame
 
 
@@ -161,8 +160,8 @@ class _Table:
         previous = (-1, -1, -1)
         path = self._run.dataset.folder / "provenance.parquet"
         try:
-            missing = [name for name in PROVENANCE_SCHEMA.names if name not in pq.read_schema(path).names]
-            if missing:
+            names = pq.read_schema(path).names
+            if missing := [name for name in COLUMNS if name not in names]:
                 raise DamagedError(f"it lacks the columns {', '.join(missing)}")
             for row in rows(self._run.dataset):
                 split, shard, position = row["split"], row["shard"], row["position"]
@@ -175,6 +174,6 @@ class _Table:
                     continue
                 previous = key
                 yield key, row
-        except (DamagedError, OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:  # also names that are not UTF-8
             self._broken = True
             self._run.problems.add("provenance.parquet", one_line(error))
