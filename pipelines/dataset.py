@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from pipelines.publish import shard_name
 from pipelines.tfrecord import FrameError, read_frame, skip_frames
 
 _ROWS = 500
-_NEAREST = 3
+_NEAREST, _COMPARED = 3, 5000
 
 
 class DatasetError(ValueError):
@@ -139,19 +139,10 @@ def find(dataset: Dataset, id_: str) -> Place:
         DatasetError: there is none; the message gives the nearest ids.
         DamagedError: the table of the records cannot be read.
     """
-    near: list[str] = []
-    batch: list[str] = []
-    below: list[str] = []  # where the id of a clip is given: the records made of it
     for row in rows(dataset, ("id", "split", "shard", "position")):
-        found = row["id"]
-        if found == id_:
+        if row["id"] == id_:
             return Place(row["split"], row["shard"], row["position"])
-        if found.startswith((f"{id_}:", f"{id_}#")) and len(below) < _NEAREST:
-            below.append(found)
-        batch.append(found)
-        if len(batch) == _ROWS:
-            near, batch = _nearest(id_, near + batch), []
-    near = (below + [each for each in _nearest(id_, near + batch) if each not in below])[:_NEAREST]
+    near = _nearest(id_, (row["id"] for row in rows(dataset, ("id",))))
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; provenance.parquet lists the ids"
     raise DatasetError(f"{str(dataset.folder)!r} has no record {id_!r}{hint}")
 
@@ -264,5 +255,18 @@ def _read_features(path: Path) -> Any:
         ) from error
 
 
-def _nearest(id_: str, ids: Sequence[str]) -> list[str]:
-    return difflib.get_close_matches(id_, ids, n=_NEAREST)
+def _nearest(wanted: str, ids: Iterable[str]) -> list[str]:
+    """Return the ids that may have been meant: those with the same file name, then those that are spelt alike.
+
+    Of either so many are compared as take about a second.
+    """
+    name = wanted.partition(":")[0].partition("#")[0].rpartition("/")[2]
+    related: list[str] = []
+    others: list[str] = []
+    for each in ids:
+        group = related if name in each else others
+        if len(group) < _COMPARED:
+            group.append(each)
+    own = [each for each in related if each.startswith((f"{wanted}:", f"{wanted}#"))][:_NEAREST]
+    alike = difflib.get_close_matches(wanted, related, n=_NEAREST, cutoff=0.3)
+    return list(dict.fromkeys([*own, *alike, *difflib.get_close_matches(wanted, others, n=_NEAREST)]))[:_NEAREST]

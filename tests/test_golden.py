@@ -1,4 +1,4 @@
-"""Golden datasets: what an earlier version wrote still parses, verifies and replays (origin: tests/golden/README.md)."""
+"""Golden datasets: what an earlier version wrote parses, verifies and replays. Their origin: tests/golden/README.md."""
 
 from __future__ import annotations
 

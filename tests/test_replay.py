@@ -57,7 +57,7 @@ def test_every_record_replays_bit_for_bit(dataset: Path):
 
 def test_a_dream_away_from_several_classes_and_a_paper_like_one_replay(published: Path, tmp_path: Path):
     changes = ("recipe.steps=2", "recipe.update=normalised", "include_original=false", "recipe.objective=logit")
-    augment(published / "in/dog", tmp_path / "out", "target=away", "target.classes=[Dog, Cat]", *changes)
+    augment(published / "in/dog/a.wav", tmp_path / "out", "target=away", "target.classes=[Dog, Cat]", *changes)
     opened = open_dataset(tmp_path / "out")
     assert all(replay(opened, id_).exact for id_ in load(tmp_path / "out"))
 

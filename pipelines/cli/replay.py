@@ -64,7 +64,9 @@ def _say(found: Replayed, output: str | None) -> None:
             print("  but the dataset holds other samples than its provenance says: see dreambeam verify")
         return
     difference = found.difference
-    far = f"SNR {difference.snr_db:.1f} dB, differs by {difference.peak:.3g} at most" if difference else "no measure"
+    far = "the dataset holds no samples to measure it against"
+    if difference:
+        far = f"SNR {difference.snr_db:.1f} dB, differs by {difference.peak:.3g} at most"
     print(f"{what} is not the same: {far}")
     print(f"  {changes}" if changes else "  no version differs; another kind of processor rounds otherwise")
 
