@@ -299,6 +299,17 @@ def versions() -> dict[str, str]:
     return {**found, "libsndfile": soundfile.__libsndfile_version__, "machine": platform.machine()}
 
 
+@functools.cache
+def processor() -> str:
+    """Return the name of this machine's processor: libraries choose their instructions, and so the last bits, by it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:  # another system than Linux
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

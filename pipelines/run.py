@@ -25,7 +25,7 @@ from pipelines.config import RunConfig
 from pipelines.inputs import class_list, list_inputs, place
 from pipelines.listing import SourceError
 from pipelines.output import check_output, resolve_output, unfinished
-from pipelines.records import Labelling, Vocabulary, versions
+from pipelines.records import Labelling, Vocabulary, processor, versions
 from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
 from pipelines.worker import label_classes, load_sound, shared_model, target_classes
@@ -105,6 +105,7 @@ def augment_dataset(
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),
+            "processor": processor(),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }
         return publish.publish(scratch, target, config, model, run)

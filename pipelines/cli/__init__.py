@@ -247,6 +247,36 @@ def targets(
 
 
 @app.command()
+def replay(
+    dataset: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that dreambeam augment wrote.")],
+    id_: Annotated[str, typer.Option("--id", help="Of the record, such as 'dog/a.wav:deep_dream:0'.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write the audio: .wav (exact), .flac or .ogg.", metavar="FILE")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where the source file is now.", metavar="PATH")] = None,
+    sound: Annotated[str | None, typer.Option(help="Where the target sound is now.", metavar="PATH")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
+    raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, as_json=as_json))
+
+
+@app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that dreambeam augment wrote.")],
+    sources: Annotated[
+        bool, typer.Option("--sources/--no-sources", help="Hash the source files, too, each once.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check a dataset: shards, checksums, hashes, schema, provenance, counts, and that its sources are unchanged."""
+    raise typer.Exit(_command("verify")(dataset, sources=sources, as_json=as_json))
+
+
+@app.command()
 def doctor(weights: Weights = None, debug: Debug = False) -> None:
     """Check Python, libraries, weights and runners, and say what to do about what does not work."""
     raise typer.Exit(_command("doctor")(weights))
