@@ -16,6 +16,7 @@ from typing import Any
 from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
+from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features
 from pipelines.scratch import Scratch
@@ -132,11 +133,11 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
         )
     tfds.folder_dataset.write_metadata(
         data_dir=dataset,
-        features=features(vocabulary, class_count),
+        features=features(vocabulary, class_count, config.audio_encoding),
         split_infos=splits,
         version="1.0.0",
         filename_template=template,
         check_data=False,
-        description=DESCRIPTION,
+        description=f"{DESCRIPTION} {AUDIO_ENCODINGS[config.audio_encoding].says}",
         citation=CITATION,
     )

@@ -49,6 +49,8 @@ PROVENANCE_SCHEMA = pa.schema(
         ("source_uri", pa.string()),
         ("source_sha256", pa.string()),
         ("output_sha256", pa.string()),
+        ("audio_encoding", pa.string()),
+        ("stored_sha256", pa.string()),
         ("provenance", pa.string()),
         ("shard", pa.int64()),
         ("position", pa.int64()),

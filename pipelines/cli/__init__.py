@@ -46,6 +46,14 @@ class TransformChoice(str, Enum):
     spectrogram = "spectrogram"
 
 
+class EncodingChoice(str, Enum):
+    """What records store of a waveform."""
+
+    float32 = "float32"
+    int16 = "int16"
+    flac = "flac"
+
+
 class StartChoice(str, Enum):
     """What a dream starts from."""
 
@@ -110,6 +118,10 @@ def augment(
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most clips in one gradient step.")] = None,
+    audio_encoding: Annotated[
+        EncodingChoice | None,
+        typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
+    ] = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
@@ -131,6 +143,7 @@ def augment(
         "variants": variants,
         "seed": seed,
         "batch_size": batch_size,
+        "audio_encoding": audio_encoding and audio_encoding.value,
         "weights": weights,
     }
     run = _command("augment")
