@@ -81,7 +81,7 @@ def flac_samples(file: bytes) -> tuple[np.ndarray, int]:
     """Return a FLAC file's int32 [samples, channels], in the range of its bits, and its bits a sample."""
     with soundfile.SoundFile(io.BytesIO(file)) as opened:
         bits = {"PCM_16": 16, "PCM_24": 24}[opened.subtype]
-        return np.asarray(opened.read(dtype="int32", always_2d=True)) >> (32 - bits), bits
+        return np.asarray(opened.read(dtype="int32", always_2d=True), np.int32) >> (32 - bits), bits
 
 
 @functools.lru_cache(maxsize=256)

@@ -136,7 +136,7 @@ def integers(stored: Any) -> np.ndarray:
     """Return what a record of a lossy encoding holds, by means that are not dreambeam's."""
     if isinstance(stored, np.ndarray):
         return stored
-    return np.asarray(soundfile.read(io.BytesIO(stored), dtype="int32")[0]) >> 8
+    return np.asarray(soundfile.read(io.BytesIO(stored), dtype="int32")[0], np.int32) >> 8
 
 
 @pytest.mark.parametrize("name", BITS)
