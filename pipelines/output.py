@@ -23,6 +23,7 @@ MARKER = ".dreambeam"
 
 _OWN_FILES = re.compile(
     r".*\.tfrecord-\d+-of-\d+|dataset_info\.json|features\.json|.*\.labels\.txt|provenance\.parquet|failures\.jsonl|run\.json"
+    r"|croissant\.json|load\.py"
 )
 
 

@@ -1,7 +1,8 @@
 """From a finished pipeline's manifest to a dataset: metadata, tables, and one rename that makes it visible.
 
-The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl and run.json beside the
-shards. All is put together in the scratch folder, so that the output is either whole or not there.
+The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl, run.json and load.py
+(which shows how to read it) beside the shards. All is put together in the scratch folder, so that the output is either
+whole or not there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.encodings import AUDIO_ENCODINGS
+from pipelines.loading import loader
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features
 from pipelines.scratch import Scratch
@@ -74,6 +76,7 @@ def publish(
     }
     if manifest["shards"]:
         _write_tfds_metadata(dataset, manifest, config, len(model.classes))
+        _write_loader(dataset, manifest, config, len(model.classes))
     (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     replace_output(dataset, output)
     return content
@@ -111,6 +114,19 @@ def _counts(
         "failures": sum(failures["stages"].values()),
         "records_lost": lost,
     }
+
+
+def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
+    vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
+    text = loader(
+        features(vocabulary, class_count, config.audio_encoding),
+        config.name,
+        manifest["splits"],
+        audio_encoding=config.audio_encoding,
+        channels=vocabulary.channels,
+        says=AUDIO_ENCODINGS[config.audio_encoding].says,
+    )
+    (dataset / "load.py").write_text(text, encoding="utf-8")
 
 
 def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import tensorflow_datasets as tfds
 import yaml
 from rich.console import Console
 
@@ -16,6 +17,8 @@ from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
 from pipelines.config import ConfigError, load_config
 from pipelines.files import DEMO
+from pipelines.loading import snippet
+from pipelines.locations import local_path
 from pipelines.run import augment_dataset, is_local
 
 
@@ -73,3 +76,7 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     if content["splits"]:
         split = "train" if "train" in content["splits"] else content["splits"][0]
         console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)
+        console.print(f"or as {output}/load.py does (all fields, pandas), or by TensorFlow alone:\n", markup=False)
+        folder = local_path(output) or output
+        features: Any = tfds.builder_from_directory(folder).info.features
+        console.print(snippet(features, folder, name=content["config"]["name"], split=split), markup=False)
