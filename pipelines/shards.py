@@ -7,6 +7,7 @@ ids alone, so the bytes are the same whatever worker made which record.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import uuid
 from collections import Counter
@@ -73,7 +74,8 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
         refs: of the shard's records, in any order; one that a retried worker gave twice is written once.
 
     Returns:
-        Where the files are, the number of examples, their bytes, and how often each recipe dreamed and reached.
+        Where the files are, the number of examples, their bytes and sha256, and how often each recipe dreamed and
+        reached.
     """
     from apache_beam.io.filesystems import FileSystems
 
@@ -83,6 +85,7 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
     ordered = list({ref.key: ref for ref in refs}.values())
     ordered.sort(key=lambda ref: ref.key)
     tally: Counter[str] = Counter()
+    digest = hashlib.sha256()
     rows: list[dict[str, Any]] = []
     with (
         FileSystems.create(path, compression_type="uncompressed") as out,
@@ -90,7 +93,9 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
         pq.ParquetWriter(table_out, PROVENANCE_SCHEMA) as table,
     ):
         for position, (example, row) in enumerate(read_records(ordered)):
-            out.write(frame(example))
+            framed = frame(example)
+            out.write(framed)
+            digest.update(framed)
             tally[f"{row['recipe']}/dreams"] += 1
             tally[f"{row['recipe']}/reached"] += row["reached"]
             rows.append({**row, "shard": index, "position": position})
@@ -107,6 +112,7 @@ def write_shard(folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef
         "table": table_path,
         "examples": len(ordered),
         "bytes": size,
+        "sha256": digest.hexdigest(),
         "tally": dict(tally),
     }
 
