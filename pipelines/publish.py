@@ -1,8 +1,8 @@
 """From a finished pipeline's manifest to a dataset: metadata, tables, and one rename that makes it visible.
 
-The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl, run.json and load.py
-(which shows how to read it) and croissant.json beside the shards. All is put together in the scratch folder, so that the output is either
-whole or not there.
+The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl, run.json, load.py
+(which shows how to read it) and croissant.json beside the shards. All is put together in the scratch folder, so that
+the output is either whole or not there.
 """
 
 from __future__ import annotations
