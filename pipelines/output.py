@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
@@ -59,7 +59,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     """
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
-    foreign = _foreign(output)
+    foreign = foreign_dataset(output)
     if foreign:
         raise OutputError(f"{output} exists and is not a dreambeam dataset ({foreign}): give another --output")
     if not overwrite:
@@ -67,8 +67,13 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
+def unfinished(output: Path, *, overwrite: bool, check: Callable[..., None] = check_output) -> Iterator[Scratch]:
     """Give a fresh scratch folder beside the output, and remove it in the end.
+
+    Args:
+        output: what is made.
+        overwrite: it may replace what is there.
+        check: refuses an output, as `check_output` does.
 
     Raises:
         OutputError: the output exists already, cannot be written, or another run is writing it.
@@ -87,7 +92,7 @@ def unfinished(output: Path, *, overwrite: bool) -> Iterator[Scratch]:
     ours = False
     try:
         _recover(output)
-        check_output(output, overwrite=overwrite)  # under the lock: another run may just have published
+        check(output, overwrite=overwrite)  # under the lock: another run may just have published
         if root.exists() and not (root / MARKER).exists():
             raise OutputError(f"{root} is in the way and not dreambeam's: move it, or give another --output")
         ours = True
@@ -138,7 +143,7 @@ def _replaced(output: Path) -> Path:
     return output.parent / f"{output.name}.replaced"
 
 
-def _foreign(output: Path) -> str:
+def foreign_dataset(output: Path) -> str:
     """Say why a folder is not a dataset of ours; the empty string if it is."""
     if not output.is_dir():
         return "it is a file"

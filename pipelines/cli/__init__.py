@@ -54,6 +54,13 @@ class EncodingChoice(str, Enum):
     flac = "flac"
 
 
+class FileChoice(str, Enum):
+    """Formats of exported files."""
+
+    wav = "wav"
+    flac = "flac"
+
+
 class StartChoice(str, Enum):
     """What a dream starts from."""
 
@@ -122,6 +129,12 @@ def augment(
         EncodingChoice | None,
         typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
     ] = None,
+    export: Annotated[
+        tuple[FileChoice, str] | None,
+        typer.Option(
+            help="Write each record as a file, too, with a table: wav or flac, and where.", metavar="FORMAT DIR"
+        ),
+    ] = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
@@ -147,7 +160,21 @@ def augment(
         "weights": weights,
     }
     run = _command("augment")
-    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, overwrite=overwrite, debug=debug))
+    files = (export[0].value, export[1]) if export else None
+    arguments = (inputs, output, config, given, set_ or [], context.args)
+    raise typer.Exit(run(*arguments, export=files, overwrite=overwrite, debug=debug))
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET_DIR", help="Output of dreambeam augment.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of files to make.", metavar="DIR")],
+    file_format: Annotated[FileChoice, typer.Option("--format", help="Format of the files.")] = FileChoice.wav,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a dataset's records as files, with metadata.csv, for tools that want files."""
+    raise typer.Exit(_command("export")(dataset, output, file_format.value, overwrite=overwrite))
 
 
 @app.command()

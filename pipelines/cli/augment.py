@@ -16,9 +16,11 @@ from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
 from pipelines.config import ConfigError, load_config
+from pipelines.export import check_export, export_dataset
 from pipelines.files import DEMO
 from pipelines.loading import snippet
 from pipelines.locations import local_path
+from pipelines.output import resolve_output
 from pipelines.run import augment_dataset, is_local
 
 
@@ -30,10 +32,11 @@ def run(
     changes: Sequence[str],
     extra: Sequence[str],
     *,
+    export: tuple[str, str] | None,
     overwrite: bool,
     debug: bool,
 ) -> int:
-    """Run the pipeline, show its progress and say where the data is; return the exit code."""
+    """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
     flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
     config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
     if config.recipes and given["recipe.transform"]:
@@ -44,6 +47,8 @@ def run(
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     paths = [str(demo_recording()) if path == DEMO else path for path in inputs]
     local = is_local(beam_args)
+    if export:
+        check_export(export[1], resolve_output(output, paths), overwrite=overwrite, inputs=tuple(paths))
     with own_stderr() if local and not debug else nullcontext():
         content = augment_dataset(
             paths,
@@ -53,6 +58,9 @@ def run(
             overwrite=overwrite,
             watch=watch(config) if local else None,
         )
+        files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
+    if export:
+        print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
     _summarise(output, content)
     return 3 if content["counts"]["failures"] else 0
 
