@@ -79,7 +79,7 @@ def publish(
     }
     if manifest["shards"]:
         _write_tfds_metadata(dataset, manifest, config, len(model.classes))
-        _write_loader(dataset, manifest, config, len(model.classes))
+        _write_loader(dataset, manifest, config)
         write_croissant(dataset, _described(manifest, config, model))
     (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     replace_output(dataset, output)
@@ -120,14 +120,16 @@ def _counts(
     }
 
 
-def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
-    vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
+def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
+    import tensorflow_datasets as tfds
+
+    written: Any = tfds.builder_from_directory(dataset).info.features  # as users will see them
     text = loader(
-        features(vocabulary, class_count, config.audio_encoding),
+        written,
         config.name,
         manifest["splits"],
         audio_encoding=config.audio_encoding,
-        channels=vocabulary.channels,
+        channels=tuple(manifest["channels"]),
         says=AUDIO_ENCODINGS[config.audio_encoding].says,
     )
     (dataset / "load.py").write_text(text, encoding="utf-8")

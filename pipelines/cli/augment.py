@@ -59,7 +59,7 @@ def run(
             watch=watch(config) if local else None,
         )
         files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
-    if export:
+    if export and files:
         print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
     _summarise(output, content)
     return 3 if content["counts"]["failures"] else 0
