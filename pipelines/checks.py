@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from augment.classes import yamnet_classes
 from augment.recipe import Recipe, canonical_json
 from pipelines.config import describe
-from pipelines.dataset import Dataset, Place, stored_samples
+from pipelines.dataset import Dataset, Place, stored_bytes
+from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import DISTANCES, ORIGINAL
 
 FEATURES = (
@@ -49,12 +50,14 @@ class Entry:
         dataset: that holds it.
         place: where it stands.
         example: decoded (`pipelines.dataset.read_example`).
+        samples: float32 [samples, channels], of the example.
         told: its provenance; empty until that is known to be complete.
     """
 
     dataset: Dataset
     place: Place
     example: Mapping[str, Any]
+    samples: np.ndarray
     told: Mapping[str, Any]
 
 
@@ -138,11 +141,11 @@ def check_labels(entry: Entry) -> Iterator[str]:
 
 
 def check_samples(entry: Entry) -> Iterator[str]:
-    """There are samples, all finite, and `peak` is their peak."""
-    samples = stored_samples(entry.example)
+    """There are samples, all finite, and `peak` is their peak (where they are stored to the bit)."""
+    samples = entry.samples
     if not samples.size:
         yield "it has no samples"
-    elif samples.dtype == np.float32:
+    elif not AUDIO_ENCODINGS[entry.dataset.audio_encoding].lossy:
         peak = np.float32(np.max(np.abs(samples)))
         if not np.isfinite(peak):
             yield "it has samples that are not finite"
@@ -189,9 +192,9 @@ EXAMPLE_CHECKS: tuple[Check, ...] = (check_split, check_labels, check_samples, c
 
 def check_audio(entry: Entry) -> Iterator[str]:
     """The samples are those that were dreamed, or, in a lossy encoding, those that were stored."""
-    samples = stored_samples(entry.example)
-    expected = entry.told.get("stored_sha256") or entry.told["output_sha256"]
-    if hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest() != expected:
+    lossy = AUDIO_ENCODINGS[entry.dataset.audio_encoding].lossy
+    expected = entry.told.get("stored_sha256") if lossy else entry.told["output_sha256"]
+    if hashlib.sha256(stored_bytes(entry.example)).hexdigest() != expected:
         yield "its samples are not those that were written (their sha256 is another)"
 
 
@@ -209,7 +212,7 @@ def check_identity(entry: Entry) -> Iterator[str]:
 
 def check_piece(entry: Entry) -> Iterator[str]:
     """The audio is as long as the piece of the source, at its sample rate, with its channels."""
-    source, samples = entry.told["source"], stored_samples(entry.example)
+    source, samples = entry.told["source"], entry.samples
     found = (len(samples), samples.shape[1], int(entry.example["sample_rate"]))
     wanted = (source["stop"] - source["start"], source["channels"], source["sample_rate"])
     if found != wanted:
@@ -300,7 +303,7 @@ def _incomplete(told: Mapping[str, Any], wanted: Mapping[str, Any], at: str = ""
 
 def _row(entry: Entry) -> dict[str, Any]:
     """Give what the row of a record has to say, by column."""
-    example, samples, labels = entry.example, stored_samples(entry.example), entry.dataset.labels
+    example, samples, labels = entry.example, entry.samples, entry.dataset.labels
     label = int(example["label"])
     plain = (str, bool, int, float, np.generic)
     values: dict[str, Any] = {key: value for key, value in entry.told.items() if isinstance(value, plain)}

@@ -130,6 +130,9 @@ class RunConfig(BaseModel):
     target: TargetConfig = TargetConfig()
     recipe: Recipe = Recipe()
     recipes: dict[str, dict[str, Any]] = Field(default={}, description="Recipes by name, as changes to recipe.")
+    audio_encoding: Literal["float32", "int16", "flac"] = Field(
+        default="float32", description="What records store: float32 (exact), int16 (half the size), flac (24 bits)."
+    )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Most clips in one gradient step.")
     shards: Annotated[int, Field(ge=1, le=99_999)] | None = Field(
         default=None, description="Files of each split; None: one for every 256 MiB."

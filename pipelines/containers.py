@@ -33,7 +33,7 @@ class ClipError(ValueError):
     """A clip that can not be used; the message is one line that ends with the remedy.
 
     Attributes:
-        stage: where it failed, one of "list", "label", "read", "decode", "validate".
+        stage: where it failed, one of "list", "label", "read", "decode", "validate", "encode".
     """
 
     def __init__(self, message: str, stage: str):

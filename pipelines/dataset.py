@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import soundfile
 
 from pipelines.containers import one_line
+from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.locations import local_path, locate, nearest
 from pipelines.output import MARKER
 from pipelines.publish import shard_name
@@ -83,6 +85,11 @@ class Dataset:
     def labels(self) -> list[str]:
         """The class names in their order."""
         return list(self.features["label"].names or ())
+
+    @property
+    def audio_encoding(self) -> str:
+        """How the records hold their sound (`pipelines.encodings`)."""
+        return self.run["config"].get("audio_encoding", "float32")
 
     def shard_path(self, split: str, shard: int) -> Path:
         """Return where a shard's file has to be."""
@@ -195,15 +202,31 @@ def read_example(dataset: Dataset, record: bytes) -> dict[str, Any]:
     """
     try:
         example = dataset.features.deserialize_example_np(record)
-        return {key: value.decode() if isinstance(value, bytes) else value for key, value in example.items()}
+        return {
+            key: value.decode() if isinstance(value, bytes) and key != "audio" else value
+            for key, value in example.items()
+        }
     except Exception as error:  # TFDS's decoders and protobuf raise what they like
         raise DamagedError(f"a record does not have the features of features.json ({one_line(error)})") from error
 
 
-def stored_samples(example: Mapping[str, Any]) -> np.ndarray:
-    """Return the samples that a decoded example holds, in the type that they are stored in, [samples, channels]."""
-    audio = np.asarray(example["audio"])
-    return audio.reshape(len(audio), -1)
+def stored_bytes(example: Mapping[str, Any]) -> bytes:
+    """Return what a decoded example holds of its sound, as it is hashed: the samples' bytes, or those of a file."""
+    audio = example["audio"]
+    return audio if isinstance(audio, bytes) else np.ascontiguousarray(audio).tobytes()
+
+
+def stored_samples(dataset: Dataset, example: Mapping[str, Any]) -> np.ndarray:
+    """Return the sound that a decoded example holds: float32 [samples, channels].
+
+    Raises:
+        DamagedError: it cannot be decoded.
+    """
+    try:
+        samples = AUDIO_ENCODINGS[dataset.audio_encoding].restore(example["audio"])
+    except (soundfile.SoundFileError, KeyError, TypeError) as error:
+        raise DamagedError(f"its audio is not {dataset.audio_encoding} ({one_line(error)})") from error
+    return samples.reshape(len(samples), -1)
 
 
 def _read_run(path: Path, given: str) -> dict[str, Any]:
@@ -221,6 +244,11 @@ def _read_run(path: Path, given: str) -> dict[str, Any]:
     for key, kind in wanted.items():
         if not isinstance(run.get(key), kind):
             raise DamagedError(f"{path / 'run.json'} has no {key!r} as dreambeam augment writes it")
+    encoding = run["config"].get("audio_encoding", "float32")
+    if encoding not in AUDIO_ENCODINGS:
+        raise DamagedError(
+            f"{path / 'run.json'} says audio_encoding {encoding!r}; expected {', '.join(AUDIO_ENCODINGS)}"
+        )
     if not isinstance(run["config"].get("name"), str):
         raise DamagedError(f"{path / 'run.json'} does not tell the dataset's name (config.name)")
     return run

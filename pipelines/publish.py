@@ -1,11 +1,13 @@
 """From a finished pipeline's manifest to a dataset: metadata, tables, and one rename that makes it visible.
 
-The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl and run.json beside the
-shards. All is put together in the scratch folder, so that the output is either whole or not there.
+The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl, run.json, load.py
+(which shows how to read it) and croissant.json beside the shards. All is put together in the scratch folder, so that
+the output is either whole or not there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -16,12 +18,16 @@ from typing import Any
 from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
+from pipelines.croissant import Described, write_croissant
+from pipelines.encodings import AUDIO_ENCODINGS
+from pipelines.loading import loader
 from pipelines.output import replace_output
-from pipelines.records import ORIGINAL, Vocabulary, features
+from pipelines.records import ORIGINAL, Vocabulary, features, versions
 from pipelines.scratch import Scratch
 from pipelines.splits import is_dreamed, warnings
 
 DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
+VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
 
 
@@ -81,6 +87,8 @@ def publish(
     }
     if manifest["shards"]:
         _write_tfds_metadata(dataset, manifest, config, len(model.classes))
+        _write_loader(dataset, manifest, config)
+        write_croissant(dataset, _described(manifest, config, model))
     (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     replace_output(dataset, output)
     return content
@@ -125,6 +133,46 @@ def _vocabulary(manifest: Mapping[str, Any]) -> Vocabulary:
     return Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]), tuple(manifest["groups"]))
 
 
+def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
+    import tensorflow_datasets as tfds
+
+    written: Any = tfds.builder_from_directory(dataset).info.features  # as users will see them
+    text = loader(
+        written,
+        config.name,
+        manifest["splits"],
+        audio_encoding=config.audio_encoding,
+        channels=tuple(manifest["channels"]),
+        says=AUDIO_ENCODINGS[config.audio_encoding].says,
+    )
+    (dataset / "load.py").write_text(text, encoding="utf-8")
+
+
+def _described(manifest: Mapping[str, Any], config: RunConfig, model: DreamingModel) -> Described:
+    hashes = {
+        shard_name(config.name, split, index, count): hashlib.sha256(b"").hexdigest()
+        for split, count in manifest["splits"].items()
+        for index in range(count)
+    }
+    for shard in manifest["shards"]:
+        hashes[shard_name(config.name, shard["split"], shard["index"], shard["count"])] = shard["sha256"]
+    return Described(
+        name=config.name,
+        version=VERSION,
+        description=_description(config),
+        citation=CITATION,
+        recipes=config.named_recipes(),
+        seed=config.seed,
+        model={"name": "yamnet", "identity": model.identity},
+        versions=versions(),
+        shard_hashes=hashes,
+    )
+
+
+def _description(config: RunConfig) -> str:
+    return f"{DESCRIPTION} {AUDIO_ENCODINGS[config.audio_encoding].says}"
+
+
 def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
     import tensorflow_datasets as tfds
 
@@ -145,11 +193,11 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
         )
     tfds.folder_dataset.write_metadata(
         data_dir=dataset,
-        features=features(vocabulary, class_count),
+        features=features(vocabulary, class_count, config.audio_encoding),
         split_infos=splits,
-        version="1.0.0",
+        version=VERSION,
         filename_template=template,
         check_data=False,
-        description=DESCRIPTION,
+        description=_description(config),
         citation=CITATION,
     )

@@ -22,6 +22,7 @@ from augment.dreaming import Dreamed
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, Failure, source_of
+from pipelines.encodings import AUDIO_ENCODINGS
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""
@@ -77,10 +78,10 @@ class Lost:
     records: int
 
 
-def features(vocabulary: Vocabulary, class_count: int) -> Any:
+def features(vocabulary: Vocabulary, class_count: int, audio_encoding: str = "float32") -> Any:
     """Return the `tfds.features.FeaturesDict` of the dataset.
 
-    ``audio`` is [samples] where every clip is mono, [samples, channels] where all have the same number of channels.
+    ``audio`` is [samples] where every clip is mono, else [samples, channels]; or a file's bytes (`encodings`).
     """
     from tensorflow_datasets import features as f
 
@@ -89,7 +90,7 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
     number, integer, text = f.Scalar(np.float32), f.Scalar(np.int64), f.Text()
     return f.FeaturesDict(
         {
-            "audio": _audio_feature(vocabulary.channels),
+            "audio": AUDIO_ENCODINGS[audio_encoding].feature(vocabulary.channels),
             "sample_rate": integer,
             "label": label,
             "labels": f.Sequence(label),
@@ -147,7 +148,14 @@ class Labelling:
 class Encoder:
     """Turns dreams into records."""
 
-    def __init__(self, vocabulary: Vocabulary, model: DreamingModel, seed: int, labelling: Labelling = Labelling()):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        model: DreamingModel,
+        seed: int,
+        labelling: Labelling = Labelling(),
+        audio_encoding: str = "float32",
+    ):
         """Prepare the features of the dataset.
 
         Args:
@@ -155,10 +163,12 @@ class Encoder:
             model: what the clips are dreamed through.
             seed: of the run.
             labelling: of the dreams.
+            audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
         """
         from tensorflow_datasets.core import example_serializer
 
-        self._features = features(vocabulary, len(model.classes))
+        self._features = features(vocabulary, len(model.classes), audio_encoding)
+        self._encoding_name, self._encoding = audio_encoding, AUDIO_ENCODINGS[audio_encoding]
         self._serializer = example_serializer.ExampleSerializer(self._features.get_serialized_info())
         self._vocabulary = vocabulary
         self._model = model
@@ -240,10 +250,13 @@ class Encoder:
         values: Mapping[str, Any],
         provenance: Mapping[str, Any],
     ) -> Record:
+        from tensorflow_datasets.core.features import Tensor
+
         ref, names = clip.ref, self._model.classes.names
         audio = np.ascontiguousarray(audio, "<f4")
         carried = dict(ref.groups)
         groups = {f"group_{name}": carried.get(name, "") for name in self._vocabulary.groups}
+        stored = self._encoding.store(audio, ref.sample_rate)
         row = {
             "id": id_,
             "source_id": ref.id,
@@ -259,7 +272,10 @@ class Encoder:
             "source_sha256": clip.sha256,
             "output_sha256": hashlib.sha256(audio.tobytes()).hexdigest(),
             **groups,
+            "audio_encoding": self._encoding_name,
+            "stored_sha256": hashlib.sha256(stored if isinstance(stored, bytes) else stored.tobytes()).hexdigest(),
         }
+        storage = {key: row[key] for key in ("audio_encoding", "stored_sha256")} if self._encoding.lossy else {}
         whole = {
             "source": source_of(clip),
             "target": None,
@@ -271,13 +287,14 @@ class Encoder:
             "model": {"name": "yamnet", "identity": self._model.identity},
             "output_sha256": row["output_sha256"],
             "versions": versions(),
+            **storage,
             **provenance,
         }
         row["provenance"] = canonical_json(whole)
         example = {
             **{key: row[key] for key in ("id", "source_id", "split", "sample_rate", "top_before", "top_after")},
             **values,
-            "audio": audio[:, 0] if self._vocabulary.channels == (1,) else audio,
+            "audio": stored[:, 0] if isinstance(stored, np.ndarray) and self._vocabulary.channels == (1,) else stored,
             "label": labels[0] if labels else -1,
             "labels": list(labels),
             "scores_before": before,
@@ -285,7 +302,9 @@ class Encoder:
             "provenance": row["provenance"],
             **groups,
         }
-        proto = self._serializer.get_tf_example(self._features.encode_example(example))
+        encoded = self._features.encode_example(example)
+        encoded["audio"] = Tensor.encode_example(self._features["audio"], example["audio"])  # Audio leaves BYTES undone
+        proto = self._serializer.get_tf_example(encoded)
         return Record(id_, ref.split, proto.SerializeToString(deterministic=True), row)
 
 
@@ -315,12 +334,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _audio_feature(channels: tuple[int, ...]) -> Any:
-    from tensorflow_datasets import features as f
-
-    if len(channels) > 1:  # TFDS's Audio takes one channel count; a tensor of two unknown sizes is stored as bytes
-        return f.Tensor(shape=(None, None), dtype=np.float32, encoding=f.Encoding.BYTES)
-    shape = (None,) if not channels or channels[0] == 1 else (None, channels[0])
-    return f.Audio(shape=shape, dtype=np.float32)

@@ -31,6 +31,7 @@ from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, ClipError, ClipRef, clip_ref, decode, source_sha256
 from pipelines.config import ConfigError, describe
 from pipelines.dataset import DamagedError, Dataset, find, read_example, read_record, stored_samples
+from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import processor, versions
 from pipelines.worker import TargetSound, load_sound, shared_model
 
@@ -131,7 +132,7 @@ def replay(
         sample_rate=clip.ref.sample_rate,
         expected_sha256=expected,
         found_sha256=hashlib.sha256(waveform.tobytes()).hexdigest(),
-        difference=_difference(stored_samples(example), waveform),
+        difference=_difference(dataset, example, waveform),
         differing=_differing(then, dataset.run.get("processor")),
     )
 
@@ -217,9 +218,12 @@ def _model(id_: str, expected: str, weights: str | None) -> DreamingModel:
     return model
 
 
-def _difference(stored: np.ndarray, found: np.ndarray) -> Difference | None:
-    """Measure how far samples [samples, channels] are from those stored; None where these are of another kind."""
-    if stored.dtype != np.float32 or stored.shape != found.shape:
+def _difference(dataset: Dataset, example: Mapping[str, Any], found: np.ndarray) -> Difference | None:
+    """Measure how far samples [samples, channels] are from those stored; None where these are not as dreamed."""
+    if AUDIO_ENCODINGS[dataset.audio_encoding].lossy:
+        return None
+    stored = stored_samples(dataset, example)
+    if stored.shape != found.shape:
         return None
     peak = float(np.max(np.abs(found.astype(np.float64) - stored), initial=0.0))
     return Difference(snr_db(stored, found), peak)

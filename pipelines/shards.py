@@ -7,6 +7,7 @@ ids alone, so the bytes are the same whatever worker made which record.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import uuid
 from collections import Counter
@@ -49,6 +50,8 @@ PROVENANCE_SCHEMA = pa.schema(
         ("source_uri", pa.string()),
         ("source_sha256", pa.string()),
         ("output_sha256", pa.string()),
+        ("audio_encoding", pa.string()),
+        ("stored_sha256", pa.string()),
         ("provenance", pa.string()),
         ("shard", pa.int64()),
         ("position", pa.int64()),
@@ -79,7 +82,8 @@ def write_shard(
         group_features: columns that hold groups.
 
     Returns:
-        Where the files are, the number of examples, their bytes, and how often each recipe dreamed and reached.
+        Where the files are, the number of examples, their bytes and sha256, and how often each recipe dreamed and
+        reached.
     """
     from apache_beam.io.filesystems import FileSystems
 
@@ -90,6 +94,7 @@ def write_shard(
     ordered.sort(key=lambda ref: ref.key)
     schema = provenance_schema(group_features)
     tally: Counter[str] = Counter()
+    digest = hashlib.sha256()
     rows: list[dict[str, Any]] = []
     with (
         FileSystems.create(path, compression_type="uncompressed") as out,
@@ -97,7 +102,9 @@ def write_shard(
         pq.ParquetWriter(table_out, schema) as table,
     ):
         for position, (example, row) in enumerate(read_records(ordered)):
-            out.write(frame(example))
+            framed = frame(example)
+            out.write(framed)
+            digest.update(framed)
             tally[f"{row['recipe']}/dreams"] += 1
             tally[f"{row['recipe']}/reached"] += row["reached"]
             rows.append({**row, "shard": index, "position": position})
@@ -115,6 +122,7 @@ def write_shard(
         "examples": len(ordered),
         "bytes": size,
         "reused": sum(ref.reused for ref in ordered),
+        "sha256": digest.hexdigest(),
         "tally": dict(tally),
     }
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipelines.checks import COLUMNS, EXAMPLE_CHECKS, PROVENANCE_CHECKS, Entry, differences, provenance_of
 from pipelines.containers import one_line
-from pipelines.dataset import DamagedError, Place, read_example, rows, wrong_kinds
+from pipelines.dataset import DamagedError, Place, read_example, rows, stored_samples, wrong_kinds
 from pipelines.files import DEMO
 from pipelines.findings import Verification
 from pipelines.tfrecord import FrameError, RecordError, read_frame
@@ -83,13 +83,14 @@ def _check_record(run: Verification, place: Place, record: bytes, row: dict[str,
         return previous
     try:
         example = read_example(run.dataset, record)
+        samples = stored_samples(run.dataset, example)
     except DamagedError as error:
         run.problems.add(where, str(error))
         run.tally["unreadable"] += 1
         return previous
     where += f" {example['id']!r}"
     told, found = provenance_of(example)
-    entry = Entry(run.dataset, place, example, told)
+    entry = Entry(run.dataset, place, example, samples, told)
     for check in EXAMPLE_CHECKS + (PROVENANCE_CHECKS if told else ()):
         found.extend(check(entry))
     if row is not None:

@@ -28,6 +28,7 @@ from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
 from pipelines.config import ConfigError, RunConfig
+from pipelines.encodings import EncodingError, check_encoding
 from pipelines.files import read_sound
 from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
@@ -87,7 +88,8 @@ class DreamWorker:
         for label, index in self._label_classes.items():  # those that are mapped first, then the clips' own, in order
             if label in vocabulary.labels:
                 own.setdefault(model.classes[index].name, label)
-        self._encoder = Encoder(vocabulary, model, config.seed, Labelling(config.target.label_policy, own))
+        labelling = Labelling(config.target.label_policy, own)
+        self._encoder = Encoder(vocabulary, model, config.seed, labelling, config.audio_encoding)
         self.run = run_digest(config, vocabulary, model.identity, self._sound_hashes)
         self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
@@ -98,6 +100,7 @@ class DreamWorker:
             if self._finished and (records := self._reuse(ref)):
                 yield from records
                 return
+            check_clip(self._config.audio_encoding, ref)
             clip = decode(ref)
             sound = Sound(clip.waveform, ref.sample_rate)
         except ClipError as error:
@@ -208,6 +211,18 @@ class DreamWorker:
         self._counts.add(failed=1)
         ref = waiting.clip.ref
         return Lost(Failure(ref.uri, f"{ref.id}:{name}:{variant}", stage, error), 1)
+
+
+def check_clip(audio_encoding: str, ref: ClipRef) -> None:
+    """Refuse a clip that the run's encoding cannot hold.
+
+    Raises:
+        ClipError: of stage "encode".
+    """
+    try:
+        check_encoding(audio_encoding, ref.sample_rate, ref.channels)
+    except EncodingError as error:
+        raise ClipError(str(error), "encode") from error
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,21 @@ class TransformChoice(str, Enum):
     spectrogram = "spectrogram"
 
 
+class EncodingChoice(str, Enum):
+    """What records store of a waveform."""
+
+    float32 = "float32"
+    int16 = "int16"
+    flac = "flac"
+
+
+class FileChoice(str, Enum):
+    """Formats of exported files."""
+
+    wav = "wav"
+    flac = "flac"
+
+
 class StartChoice(str, Enum):
     """What a dream starts from."""
 
@@ -130,6 +145,16 @@ def augment(
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most clips in one gradient step.")] = None,
+    audio_encoding: Annotated[
+        EncodingChoice | None,
+        typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
+    ] = None,
+    export: Annotated[
+        tuple[FileChoice, str] | None,
+        typer.Option(
+            help="Write each record as a file, too, with a table: wav or flac, and where.", metavar="FORMAT DIR"
+        ),
+    ] = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
@@ -159,11 +184,26 @@ def augment(
         "variants": variants,
         "seed": seed,
         "batch_size": batch_size,
+        "audio_encoding": audio_encoding and audio_encoding.value,
         "weights": weights,
     }
     run = _command("augment")
     flags = {"overwrite": overwrite, "resume": resume, "debug": debug}
-    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, **flags))
+    files = (export[0].value, export[1]) if export else None
+    arguments = (inputs, output, config, given, set_ or [], context.args)
+    raise typer.Exit(run(*arguments, export=files, **flags))
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET_DIR", help="Output of dreambeam augment.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of files to make.", metavar="DIR")],
+    file_format: Annotated[FileChoice, typer.Option("--format", help="Format of the files.")] = FileChoice.wav,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a dataset's records as files, with metadata.csv, for tools that want files."""
+    raise typer.Exit(_command("export")(dataset, output, file_format.value, overwrite=overwrite))
 
 
 @app.command()
