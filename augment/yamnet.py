@@ -208,7 +208,7 @@ def whole_packets(values: tf.Tensor, fill: float) -> tf.Tensor:
     a row does not depend on where in a batch it stands.
     """
     sizes: Any = values.shape
-    last = tf.shape(values)[-1] if sizes[-1] is None else sizes[-1]
+    last: Any = tf.shape(values)[-1] if sizes[-1] is None else sizes[-1]
     return tf.pad(values, [*[[0, 0]] * (len(sizes) - 1), [0, -last % 16]], constant_values=fill)
 
 
