@@ -30,8 +30,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def as_tfds_reads(folder: Path, split: str) -> list[dict[str, Any]]:
     import tensorflow_datasets as tfds
 
-    dataset: Any = tfds.builder_from_directory(folder).as_dataset(split=split, shuffle_files=False)
-    return list(tfds.as_numpy(dataset))
+    builder: Any = tfds.builder_from_directory(folder)
+    return list(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
 
 
 # What is read
@@ -176,14 +176,14 @@ def test_labels_are_those_of_the_feature_that_is_named_or_usual(tmp_path: Path) 
         listing = listed(folder, label_column=named)
         assert listing.classes == classes
         assert next(iter(good(listing).values())).labels == labels
-    with pytest.raises(SourceError, match="no feature 'wrd'; choices: .*'word'"):
+    with pytest.raises(SourceError, match=r"no feature 'wrd'; choices: .*'word'"):
         listed(folder, label_column="wrd")
     del features["labels"], example["labels"]
     folder = build(tmp_path / "b", features, {"train": [example]}, 1)
     assert next(iter(good(listed(folder)).values())).labels == ("canis",)
     features["genus"] = features["species"]
     folder = build(tmp_path / "c", features, {"train": [{**example, "genus": 1}]}, 1)
-    with pytest.raises(SourceError, match="several ClassLabels; choose one with --label-column: genus, species"):
+    with pytest.raises(SourceError, match=r"several ClassLabels; choose one with --label-column: \w+, \w+$"):
         listed(folder)
 
 

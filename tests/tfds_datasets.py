@@ -84,7 +84,7 @@ def example(**features: Any) -> bytes:
     return train.Example(features=train.Features(feature=made)).SerializeToString()
 
 
-def write_records(path: Path, records: Iterable[bytes], compression: str = "") -> Path:
+def write_records(path: Path, records: Iterable[bytes], compression: Any = "") -> Path:
     """Write TFRecords as TensorFlow does."""
     import tensorflow as tf
 
