@@ -166,7 +166,7 @@ def _open_parquet(uri: str) -> Table:
                 if batch.nbytes > MAX_BATCH_BYTES:
                     raise SourceError(
                         f"{uri!r} has {batch.nbytes} bytes in {len(batch)} rows of the columns "
-                        f"{', '.join(sorted(names))}; expected at most {MAX_BATCH_BYTES}: it is no table of paths and labels"
+                        f"{', '.join(sorted(names))}; expected at most {MAX_BATCH_BYTES}: paths and labels are short"
                     )
                 for cells in batch.to_pylist():
                     number += 1

@@ -66,7 +66,7 @@ def test_columns_can_be_named_and_integers_are_their_decimals(tmp_path: Path) ->
         columns = {"path_column": "where", "label_column": "WHAT", "offset_column": "from", "duration_column": "for"}
         (item,) = items(manifest, **columns)
         assert (item.labels, item.offset_seconds, item.duration_seconds) == (("7",), 1.0, 2.5)
-        with pytest.raises(SourceError, match="no column 'wat'.*did you mean 'what'"):
+        with pytest.raises(SourceError, match=r"no column 'wat'.*did you mean 'what'"):
             items(manifest, path_column="where", label_column="wat")
 
 

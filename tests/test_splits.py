@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tfds_datasets import NAMES
 
-from pipelines.augment import ClipSummary, in_order
-from pipelines.clips import ClipRef
+from pipelines.augment import SINGLE_ITEMS, ClipSummary, in_order, listing_blocks, read_block, write_listing
+from pipelines.clips import ClipRef, Failure, SoundFileRef
 from pipelines.config import RunConfig
+from pipelines.examples import Fields, Layout
 from pipelines.records import Vocabulary
+from pipelines.shard_clips import ShardRef
 from pipelines.splits import HELD_OUT, is_dreamed, split_fault, warnings
 
 
@@ -62,3 +66,24 @@ def test_the_sources_own_order_of_classes_comes_first_then_other_labels_then_tho
     result = summary.extract_output(summary.merge_accumulators(halves))
     assert result.vocabulary == Vocabulary((*NAMES, "ape", "zebra", "Cat"), (1, 2, 3), ("fold",))
     assert (result.clips, result.seconds, result.clips_by_split) == (3, 3.0, {"test": 1, "train": 2})
+
+
+def test_a_listing_reads_back_block_by_block_as_it_was_written(tmp_path: Path) -> None:
+    items = [
+        ShardRef(
+            "a",
+            "/a",
+            "test",
+            "test",
+            7,
+            3,
+            Layout("x", "int16", 2, True),
+            Fields(("label",), NAMES, groups=(("a", "b"),)),
+        ),
+        Failure("/b", "b\n", "list", "ö"),
+        *(SoundFileRef(f"é{k}", f"/{k}", ("dog", "cat"), "train", (("a", "b"),), 0.5, None) for k in range(1200)),
+    ]
+    assert write_listing(str(tmp_path / "x"), items) == {"files": 1201, "failures": 1}
+    blocks = list(listing_blocks(str(tmp_path / "x")))
+    assert [lines for _, _, lines in blocks] == [1] * SINGLE_ITEMS + [64] * 3 + [10]
+    assert [item for block in blocks for item in read_block(block)] == items

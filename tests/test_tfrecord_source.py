@@ -181,7 +181,7 @@ def test_compressed_shards_and_other_files_are_refused(tmp_path: Path) -> None:
     assert "not a tf.train.Example" in refusal(path).error
     with pytest.raises(SourceError, match="does not exist"):
         listed(tmp_path / "nowhere.tfrecord")
-    with pytest.raises(SourceError, match="no audio but no files|names no TFRecords|matches"):
+    with pytest.raises(SourceError, match="no files at all"):
         listed(tmp_path / "*.tfrecords9")
 
 
