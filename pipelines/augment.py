@@ -38,6 +38,9 @@ FAILED = "failed"
 
 NOTHING_KNOWN = Vocabulary((), ())
 
+SINGLE_ITEMS, BLOCK_ITEMS = 1000, 64
+"""How many of a listing's items are spread over the workers one by one, and how many together after that."""
+
 
 def build(
     pipeline: beam.Pipeline,
@@ -57,10 +60,11 @@ def build(
         more_labels: that dreams may get beside those of the clips.
         vocabulary: what the source says of all clips: labels that come first, in this order, and groups.
     """
-    files = pipeline | "Listing" >> beam.Create([listing]) | "ReadListing" >> beam.FlatMap(read_listing)
+    blocks = pipeline | "Listing" >> beam.Create([listing]) | "Blocks" >> beam.FlatMap(listing_blocks)
     clips = (
-        files
+        blocks
         | "SpreadFiles" >> beam.Reshuffle()
+        | "ReadListing" >> beam.FlatMap(read_block)
         | "Segment" >> beam.ParDo(SegmentFn(config, vocabulary.labels, scratch)).with_outputs(FAILED, main="clips")
     )
     unique = (
@@ -128,11 +132,31 @@ def write_listing(path: str, items: Iterable[Item]) -> dict[str, int]:
     return counts
 
 
-def read_listing(path: str) -> Iterator[Item]:
-    """Give what `write_listing` wrote."""
+Block = tuple[str, int, int]
+"""Lines of a listing: its path, the offset of the first one in bytes, and how many. A million files are few blocks."""
+
+
+def listing_blocks(path: str) -> Iterator[Block]:
+    """Part what `write_listing` wrote: the first items one by one, as they may be long shards, then many at once."""
+    start, lines, offset = 0, 0, 0
     with FileSystems.open(path) as file:
-        for line in file:
-            ((name, values),) = json.loads(line).items()
+        for number, line in enumerate(file):
+            lines += 1
+            offset += len(line)
+            if number < SINGLE_ITEMS or lines == BLOCK_ITEMS:
+                yield path, start, lines
+                start, lines = offset, 0
+    if lines:
+        yield path, start, lines
+
+
+def read_block(block: Block) -> Iterator[Item]:
+    """Give the items of a block, as they were given to `write_listing`."""
+    path, start, lines = block
+    with FileSystems.open(path) as file:
+        file.seek(start)
+        for _ in range(lines):
+            ((name, values),) = json.loads(file.readline()).items()
             values = _tuples(values)
             if name == "shards":
                 values |= {"layout": Layout(**values["layout"]), "fields": Fields(**values["fields"])}

@@ -225,4 +225,5 @@ def one_line(error: BaseException) -> str:
         One line that UTF-8 can hold, without file names where the error keeps them apart, without a full stop.
     """
     text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
+    line = " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)

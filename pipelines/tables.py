@@ -26,9 +26,9 @@ from pipelines.locations import locate, nearest
 
 MAX_LINE_CHARACTERS = 1 << 20
 MAX_COLUMNS = 10_000
-MAX_GROUP_BYTES = 1 << 30  # of the columns that are read of one of Parquet's row groups, uncompressed
+MAX_BATCH_BYTES = 256 << 20  # of the columns that are read of some of Parquet's rows; their size on disk tells little
 
-_BATCH_ROWS = 256
+_BATCH_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,12 @@ def _open_parquet(uri: str) -> Table:
     def rows(names: Collection[str]) -> Iterator[Row]:
         number = 0
         with _opened_parquet(uri) as file:
-            _check_groups(file, names, uri)
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=sorted(names)):
+                if batch.nbytes > MAX_BATCH_BYTES:
+                    raise SourceError(
+                        f"{uri!r} has {batch.nbytes} bytes in {len(batch)} rows of the columns "
+                        f"{', '.join(sorted(names))}; expected at most {MAX_BATCH_BYTES}: paths and labels are short"
+                    )
                 for cells in batch.to_pylist():
                     number += 1
                     yield Row(number, cells)
@@ -195,19 +199,6 @@ def _opened_parquet(uri: str) -> Iterator[Any]:
             if isinstance(error, SourceError):
                 raise
             raise SourceError(f"{uri!r} is not readable Parquet ({one_line(error)[:200]}); write it anew") from error
-
-
-def _check_groups(file: Any, names: Collection[str], uri: str) -> None:
-    """Refuse a table whose columns do not fit into memory, a row group at a time."""
-    for index in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(index)
-        columns = (group.column(place) for place in range(group.num_columns))
-        size = sum(each.total_uncompressed_size for each in columns if each.path_in_schema.split(".")[0] in names)
-        if size > MAX_GROUP_BYTES:
-            raise SourceError(
-                f"{uri!r} has {size} bytes in the columns {', '.join(sorted(names))} of a row group, more than "
-                f"{MAX_GROUP_BYTES}; write it in smaller groups"
-            )
 
 
 @contextmanager
