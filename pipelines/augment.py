@@ -80,6 +80,7 @@ def build(
     failures = (
         (clips[FAILED], unique[FAILED], dreams[FAILED])
         | "Failures" >> beam.Flatten()
+        | "FailureLines" >> beam.Map(shards.failure_line)
         | "OneFailureFile" >> beam.GroupBy(lambda _: 0)
         | "WriteFailures" >> beam.MapTuple(lambda _, found: shards.write_failures(scratch.parts, found))
     )

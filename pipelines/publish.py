@@ -97,7 +97,7 @@ def publish(
 def _first_failure(manifest: Mapping[str, Any]) -> str:
     if not manifest["failures"]:
         return "there was none"
-    with open(manifest["failures"]["path"]) as lines:
+    with open(manifest["failures"]["path"], encoding="utf-8") as lines:
         return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
 
 
