@@ -245,7 +245,7 @@ def _read_run(path: Path, given: str) -> dict[str, Any]:
         if not isinstance(run.get(key), kind):
             raise DamagedError(f"{path / 'run.json'} has no {key!r} as dreambeam augment writes it")
     encoding = run["config"].get("audio_encoding", "float32")
-    if encoding not in AUDIO_ENCODINGS:
+    if not isinstance(encoding, str) or encoding not in AUDIO_ENCODINGS:
         raise DamagedError(
             f"{path / 'run.json'} says audio_encoding {encoding!r}; expected {', '.join(AUDIO_ENCODINGS)}"
         )

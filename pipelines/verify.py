@@ -129,7 +129,7 @@ def check_counts(run: Verification) -> None:
         if counts["records"] + counts["records_lost"] != asked:
             both = f"{counts['records']} records and {counts['records_lost']} lost"
             run.problems.add("run.json", f"{both} are not the {asked} that were asked for")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         run.problems.add("run.json", f"its counts or its config are not complete ({one_line(error)})")
     if tally["unreadable"]:  # what could not be read was not counted
         return

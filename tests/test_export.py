@@ -43,7 +43,12 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def datasets(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
     for name in AUDIO_ENCODINGS:
-        settings = (f"audio_encoding={name}", f"source.metadata={recordings / 'labels.csv'}", "shards=2")
+        settings = (
+            f"audio_encoding={name}",
+            f"source.metadata={recordings / 'labels.csv'}",
+            "shards=2",
+            "augment_test=true",
+        )
         augment(recordings / "in", folder / name, *settings)
     return {name: folder / name for name in AUDIO_ENCODINGS}
 

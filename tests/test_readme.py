@@ -1,4 +1,4 @@
-"""The README's commands and programs, run as written, in its order."""
+"""The commands and programs of the README and of docs/datasets.md, run as written, in their order."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def workplace(tmp_path, monkeypatch):
             soundfile.write(folder / name, rng.normal(0, 0.1, 16_000).astype(np.float32), 16_000, subtype="FLOAT")
             names.append((name, label))
     (tmp_path / "labels.csv").write_text("filename,label\n" + "".join(f"{name},{label}\n" for name, label in names))
+    rows = [f"recordings/{label}/{name},{label},{'test' if '1' in name else 'train'},1\n" for name, label in names]
+    (tmp_path / "manifest.csv").write_text("path,label,split,fold\n" + "".join(rows))
     shutil.copy(tmp_path / "recordings" / "bell" / "bell0.wav", tmp_path / "bell.wav")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
@@ -38,7 +40,8 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("default")
 def test_readme_commands_and_programs_run_as_written(workplace, capsys):
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    pages = ("README.md", "docs/datasets.md")
+    blocks = [block for page in pages for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))]
     commands = [
         line for kind, text in blocks if kind == "sh" for line in text.splitlines() if line[:10] == "dreambeam "
     ]
@@ -55,6 +58,8 @@ def test_readme_commands_and_programs_run_as_written(workplace, capsys):
 
 
 def test_readme_names_only_files_that_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name in re.findall(r"\]\(([^):]+)\)|`(configs/[^`]*)`", text):
-        assert (ROOT / (name[0] or name[1])).exists(), name
+    for page in ("README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+        folder = (ROOT / page).parent
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for link, config in re.findall(r"\]\(([^):]+)\)|`(configs/[^`]*)`", text):
+            assert (folder / link if link else ROOT / config).exists(), (page, link, config)

@@ -136,7 +136,7 @@ def test_a_source_that_changed_or_went_is_said_and_can_be_named(published: Path,
     opened, kept = open_dataset(dataset), path.read_bytes()
     try:
         path.write_bytes(kept[:-2] + b"\0\1")
-        with pytest.raises(ReplayError, match=r"a\.wav' is not the file that .* was made from .*--source PATH"):
+        with pytest.raises(ReplayError, match=r"a\.wav' is not what .* was made from .*--source PATH"):
             replay(opened, DREAM)
         path.unlink()
         with pytest.raises(ReplayError, match=r"does not exist.*--source PATH"):

@@ -188,6 +188,7 @@ def test_run_json_adds_up(dataset: Path, examples: dict[str, dict[str, Any]]) ->
         "originals": 3,
         "dreams": 12,
         "reached": sum(reached.values()),
+        "reused": 0,
         "failures": 0,
         "records_lost": 0,
     }
