@@ -1,0 +1,119 @@
+"""``dreambeam evaluate``: what dreaming did, by a judge that hears every output anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.dataset import MissingSourceError
+from evaluation.evaluate import Evaluation, evaluate
+from evaluation.judges import JudgeSpec
+from pipelines.cli.options import beam_arguments
+from pipelines.cli.quiet import own_stderr
+from pipelines.clips import ClipError, ClipRef, decode
+from pipelines.run import is_local, pipeline_options
+
+
+def run(
+    datasets: Sequence[str], report: str, judge: JudgeSpec, class_map: str | None, extra: Sequence[str], *, debug: bool
+) -> int:
+    """Evaluate, print a summary and say where the report is; return 3 if some dreams could not be evaluated."""
+    beam_args = beam_arguments(extra)
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # it prints the traceback of what is raised again and explained in one line
+        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    with own_stderr() if is_local(beam_args) and not debug else nullcontext():
+        done = evaluate(datasets, report, judge, read_source, pipeline_options(beam_args), class_map)
+    console = Console(highlight=False, soft_wrap=True)
+    for each in done.evaluations:
+        _print(console, each)
+    for pair in (done.comparison or {}).get("pairs", []):
+        _print_pair(console, pair)
+    console.print(f"{report}: {', '.join(_files(done.evaluations, done.comparison))}", markup=False)
+    return 3 if any(each.failures for each in done.evaluations) else 0
+
+
+def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:
+    """Read the clip that provenance names: float32 [samples, channels], and its sample rate in Hz.
+
+    Raises:
+        MissingSourceError: it cannot be read, or is not what was dreamed.
+    """
+    fields = ("id", "uri", "start", "stop", "sample_rate", "channels", "format")
+    names = {field: source[field] for field in fields}
+    try:
+        clip = decode(ClipRef(label=None, split="", **names))
+    except ClipError as error:
+        raise MissingSourceError(f"the dataset holds no original of {source['id']!r}, and {error}") from error
+    if clip.sha256 != source["sha256"]:
+        raise MissingSourceError(
+            f"the dataset holds no original of {source['id']!r}, and {source['uri']!r} is another file by now: put "
+            "back the one that was dreamed"
+        )
+    return clip.waveform, clip.ref.sample_rate
+
+
+def _print(console: Console, found: Evaluation) -> None:
+    metrics = found.metrics
+    console.print(
+        f"{found.name}: {metrics['n_examples']} dreams of {metrics['n_sources']} clips, heard by {metrics['judge']}",
+        markup=False,
+    )
+    table = Table(title="95 % intervals over clips", title_justify="left")
+    for heading in ("", "dreams", "top 1", "top 5", "top changed", "label kept", "rank", "SNR dB", "FAD"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    lines = {"all": metrics, **(metrics["by_recipe"] if len(metrics["by_recipe"]) > 1 else {})}
+    for name, each in lines.items():
+        ranks = each["target_rank"]
+        table.add_row(
+            name,
+            str(each["n_examples"]),
+            *(
+                _share(share)
+                for share in (each["success"]["top1"], each["success"]["top5"], each["top_changed"], each["label_kept"])
+            ),
+            f"{_number(ranks['before_median'])} > {_number(ranks['after_median'])}",
+            _number(each["snr_db"]["median"], 1)
+            + (f" ({each['snr_db']['identical']} identical)" if each["snr_db"]["identical"] else ""),
+            _number(each["fad"], 2),
+        )
+    console.print(table)
+    for warning in metrics["warnings"]:
+        console.print(f"  note: {warning}", markup=False)
+
+
+def _print_pair(console: Console, pair: Mapping[str, Any]) -> None:
+    matched = "clip and target" if len(pair["matched_by"]) > 1 else "clip"
+    head = f"{pair['b']} minus {pair['a']} ({pair['shared_units']} pairs by {matched}, {pair['shared_sources']} clips)"
+    parts = []
+    for name, unit in (("success_top1", 100), ("success_top5", 100), ("label_kept", 100), ("snr_db", 1)):
+        found = pair["measures"][name]
+        if found["difference"] is not None:
+            ends = "" if found["low"] is None else f" ({unit * found['low']:+.1f} to {unit * found['high']:+.1f})"
+            parts.append(f"{name} {unit * found['difference']:+.1f}{' points' if unit == 100 else ' dB'}{ends}")
+    console.print(f"{head}: {'; '.join(parts) or 'nothing is shared'}", markup=False)
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    if found["value"] is None:
+        return "-"
+    ends = "" if found["low"] is None else f" ({found['low']:.0%}-{found['high']:.0%})"
+    return f"{found['value']:.1%}{ends}"
+
+
+def _number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _files(evaluations: Sequence[Evaluation], comparison: Mapping[str, Any] | None) -> list[str]:
+    names = ["metrics.json", "examples.parquet"]
+    if len(evaluations) > 1:
+        names = [f"{each.name}/{name}" for each in evaluations for name in names]
+    return [*names, *(["comparison.json"] if comparison else [])]
