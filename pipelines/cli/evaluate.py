@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evaluation.dataset import MissingSourceError
@@ -24,7 +25,7 @@ def run(
     datasets: Sequence[str], report: str, judge: JudgeSpec, class_map: str | None, extra: Sequence[str], *, debug: bool
 ) -> int:
     """Evaluate, print a summary and say where the report is; return 3 if some dreams could not be evaluated."""
-    beam_args = beam_arguments(extra)
+    beam_args = beam_arguments(extra, "evaluate")
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
@@ -66,24 +67,14 @@ def _print(console: Console, found: Evaluation) -> None:
         f"{found.name}: {metrics['n_examples']} dreams of {metrics['n_sources']} clips, heard by {metrics['judge']}",
         markup=False,
     )
+    recipes = metrics["by_recipe"]
+    columns = {"all": metrics, **(recipes if 1 < len(recipes) <= _MOST_COLUMNS else {})}
     table = Table(title="95 % intervals over clips", title_justify="left")
-    for heading in ("", "dreams", "top 1", "top 5", "top changed", "label kept", "rank", "SNR dB", "FAD"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    lines = {"all": metrics, **(metrics["by_recipe"] if len(metrics["by_recipe"]) > 1 else {})}
-    for name, each in lines.items():
-        ranks = each["target_rank"]
-        table.add_row(
-            name,
-            str(each["n_examples"]),
-            *(
-                _share(share)
-                for share in (each["success"]["top1"], each["success"]["top5"], each["top_changed"], each["label_kept"])
-            ),
-            f"{_number(ranks['before_median'])} > {_number(ranks['after_median'])}",
-            _number(each["snr_db"]["median"], 1)
-            + (f" ({each['snr_db']['identical']} identical)" if each["snr_db"]["identical"] else ""),
-            _number(each["fad"], 2),
-        )
+    table.add_column("")
+    for name in columns:
+        table.add_column(escape(name), justify="right")
+    for title, cell in _LINES.items():
+        table.add_row(title, *(cell(each) for each in columns.values()))
     console.print(table)
     for warning in metrics["warnings"]:
         console.print(f"  note: {warning}", markup=False)
@@ -110,6 +101,30 @@ def _share(found: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _snr(found: Mapping[str, Any]) -> str:
+    same = f", {found['identical']} identical" if found["identical"] else ""
+    return f"{_number(found['median'], 1)} ({_number(found['p10'], 1)} to {_number(found['p90'], 1)}){same}"
+
+
+def _ranks(found: Mapping[str, Any]) -> str:
+    return f"{_number(found['before_median'])} to {_number(found['after_median'])}"
+
+
+_MOST_COLUMNS = 4
+
+_LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "dreams": lambda each: str(each["n_examples"]),
+    "target comes on top": lambda each: _share(each["success"]["top1"]),
+    "target comes into the top 5": lambda each: _share(each["success"]["top5"]),
+    "another class on top": lambda each: _share(each["top_changed"]),
+    "label stays in the top 5": lambda each: _share(each["label_kept"]),
+    "median rank of the target": lambda each: _ranks(each["target_rank"]),
+    "SNR in dB (p10 to p90)": lambda each: _snr(each["snr_db"]),
+    "Fréchet audio distance": lambda each: _number(each["fad"], 2),
+}
+"""Lines of the summary's table, each with what it takes from a block of metrics."""
 
 
 def _files(evaluations: Sequence[Evaluation], comparison: Mapping[str, Any] | None) -> list[str]:
