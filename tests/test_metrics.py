@@ -27,9 +27,20 @@ ROWS = table(
     {"source_id": "b", "result_top1": "skipped", "result_top5": "skipped", "target_rank_before": 1, "snr_db": 30.0},
     {"source_id": "b", "top_changed": True, "label_before": False, "label_kept": None, "outcome": "sibling"},
     {
-        "source_id": "c", "recipe": "cut", "transform": "hard_cut", "labels": [], "label_before": None,
-        "label_after": None, "label_kept": None, "target_rank_before": None, "target_rank_after": None,
-        "result_top1": None, "result_top5": None, "snr_db": -math.inf, "target_name": "Bark", "outcome": None,
+        "source_id": "c",
+        "recipe": "cut",
+        "transform": "hard_cut",
+        "labels": [],
+        "label_before": None,
+        "label_after": None,
+        "label_kept": None,
+        "target_rank_before": None,
+        "target_rank_after": None,
+        "result_top1": None,
+        "result_top5": None,
+        "snr_db": -math.inf,
+        "target_name": "Bark",
+        "outcome": None,
     },
 )
 

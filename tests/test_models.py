@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _export(model, folder / "wave")
     window = keras.Input((SAMPLE_RATE,))
     _export(keras.Model(window, keras.layers.Dense(3, activation="sigmoid")(window)), folder / "window")
-    patches = keras.Input((1024,))
+    patches: Any = keras.Input((1024,))
     _export(keras.Model(patches, keras.layers.Dense(3, activation="softmax")(patches)), folder / "embeddings")
     _export(keras.Model(patches, keras.layers.Dense(3)(1e3 * patches)), folder / "logits")
     return folder

@@ -236,7 +236,7 @@ def evaluate(
     from evaluation.judges import JudgeSpec
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
-    raise typer.Exit(run(datasets, report, spec, class_map, context.args, debug=debug))
+    raise typer.Exit(run([*datasets, *context.args], report, spec, class_map, debug=debug))
 
 
 @app.command()

@@ -18,14 +18,24 @@ from evaluation.judges import JudgeSpec
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.clips import ClipError, ClipRef, decode
+from pipelines.config import ConfigError
 from pipelines.run import is_local, pipeline_options
 
 
-def run(
-    datasets: Sequence[str], report: str, judge: JudgeSpec, class_map: str | None, extra: Sequence[str], *, debug: bool
-) -> int:
-    """Evaluate, print a summary and say where the report is; return 3 if some dreams could not be evaluated."""
+def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | None, *, debug: bool) -> int:
+    """Evaluate, print a summary and say where the report is; return 3 if some dreams could not be evaluated.
+
+    Args:
+        given: datasets, with Beam's flags among them or after them.
+        report: folder.
+        judge: who hears the outputs.
+        class_map: the user's CSV.
+        debug: show Beam's own messages.
+    """
+    datasets, extra = split_flags(given)
     beam_args = beam_arguments(extra, "evaluate")
+    if not datasets:
+        raise ConfigError("expected a dataset: give a folder that dreambeam augment has written")
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
@@ -39,6 +49,20 @@ def run(
         _print_pair(console, pair)
     console.print(f"{report}: {', '.join(_files(done.evaluations, done.comparison))}", markup=False)
     return 3 if any(each.failures for each in done.evaluations) else 0
+
+
+def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell datasets from Beam's flags: those with "=" may stand anywhere, after another all that follows is Beam's."""
+    datasets: list[str] = []
+    flags: list[str] = []
+    for position, word in enumerate(given):
+        if not word.startswith("-"):
+            datasets.append(word)
+        elif "=" in word:
+            flags.append(word)
+        else:
+            return datasets, [*flags, *given[position:]]
+    return datasets, flags
 
 
 def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:
