@@ -19,7 +19,7 @@ from augment.classes import ClassList, yamnet_classes
 from augment.ontology import Ontology
 from augment.targets import Aim
 from evaluation import kinship, shifts
-from evaluation.dataset import Reference
+from evaluation.dataset import ORIGINAL, Reference
 from evaluation.distortion import Distortion
 from evaluation.judges import Judgement
 from evaluation.mapping import ClassMap
@@ -67,9 +67,12 @@ SCHEMA = pa.schema(
         ("channels", _INT),
         ("samples", _INT),
         ("original_from", _TEXT),  # dataset or source
-        ("shard", _TEXT),
+        ("shard", _TEXT),  # name of the file in the dataset; the record begins at the offset
         ("offset", _INT),
         ("length", _INT),
+        ("original_shard", _TEXT),  # of the original, where the dataset holds it
+        ("original_offset", _INT),
+        ("original_length", _INT),
     ]
 )
 """Columns of examples.parquet."""
@@ -99,7 +102,7 @@ def make_row(
     after: Judgement,
     distortion: Distortion,
     bearings: Bearings,
-    original_from: str,
+    original: Reference | None,
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
@@ -112,7 +115,7 @@ def make_row(
         after: of the dream.
         distortion: of the dream against the original.
         bearings: of the dataset.
-        original_from: where the original comes from, dataset or source.
+        original: the original's record, None if it was read from its source.
     """
     source, target = provenance["source"], provenance["target"]
     aim = bearings.known.aim(target["classes"], target["away"])
@@ -140,11 +143,32 @@ def make_row(
         **dataclasses.asdict(distortion),
         "samples": len(example["audio"]),
         "channels": example["audio"].shape[1],
-        "original_from": original_from,
-        "shard": reference.shard,
-        "offset": reference.offset,
-        "length": reference.length,
+        "original_from": "source" if original is None else "dataset",
+        **_place(reference, ""),
+        **({} if original is None else _place(original, "original_")),
     }
+
+
+def references(row: Mapping[str, Any], dataset: str) -> tuple[Reference, Reference | None]:
+    """Return where a row's dream stands in its dataset, and its original; None if that was read from its source.
+
+    Args:
+        row: of examples.parquet.
+        dataset: path of the dataset.
+    """
+    found = []
+    for what in ("", "original_"):
+        shard, offset, length = (row[f"{what}{key}"] for key in ("shard", "offset", "length"))
+        if isinstance(shard, str):
+            id_ = row["id"] if not what else f"{row['source_id']}:{ORIGINAL}"
+            place = f"{dataset}/{shard}", int(offset), int(length)
+            found.append(Reference(*place, id_, row["source_id"], original=bool(what)))
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _place(reference: Reference, what: str) -> dict[str, Any]:
+    shard = reference.shard.rpartition("/")[2]
+    return {f"{what}shard": shard, f"{what}offset": reference.offset, f"{what}length": reference.length}
 
 
 def _target(aim: Aim | None, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class _Heard:
     original: Original
     labels: tuple[str, ...] | None
     judgement: Judgement
-    origin: str
+    reference: Reference | None
 
 
 @dataclass
@@ -142,11 +142,11 @@ class EvaluationWorker:
         if originals:
             example = read_example(self.plan.dataset.path, originals[0])
             names = tuple(self.plan.dataset.labels[index] for index in example["labels"])
-            sound, rate, origin = example["audio"], int(example["sample_rate"]), "dataset"
+            sound, rate, reference = example["audio"], int(example["sample_rate"]), originals[0]
         else:
             read, rate = self.read_source(source)
-            names, sound, origin = None, as_stored(read, self.plan.dataset.encoding), "source"
-        return _Heard(Original(sound, rate), names, self._hear(sound, rate), origin)
+            names, sound, reference = None, as_stored(read, self.plan.dataset.encoding), None
+        return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference)
 
     def _compare(
         self, example: Mapping[str, Any], reference: Reference, provenance: Mapping[str, Any], heard: _Heard
@@ -170,7 +170,7 @@ class EvaluationWorker:
             after,
             original.measure(sound),
             self.plan.bearings,
-            heard.origin,
+            heard.reference,
         )
         return row, after.embeddings
 

@@ -19,6 +19,7 @@ from augment.sound import to_model
 from evaluation.dataset import DatasetError, as_stored, open_dataset, read_example, walk
 from evaluation.dataset import samples as stored_samples
 from evaluation.evaluate import evaluate
+from evaluation.examples import references
 from evaluation.judges import JudgeSpec, YamnetGraph, shared_judge
 from evaluation.shifts import js_divergence
 from pipelines.cli.evaluate import read_source
@@ -118,6 +119,17 @@ def test_rows_follow_from_the_audio_alone(dataset: Path, report: Path) -> None:
         assert list(row["labels"]) == [row["source_id"].split("/")[0]]
 
 
+def test_rows_lead_to_the_records_of_dream_and_original(dataset: Path, report: Path, bare: Path) -> None:
+    examples, row = load(dataset), {str(name): value for name, value in rows(report).iloc[3].items()}
+    dream, original = references(row, str(dataset))
+    assert original is not None
+    for reference, id_ in ((dream, row["id"]), (original, f"{row['source_id']}:original")):
+        assert reference.id == id_
+        found = read_example(str(dataset), reference)
+        np.testing.assert_array_equal(found["audio"][:, 0], examples[id_]["audio"])
+    assert references({**row, "original_shard": None}, str(bare))[1] is None
+
+
 def test_metrics_are_those_that_pandas_makes_of_the_rows(report: Path) -> None:
     found, told = rows(report), metrics(report)
     for name, own in [("", found), *found.groupby("transform")]:
@@ -172,7 +184,9 @@ def test_originals_read_from_their_source_give_what_those_in_the_dataset_give(
     found, expected = rows(tmp_path / "report"), rows(report)
     expected = expected[expected["recipe"] == "deep_dream"].reset_index(drop=True)
     assert set(found["original_from"]) == {"source"}
-    columns = [name for name in found if name not in ("original_from", "shard", "offset", "length")]
+    columns = [
+        name for name in found if name not in ("original_from",) and not name.endswith(("shard", "offset", "length"))
+    ]
     pd.testing.assert_frame_equal(found[columns], expected[columns])
 
 
