@@ -135,8 +135,10 @@ def _fix_mask(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thresho
 
 def _at_unit_rms(values: tf.Tensor) -> tf.Tensor:
     """Scale each clip's values [batch, frames, bins] to unit rms; zeros stay zeros."""
-    flat = tf.reshape(values, [tf.shape(values)[0], -1])
-    return tf.math.divide_no_nan(values, tf.sqrt(tf.reduce_mean(flat**2, axis=1))[:, None, None])
+    sizes = tf.shape(values)
+    flat = tf.reshape(values, [sizes[0], -1])
+    mean_square = tf.reduce_sum(whole_packets(flat, 0.0) ** 2, axis=1) / tf.cast(sizes[1] * sizes[2], flat.dtype)
+    return tf.math.divide_no_nan(values, tf.sqrt(mean_square)[:, None, None])
 
 
 def _start_at_zero(source: tf.Tensor, fixed: Fixed) -> tf.Tensor:

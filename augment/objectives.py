@@ -83,7 +83,7 @@ def soft_margin(heard: Hearing) -> tf.Tensor:
     """
     logs = log_scores(heard)
     others = tf.where(heard.aims > 0, _NOWHERE, logs)
-    summed = tf.reduce_logsumexp(whole_packets(SHARPNESS * others, _NOWHERE), axis=1) / SHARPNESS
+    summed = _log_sum_exp(SHARPNESS * others) / SHARPNESS
     going = tf.reduce_any(heard.aims < 0, axis=1)
     return _side(logs, heard.aims > 0, heard.aims < 0) - tf.where(going, _rest(logs, heard.aims), summed)
 
@@ -171,6 +171,17 @@ def log_scores(heard: Hearing) -> tf.Tensor:
     inside = tf.sequence_mask(heard.counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
     scores = tf.where(inside, tf.math.log_sigmoid(whole_packets(logits, _NOWHERE)), _NOWHERE)
     return tf.reduce_logsumexp(scores, axis=1)[:, : logits.shape[-1]]
+
+
+def _log_sum_exp(values: tf.Tensor) -> tf.Tensor:
+    """Return log sum exp of values [batch, classes] over the classes.
+
+    The logarithm and its gradient are taken of whole packets, as the vector units round otherwise: a batch of eight
+    clips would get another gradient than its clips alone.
+    """
+    top = tf.stop_gradient(tf.reduce_max(values, axis=1, keepdims=True))
+    summed = tf.reduce_sum(tf.exp(whole_packets(values - top, _NOWHERE)), axis=1, keepdims=True)
+    return tf.math.log(whole_packets(summed, 1.0))[:, 0] + top[:, 0]
 
 
 def _side(logs: tf.Tensor, toward: tf.Tensor, leave: tf.Tensor) -> tf.Tensor:

@@ -43,7 +43,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 1024},
     "soft_target_filter": {**_SOFT, "threshold": 1e-2},
     "gain_filter": {
-        "snr_db": 6.0,
+        "snr_db": 15.0,
         "steps": 120,
         "step_size": 0.07,
         "power": 0.25,

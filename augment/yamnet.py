@@ -204,10 +204,12 @@ def whole_packets(values: tf.Tensor, fill: float) -> tf.Tensor:
     """Pad the last axis to a multiple of 16.
 
     Exponentials and logarithms round differently in the processor's vector units and for what is left over at the end
-    of a tensor; with nothing left over, an element does not depend on where in a batch it stands.
+    of a tensor, and a sum is added up in another order where it does not begin at a whole unit; with nothing left over,
+    a row does not depend on where in a batch it stands.
     """
     sizes: Any = values.shape
-    return tf.pad(values, [*[[0, 0]] * (len(sizes) - 1), [0, -sizes[-1] % 16]], constant_values=fill)
+    last: Any = tf.shape(values)[-1] if sizes[-1] is None else sizes[-1]
+    return tf.pad(values, [*[[0, 0]] * (len(sizes) - 1), [0, -last % 16]], constant_values=fill)
 
 
 def sigmoid(logits: tf.Tensor) -> tf.Tensor:

@@ -167,7 +167,7 @@ def read_example(dataset: str, reference: Reference) -> dict[str, Any]:
         record, tail = file.read(reference.length), file.read(_TAIL)
     _check(record, tail, reference.length, reference.shard, reference.offset - _HEAD)
     example = _builder(dataset).info.features.deserialize_example(record)
-    values = {key: _value(value) for key, value in example.items()}
+    values = {key: _value(value) for key, value in example.items() if key != "audio"}
     return {**values, "audio": samples(example["audio"].numpy())}
 
 

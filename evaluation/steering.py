@@ -65,7 +65,7 @@ ROWS: dict[str, Row] = {
         f"gain_filter_{snr}_db": Row(
             f"gain_filter (b), {snr} dB", {"transform": "gain_filter", "snr_db": snr}, curve=True
         )
-        for snr in (0, 3, 10, 15)
+        for snr in (0, 5, 10, 20, 25, 30)
     },
 }
 

@@ -10,7 +10,9 @@ Only references cross a shuffle: files and clips by where they are, records by w
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,19 +22,33 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines import shards
-from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments
+from pipelines import shard_clips, shards
+from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments, tidy
 from pipelines.config import RunConfig
+from pipelines.examples import Fields, Layout
+from pipelines.listing import Item
 from pipelines.progress import Counts
 from pipelines.records import Lost, Record, Vocabulary
 from pipelines.scratch import RecordRef, Scratch, SpillWriter
+from pipelines.shard_clips import ShardRef
+from pipelines.splits import is_dreamed
 from pipelines.worker import DreamWorker, shared_model
 
 FAILED = "failed"
 
+NOTHING_KNOWN = Vocabulary((), ())
+
+SINGLE_ITEMS, BLOCK_ITEMS = 1000, 64
+"""How many of a listing's items are spread over the workers one by one, and how many together after that."""
+
 
 def build(
-    pipeline: beam.Pipeline, listing: str, config: RunConfig, scratch: Scratch, more_labels: tuple[str, ...] = ()
+    pipeline: beam.Pipeline,
+    listing: str,
+    config: RunConfig,
+    scratch: Scratch,
+    more_labels: tuple[str, ...] = (),
+    vocabulary: Vocabulary = NOTHING_KNOWN,
 ) -> None:
     """Add the augmentation to a pipeline; it ends with the manifest in the scratch folder.
 
@@ -42,22 +58,29 @@ def build(
         config: of the run.
         scratch: where unfinished work is kept.
         more_labels: that dreams may get beside those of the clips.
+        vocabulary: what the source says of all clips: labels that come first, in this order, and groups.
     """
-    files = pipeline | "Listing" >> beam.Create([listing]) | "ReadListing" >> beam.FlatMap(read_listing)
+    blocks = pipeline | "Listing" >> beam.Create([listing]) | "Blocks" >> beam.FlatMap(listing_blocks)
     clips = (
-        files
+        blocks
         | "SpreadFiles" >> beam.Reshuffle()
-        | "Segment" >> beam.ParDo(SegmentFn(config.source.segment_seconds, scratch)).with_outputs(FAILED, main="clips")
+        | "ReadListing" >> beam.FlatMap(read_block)
+        | "Segment" >> beam.ParDo(SegmentFn(config, vocabulary.labels, scratch)).with_outputs(FAILED, main="clips")
     )
-    summary = clips.clips | "Summarise" >> beam.CombineGlobally(ClipSummary(more_labels))
-    dreams = (
+    unique = (
         clips.clips
-        | "SpreadClips" >> beam.Reshuffle()
-        | "Dream" >> beam.ParDo(DreamFn(config, scratch), AsSingleton(summary)).with_outputs(FAILED, main="records")
+        | "ById" >> beam.WithKeys(lambda clip: clip.id)
+        | "SpreadClips" >> beam.GroupByKey()
+        | "OneForEachId" >> beam.ParDo(OneForEachIdFn()).with_outputs(FAILED, main="clips")
+    )
+    summary = unique.clips | "Summarise" >> beam.CombineGlobally(ClipSummary(vocabulary, more_labels))
+    dreams = unique.clips | "Dream" >> beam.ParDo(DreamFn(config, scratch), AsSingleton(summary)).with_outputs(
+        FAILED, main="records"
     )
     failures = (
-        (clips[FAILED], dreams[FAILED])
+        (clips[FAILED], unique[FAILED], dreams[FAILED])
         | "Failures" >> beam.Flatten()
+        | "FailureLines" >> beam.Map(shards.failure_line)
         | "OneFailureFile" >> beam.GroupBy(lambda _: 0)
         | "WriteFailures" >> beam.MapTuple(lambda _, found: shards.write_failures(scratch.parts, found))
     )
@@ -71,7 +94,8 @@ def build(
         dreams.records
         | "ToShard" >> beam.Map(_to_shard, AsDict(counts))
         | "ByShard" >> beam.GroupByKey()
-        | "WriteShards" >> beam.MapTuple(lambda key, refs: shards.write_shard(scratch.parts, key, refs))
+        | "WriteShards"
+        >> beam.MapTuple(lambda key, refs: shards.write_shard(scratch.parts, key, refs, vocabulary.group_features))
     )
     _ = (
         pipeline
@@ -93,105 +117,184 @@ def _to_shard(ref: RecordRef, counts: Mapping[str, int]) -> tuple[tuple[str, int
     return (ref.split, int(ref.key, 16) % count, count), ref
 
 
-def write_listing(path: str, files: Iterable[SoundFileRef | Failure]) -> dict[str, int]:
-    """Write what a source lists, one JSON line each; return how many files and how many failures there are.
+def write_listing(path: str, items: Iterable[Item]) -> dict[str, int]:
+    """Write what a source lists, one JSON line each; return how many files (or shards) and failures there are.
 
-    Labels are put on one line, as TFDS keeps them; of two files with one id (by bytes that are no text) the second is a
-    failure.
+    Labels are put on one line, as TFDS keeps them.
     """
     counts = {"files": 0, "failures": 0}
-    previous = None
+    kinds = {kind: name for name, kind in _KINDS.items()}
     with open(path, "w", encoding="utf-8") as out:
-        for item in files:
+        for item in items:
             if isinstance(item, SoundFileRef):
-                if item.id == previous:
-                    item = Failure(item.uri, item.id, "list", "another file has the same id: rename one of them")
-                else:
-                    previous = item.id
-                    item = dataclasses.replace(item, label=" ".join((item.label or "").split()) or None)
-            kind = "failures" if isinstance(item, Failure) else "files"
-            counts[kind] += 1
-            out.write(json.dumps({kind: dataclasses.asdict(item)}) + "\n")
+                item = dataclasses.replace(item, labels=tidy(item.labels))
+            counts["failures" if isinstance(item, Failure) else "files"] += 1
+            out.write(json.dumps({kinds[type(item)]: dataclasses.asdict(item)}) + "\n")
     return counts
 
 
-def read_listing(path: str) -> Iterator[SoundFileRef | Failure]:
-    """Give what `write_listing` wrote."""
+Block = tuple[str, int, int]
+"""Lines of a listing: its path, the offset of the first one in bytes, and how many. A million files are few blocks."""
+
+
+def listing_blocks(path: str) -> Iterator[Block]:
+    """Part what `write_listing` wrote: the first items one by one, as they may be long shards, then many at once."""
+    start, lines, offset = 0, 0, 0
     with FileSystems.open(path) as file:
-        for line in file:
-            item = json.loads(line)
-            yield Failure(**item["failures"]) if "failures" in item else SoundFileRef(**item["files"])
+        for number, line in enumerate(file):
+            lines += 1
+            offset += len(line)
+            if number < SINGLE_ITEMS or lines == BLOCK_ITEMS:
+                yield path, start, lines
+                start, lines = offset, 0
+    if lines:
+        yield path, start, lines
+
+
+def read_block(block: Block) -> Iterator[Item]:
+    """Give the items of a block, as they were given to `write_listing`."""
+    path, start, lines = block
+    with FileSystems.open(path) as file:
+        file.seek(start)
+        for _ in range(lines):
+            ((name, values),) = json.loads(file.readline()).items()
+            values = _tuples(values)
+            if name == "shards":
+                values |= {"layout": Layout(**values["layout"]), "fields": Fields(**values["fields"])}
+            yield _KINDS[name](**values)
+
+
+_KINDS: dict[str, Any] = {"files": SoundFileRef, "shards": ShardRef, "failures": Failure}
+
+
+def _tuples(value: Any) -> Any:
+    """Turn JSON's lists back into tuples."""
+    if isinstance(value, list):
+        return tuple(map(_tuples, value))
+    return {key: _tuples(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 class SegmentFn(beam.DoFn):
-    """Cuts files into clips by their headers."""
+    """Cuts files and shards into clips."""
 
-    def __init__(self, segment_seconds: float | None, scratch: Scratch):
-        self._segment_seconds = segment_seconds
+    def __init__(self, config: RunConfig, classes: tuple[str, ...], scratch: Scratch):
+        self._config = config
+        self._classes = frozenset(classes if config.source.classes is not None else ())
         self._scratch = scratch
 
     def setup(self) -> None:
         """Start counting."""
         self._counts = Counts(self._scratch.progress)
 
-    def process(self, file: SoundFileRef | Failure) -> Iterator[Any]:
-        """Give the file's clips, or its failure."""
-        if isinstance(file, Failure):
-            yield TaggedOutput(FAILED, Lost(file, 0))
+    def process(self, item: Item) -> Iterator[Any]:
+        """Give the item's clips, or its failures."""
+        for clip in self._cut(item):
+            if isinstance(clip, Failure):
+                self._counts.add(failed=not isinstance(item, Failure))
+                yield TaggedOutput(FAILED, Lost(clip, 0))
+            else:
+                dreamed = is_dreamed(clip.split, augment_test=self._config.augment_test)
+                seconds = (clip.stop - clip.start) / clip.sample_rate * dreamed
+                self._counts.add(listed_clips=1, listed_seconds=seconds)
+                yield clip
+
+    def _cut(self, item: Item) -> Iterator[ClipRef | Failure]:
+        segment_seconds, splits = self._config.source.segment_seconds, self._config.source.splits
+        if isinstance(item, Failure):
+            yield item
             return
-        try:
-            clips = segments(file, segment_seconds=self._segment_seconds)
-            seconds = sum((clip.stop - clip.start) / clip.sample_rate for clip in clips)
-            self._counts.add(listed_clips=len(clips), listed_seconds=seconds)
-            yield from clips
-        except ClipError as error:
-            self._counts.add(failed=1)
-            yield TaggedOutput(FAILED, Lost(failure(file, error), 0))
+        if isinstance(item, ShardRef):
+            clips = shard_clips.clips(item, segment_seconds=segment_seconds)
+        else:
+            try:
+                clips = iter(segments(item, segment_seconds=segment_seconds))
+            except ClipError as error:
+                yield failure(item, error)
+                return
+        for clip in clips:
+            if isinstance(clip, Failure):
+                yield clip
+            elif not splits or clip.split in splits:
+                unknown = [label for label in clip.labels if self._classes and label not in self._classes]
+                yield Failure(clip.uri, clip.id, "label", _not_a_class(unknown[0], self._classes)) if unknown else clip
 
     def finish_bundle(self) -> None:
         """Write the counts."""
         self._counts.write()
 
 
+def _not_a_class(label: str, classes: Iterable[str]) -> str:
+    near = difflib.get_close_matches(label, classes, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"label {label!r} is not in source.classes: add it there, or correct it{hint}"
+
+
+class OneForEachIdFn(beam.DoFn):
+    """Lets one clip of each id pass; others of the same id are failures, unless they are the same."""
+
+    def process(self, clips: tuple[str, Iterable[ClipRef]]) -> Iterator[Any]:
+        """Give the first clip, by where it lies."""
+        first, *others = sorted(set(clips[1]), key=repr)
+        yield first
+        for other in others:
+            error = f"another clip has the same id, of {first.uri!r}: rename one of them, or name a feature of ids"
+            yield TaggedOutput(FAILED, Lost(Failure(other.uri, other.id, "list", error), 0))
+
+
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What all clips of a run have in common, and how many there are."""
+    """What all clips of a run have in common, and how many there are, in all and of each split."""
 
     vocabulary: Vocabulary
     clips: int
     seconds: float
+    clips_by_split: Mapping[str, int]
 
 
 class ClipSummary(beam.CombineFn):
-    """Combines clips to a `Summary`; labels that no clip has come after those of the clips."""
+    """Combines clips to a `Summary`.
 
-    def __init__(self, more_labels: tuple[str, ...] = ()):
+    Labels come in the order of the source's own list; then those of clips that are not in it, sorted, as numbers if all
+    of them are; then labels that no clip has.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, more_labels: tuple[str, ...] = ()):
+        self._vocabulary = vocabulary
         self._more_labels = more_labels
 
-    def create_accumulator(self) -> tuple[set[str], set[int], int, float]:
+    def create_accumulator(self) -> tuple[set[str], set[int], Counter[str], float]:
         """Return the summary of no clip."""
-        return set(), set(), 0, 0.0
+        return set(), set(), Counter(), 0.0
 
     def add_input(
-        self, accumulator: tuple[set[str], set[int], int, float], element: ClipRef
-    ) -> tuple[set[str], set[int], int, float]:
+        self, accumulator: tuple[set[str], set[int], Counter[str], float], element: ClipRef
+    ) -> tuple[set[str], set[int], Counter[str], float]:
         """Add a clip."""
         labels, channels, clips, seconds = accumulator
-        if element.label is not None:
-            labels.add(element.label)
+        labels.update(element.labels)
         channels.add(element.channels)
-        return labels, channels, clips + 1, seconds + (element.stop - element.start) / element.sample_rate
+        clips[element.split] += 1
+        return labels, channels, clips, seconds + (element.stop - element.start) / element.sample_rate
 
-    def merge_accumulators(self, accumulators: Iterable[Any]) -> tuple[set[str], set[int], int, float]:
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> tuple[set[str], set[int], Counter[str], float]:
         """Add summaries up."""
         labels, channels, clips, seconds = zip(*accumulators, strict=True)
-        return set().union(*labels), set().union(*channels), sum(clips), sum(seconds)
+        return set().union(*labels), set().union(*channels), sum(clips, Counter[str]()), sum(seconds)
 
-    def extract_output(self, accumulator: tuple[set[str], set[int], int, float]) -> Summary:
+    def extract_output(self, accumulator: tuple[set[str], set[int], Counter[str], float]) -> Summary:
         """Put labels and channels in order."""
         labels, channels, clips, seconds = accumulator
-        names = dict.fromkeys([*sorted(labels), *self._more_labels])
-        return Summary(Vocabulary(tuple(names), tuple(sorted(channels))), clips, round(seconds, 3))
+        names = dict.fromkeys([*self._vocabulary.labels, *in_order(labels), *self._more_labels])
+        vocabulary = Vocabulary(tuple(names), tuple(sorted(channels)), self._vocabulary.groups)
+        return Summary(vocabulary, clips.total(), round(seconds, 3), dict(sorted(clips.items())))
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Sort labels, as numbers if all are integers."""
+    found = list(labels)
+    if all(label.removeprefix("-").isdecimal() and len(label) < 20 for label in found):
+        return sorted(found, key=lambda label: (int(label), label))
+    return sorted(found)
 
 
 class DreamFn(beam.DoFn):
@@ -254,7 +357,9 @@ def write_manifest(
     manifest = {
         "labels": summary.vocabulary.labels,
         "channels": summary.vocabulary.channels,
+        "groups": summary.vocabulary.groups,
         "clips": summary.clips,
+        "clips_by_split": summary.clips_by_split,
         "seconds": summary.seconds,
         "splits": dict(sorted(counts.items())),
         "shards": sorted(written, key=lambda shard: (shard["split"], shard["index"])),

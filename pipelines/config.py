@@ -16,23 +16,62 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from augment.recipe import Recipe, TransformName, canonical_json
 from augment.targets import POLICIES, split_target
+from pipelines.splits import is_dreamed
+
+MAX_VALUES = 100_000
+"""A configuration may hold."""
 
 
 class ConfigError(ValueError):
     """The configuration is wrong; the message is one line that says what is expected."""
 
 
+FeatureRole = Literal["audio", "sample_rate", "label", "labels", "id", "split"]
+"""What a feature of a record may stand for."""
+
+GroupName = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f]{1,100}$")]
+"""A group's name becomes part of the name of a feature, which TFDS parts at slashes."""
+
+
 class SourceConfig(BaseModel):
-    """Where labels come from and how long files are cut."""
+    """What is read of the inputs, where labels come from, and how long sounds are cut."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metadata: str | None = Field(
-        default=None, description="CSV or TSV with a row for each file; None: folder names are labels."
+        default=None, description="CSV, TSV, JSONL or Parquet with a row for each file; None: folder names are labels."
     )
     path_column: str | None = Field(default=None, description="Its column of paths; None: found by its name.")
     label_column: str | None = Field(default=None, description="Its column of labels; None: found by its name.")
     split_column: str | None = Field(default=None, description="Its column of splits; None: found by its name.")
+    offset_column: str | None = Field(default=None, description="A manifest's column of offsets in seconds.")
+    duration_column: str | None = Field(default=None, description="A manifest's column of durations in seconds.")
+    group_columns: tuple[GroupName, ...] = Field(
+        default=(), description="Columns or features that are carried into the records as group_NAME: fold, speaker."
+    )
+    label_separator: Annotated[str, Field(min_length=1, max_length=10)] | None = Field(
+        default=None, description="What parts several labels in one text; None: in columns of labels or tags, | ; or ,."
+    )
+    classes: tuple[str | int, ...] | str | None = Field(
+        default=None,
+        description="All labels in their order, or a text file or table of them; None: as the source says.",
+    )
+    splits: tuple[str, ...] = Field(default=(), description="Splits that are read; none: all.")
+    root: str | None = Field(
+        default=None, description="Folder that a manifest's or list's paths must lie in; None: its own folder."
+    )
+    data_dir: str | None = Field(
+        default=None, description="Folder of TFDS datasets; None: TFDS_DATA_DIR, or ~/tensorflow_datasets."
+    )
+    features: dict[FeatureRole, str] | None = Field(
+        default=None, description="Names of features: audio, sample_rate, label, labels, id, split; None: these words."
+    )
+    audio_bytes: Literal["file", "float32", "int16"] = Field(
+        default="file", description="What bytes in a TFRecord's feature of audio are: a sound file, or samples."
+    )
+    sample_rate: Annotated[int, Field(ge=1_000, le=768_000)] | None = Field(
+        default=None, description="Of records that do not tell it, Hz."
+    )
     segment_seconds: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = Field(
         default=10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
     )
@@ -84,10 +123,16 @@ class RunConfig(BaseModel):
         default=1, description="Dreams of each clip by each recipe."
     )
     include_original: bool = Field(default=True, description="Write the clips as they came, too.")
+    augment_test: bool = Field(
+        default=False, description="Dream test and validation splits, too; else they stay as is."
+    )
     source: SourceConfig = SourceConfig()
     target: TargetConfig = TargetConfig()
     recipe: Recipe = Recipe()
     recipes: dict[str, dict[str, Any]] = Field(default={}, description="Recipes by name, as changes to recipe.")
+    audio_encoding: Literal["float32", "int16", "flac"] = Field(
+        default="float32", description="What records store: float32 (exact), int16 (half the size), flac (24 bits)."
+    )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(default=32, description="Most clips in one gradient step.")
     shards: Annotated[int, Field(ge=1, le=99_999)] | None = Field(
         default=None, description="Files of each split; None: one for every 256 MiB."
@@ -131,6 +176,10 @@ class RunConfig(BaseModel):
         """How many records each clip gives: its dreams, and itself if originals are included."""
         return len(self.named_recipes()) * self.variants + self.include_original
 
+    def records_of(self, split: str) -> int:
+        """Return how many records each clip of a split gives; one that is not dreamed is written as it came."""
+        return self.records_per_clip if is_dreamed(split, augment_test=self.augment_test) else 1
+
     def canonical_json(self) -> str:
         """Return the configuration as JSON with sorted keys and no white space."""
         values = self.model_dump(mode="json")
@@ -152,9 +201,10 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
     if path is not None:
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            _check_size(values, str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read the config {str(path)!r}: {_one_line(error)}") from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"{path} is not plain YAML: {_one_line(error)}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{path} must hold keys and values, such as 'seed: 0', not {type(values).__name__}")
@@ -164,6 +214,17 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(describe(error, where=str(path) if path else "the settings")) from error
+
+
+def _check_size(values: Any, where: str) -> None:
+    """Refuse what aliases (&x, *x) blow up: every value counts as often as it is written out."""
+    waiting, count = [values], 0
+    while waiting:
+        each = waiting.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ConfigError(f"{where} holds more than {MAX_VALUES} values, aliases written out; expected a recipe")
+        waiting += [*each.keys(), *each.values()] if isinstance(each, dict) else each if isinstance(each, list) else []
 
 
 def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConfig) -> str:
@@ -190,7 +251,8 @@ def _apply(values: dict[str, Any], change: str) -> None:
         raise ConfigError(f"--set takes key=value, such as recipe.steps=20; got {change!r}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        _check_size(value, f"--set {key}")
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {_one_line(error)}") from error
     whole = values
     *parents, last = key.strip().split(".")

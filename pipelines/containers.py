@@ -33,7 +33,7 @@ class ClipError(ValueError):
     """A clip that can not be used; the message is one line that ends with the remedy.
 
     Attributes:
-        stage: where it failed, one of "list", "label", "read", "decode", "validate".
+        stage: where it failed, one of "list", "label", "read", "decode", "validate", "encode".
     """
 
     def __init__(self, message: str, stage: str):
@@ -149,13 +149,18 @@ def cut_off(uri: str, size: int, changed: float) -> str | None:
     """
     try:
         with open_stream(uri) as stream:
-            magic = stream.read(4)
-            stream.seek(0)
-            if magic == b"OggS":
-                return None if _ogg_ends(stream, size) else "its last Ogg page has no end-of-stream mark"
-            end = _announced_end(stream)
+            return announced_more(stream, size)
     except OSError as error:
         raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+
+
+def announced_more(stream: BinaryIO, size: int) -> str | None:
+    """Say how a stream of so many bytes falls short of what its container announces, as `cut_off` does."""
+    magic = stream.read(4)
+    stream.seek(0)
+    if magic == b"OggS":
+        return None if _ogg_ends(stream, size) else "its last Ogg page has no end-of-stream mark"
+    end = _announced_end(stream)
     # one byte: some writers count the pad byte of an odd chunk, and do not write it
     if end is not None and end > size + 1:
         return f"its header announces audio up to byte {end}, the file has {size} bytes"
@@ -220,4 +225,5 @@ def one_line(error: BaseException) -> str:
         One line that UTF-8 can hold, without file names where the error keeps them apart, without a full stop.
     """
     text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
+    line = " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)

@@ -26,7 +26,7 @@ def read_sound(path: str, max_seconds: float | None = None) -> Clip:
         ClipError: it cannot be used, or it lasts longer than max_seconds.
     """
     file = str(demo_recording()) if path == DEMO else path
-    ref = segments(SoundFileRef(file, file, None), segment_seconds=None)[0]
+    ref = segments(SoundFileRef(file, file), segment_seconds=None)[0]
     seconds = (ref.stop - ref.start) / ref.sample_rate
     if max_seconds is not None and seconds > max_seconds:
         raise ClipError(

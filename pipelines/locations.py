@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import posixpath
 import re
 import urllib.parse
 
@@ -44,6 +45,60 @@ def locate(given: str) -> str:
         return given.rstrip("/")
     path = os.path.abspath(os.path.expanduser(path))
     return path.replace(os.sep, "/").rstrip("/")
+
+
+def resolve(written: str, base: str, root: str) -> tuple[str, str]:
+    """Find what a row or line of a file means, and hold it to the root.
+
+    Args:
+        written: a path or URI; a relative path is taken from `base`.
+        base: location of the folder of the file that it is written in.
+        root: location of the folder that it has to lie in, links followed.
+
+    Returns:
+        Its location, and its path below the root.
+
+    Raises:
+        ValueError: it lies elsewhere, or no path can be like that; the message says which.
+    """
+    path = local_path(written)
+    if path is None or (local_path(base) is None and not written.startswith("file://")):
+        scheme, _, rest = (written if path is None else f"{base}/{written}").partition("://")
+        location = f"{scheme}://{posixpath.normpath(rest)}"
+        if not location.startswith(root + "/"):
+            raise ValueError(f"{written!r} lies outside {root!r}")
+        return location, location[len(root) + 1 :]
+    if "\0" in path:
+        raise ValueError(f"{written!r} holds a null character")
+    location = os.path.normpath(os.path.join(base + "/", path)).replace(os.sep, "/")
+    try:
+        real, real_root = os.path.realpath(location), os.path.realpath(root + "/")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{written!r} is no path of this system") from error
+    if real == real_root or not real.startswith(real_root.rstrip("/") + "/"):
+        raise ValueError(f"{written!r} lies outside {root!r}")
+    below = location[len(root) + 1 :] if location.startswith(root + "/") else os.path.relpath(real, real_root)
+    return location, below.replace(os.sep, "/")
+
+
+def as_text(path: str) -> str:
+    r"""Make a path text that can be written: bytes that are not UTF-8 become \xNN."""
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a surrogate pair, which no file's name holds
+        return path.encode("utf-8", "backslashreplace").decode()
+
+
+def as_uri(location: str) -> str:
+    """Give a location as text that can be written: the path itself, or a file URI where it is not UTF-8."""
+    try:
+        location.encode()
+    except UnicodeEncodeError:
+        try:
+            return "file://" + urllib.parse.quote(os.fsencode(location))
+        except UnicodeEncodeError:
+            return as_text(location)
+    return location
 
 
 def nearest(path: str) -> str:

@@ -13,12 +13,12 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
 
-from pipelines.clips import local_path
+from pipelines.locations import local_path
 from pipelines.scratch import Scratch
 
 MARKER = ".dreambeam"
@@ -27,6 +27,7 @@ _log = logging.getLogger("dreambeam")
 
 _OWN_FILES = re.compile(
     r".*\.tfrecord-\d+-of-\d+|dataset_info\.json|features\.json|.*\.labels\.txt|provenance\.parquet|failures\.jsonl|run\.json"
+    r"|croissant\.json|load\.py"
 )
 
 
@@ -62,7 +63,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     """
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
-    foreign = _foreign(output)
+    foreign = foreign_dataset(output)
     if foreign:
         raise OutputError(f"{output} exists and is not a dreambeam dataset ({foreign}): give another --output")
     if not overwrite:
@@ -70,15 +71,18 @@ def check_output(output: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def unfinished(output: Path, *, overwrite: bool, resume: bool = True) -> Iterator[Scratch]:
+def unfinished(
+    output: Path, *, overwrite: bool, resume: bool = True, check: Callable[..., None] = check_output
+) -> Iterator[Scratch]:
     """Give a scratch folder beside the output, and remove it in the end.
 
     If the block fails, or the run is killed, the records that it has made stay, for the next run to go on from.
 
     Args:
-        output: of the run.
-        overwrite: it may replace a dataset of ours.
+        output: what is made.
+        overwrite: it may replace what is there.
         resume: keep the records that an earlier run has left; otherwise the folder is empty.
+        check: refuses an output, as `check_output` does.
 
     Raises:
         OutputError: the output exists already, cannot be written, or another run is writing it.
@@ -97,7 +101,7 @@ def unfinished(output: Path, *, overwrite: bool, resume: bool = True) -> Iterato
     ours = False
     try:
         _recover(output)
-        check_output(output, overwrite=overwrite)  # under the lock: another run may just have published
+        check(output, overwrite=overwrite)  # under the lock: another run may just have published
         if root.exists() and not (root / MARKER).exists():
             raise OutputError(f"{root} is in the way and not dreambeam's: move it, or give another --output")
         ours = True
@@ -171,7 +175,7 @@ def _replaced(output: Path) -> Path:
     return output.parent / f"{output.name}.replaced"
 
 
-def _foreign(output: Path) -> str:
+def foreign_dataset(output: Path) -> str:
     """Say why a folder is not a dataset of ours; the empty string if it is."""
     if not output.is_dir():
         return "it is a file"

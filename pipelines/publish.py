@@ -1,11 +1,13 @@
 """From a finished pipeline's manifest to a dataset: metadata, tables, and one rename that makes it visible.
 
-The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl and run.json beside the
-shards. All is put together in the scratch folder, so that the output is either whole or not there.
+The output is what `tfds.builder_from_directory` loads, with provenance.parquet, failures.jsonl, run.json, load.py
+(which shows how to read it) and croissant.json beside the shards. All is put together in the scratch folder, so that
+the output is either whole or not there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -16,11 +18,16 @@ from typing import Any
 from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
+from pipelines.croissant import Described, write_croissant
+from pipelines.encodings import AUDIO_ENCODINGS
+from pipelines.loading import loader
 from pipelines.output import replace_output
-from pipelines.records import ORIGINAL, Vocabulary, features
+from pipelines.records import ORIGINAL, Vocabulary, features, versions
 from pipelines.scratch import Scratch
+from pipelines.splits import is_dreamed, warnings
 
 DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
+VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
 
 
@@ -53,7 +60,8 @@ def publish(
     for split, count in manifest["splits"].items():
         for index in range(count):  # a shard that no record fell into is an empty file
             (dataset / shard_name(config.name, split, index, count)).touch()
-    shards.merge_tables((shard["table"] for shard in manifest["shards"]), str(dataset / "provenance.parquet"))
+    tables = (shard["table"] for shard in manifest["shards"])
+    shards.merge_tables(tables, str(dataset / "provenance.parquet"), _vocabulary(manifest).group_features)
     failures = manifest["failures"] or {"path": None, "stages": {}, "records_lost": 0}
     if failures["path"]:
         os.replace(failures["path"], dataset / "failures.jsonl")
@@ -65,6 +73,12 @@ def publish(
         "model": {"name": "yamnet", "identity": model.identity},
         "counts": _counts(manifest, tally, failures, config),
         "splits": list(manifest["splits"]),
+        "not_dreamed": {
+            split: clips
+            for split, clips in manifest["clips_by_split"].items()
+            if not is_dreamed(split, augment_test=config.augment_test)
+        },
+        "warnings": warnings(manifest["clips_by_split"], augment_test=config.augment_test),
         "failures_by_stage": failures["stages"],
         "recipes": {
             name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}
@@ -73,6 +87,8 @@ def publish(
     }
     if manifest["shards"]:
         _write_tfds_metadata(dataset, manifest, config, len(model.classes))
+        _write_loader(dataset, manifest, config)
+        write_croissant(dataset, _described(manifest, config, model))
     (dataset / "run.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     replace_output(dataset, output)
     return content
@@ -81,7 +97,7 @@ def publish(
 def _first_failure(manifest: Mapping[str, Any]) -> str:
     if not manifest["failures"]:
         return "there was none"
-    with open(manifest["failures"]["path"]) as lines:
+    with open(manifest["failures"]["path"], encoding="utf-8") as lines:
         return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
 
 
@@ -95,7 +111,7 @@ def _counts(
 ) -> dict[str, Any]:
     """Count, and hold the sum against what was asked for."""
     recipes = config.named_recipes()
-    expected = manifest["clips"] * config.records_per_clip
+    expected = sum(clips * config.records_of(split) for split, clips in manifest["clips_by_split"].items())
     records = sum(shard["examples"] for shard in manifest["shards"])
     lost = failures["records_lost"]
     if records + lost != expected:
@@ -113,10 +129,54 @@ def _counts(
     }
 
 
+def _vocabulary(manifest: Mapping[str, Any]) -> Vocabulary:
+    return Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]), tuple(manifest["groups"]))
+
+
+def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig) -> None:
+    import tensorflow_datasets as tfds
+
+    written: Any = tfds.builder_from_directory(dataset).info.features  # as users will see them
+    text = loader(
+        written,
+        config.name,
+        manifest["splits"],
+        audio_encoding=config.audio_encoding,
+        channels=tuple(manifest["channels"]),
+        says=AUDIO_ENCODINGS[config.audio_encoding].says,
+    )
+    (dataset / "load.py").write_text(text, encoding="utf-8")
+
+
+def _described(manifest: Mapping[str, Any], config: RunConfig, model: DreamingModel) -> Described:
+    hashes = {
+        shard_name(config.name, split, index, count): hashlib.sha256(b"").hexdigest()
+        for split, count in manifest["splits"].items()
+        for index in range(count)
+    }
+    for shard in manifest["shards"]:
+        hashes[shard_name(config.name, shard["split"], shard["index"], shard["count"])] = shard["sha256"]
+    return Described(
+        name=config.name,
+        version=VERSION,
+        description=_description(config),
+        citation=CITATION,
+        recipes=config.named_recipes(),
+        seed=config.seed,
+        model={"name": "yamnet", "identity": model.identity},
+        versions=versions(),
+        shard_hashes=hashes,
+    )
+
+
+def _description(config: RunConfig) -> str:
+    return f"{DESCRIPTION} {AUDIO_ENCODINGS[config.audio_encoding].says}"
+
+
 def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:
     import tensorflow_datasets as tfds
 
-    vocabulary = Vocabulary(tuple(manifest["labels"]), tuple(manifest["channels"]))
+    vocabulary = _vocabulary(manifest)
     template = tfds.core.ShardedFileTemplate(
         data_dir=tfds.core.as_path(dataset),
         template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
@@ -133,11 +193,11 @@ def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: Run
         )
     tfds.folder_dataset.write_metadata(
         data_dir=dataset,
-        features=features(vocabulary, class_count),
+        features=features(vocabulary, class_count, config.audio_encoding),
         split_infos=splits,
-        version="1.0.0",
+        version=VERSION,
         filename_template=template,
         check_data=False,
-        description=DESCRIPTION,
+        description=_description(config),
         citation=CITATION,
     )

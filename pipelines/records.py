@@ -21,7 +21,8 @@ from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
-from pipelines.clips import Clip, Failure
+from pipelines.clips import Clip, Failure, source_of
+from pipelines.encodings import AUDIO_ENCODINGS
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""
@@ -37,10 +38,17 @@ class Vocabulary:
     Attributes:
         labels: the class names in their order; label numbers index them.
         channels: the channel counts that occur, ascending.
+        groups: names of the groups that clips carry, sorted.
     """
 
     labels: tuple[str, ...]
     channels: tuple[int, ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def group_features(self) -> tuple[str, ...]:
+        """Names of the features and columns that hold the groups."""
+        return tuple(f"group_{name}" for name in self.groups)
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,10 @@ class Lost:
     records: int
 
 
-def features(vocabulary: Vocabulary, class_count: int) -> Any:
+def features(vocabulary: Vocabulary, class_count: int, audio_encoding: str = "float32") -> Any:
     """Return the `tfds.features.FeaturesDict` of the dataset.
 
-    ``audio`` is [samples] where every clip is mono, [samples, channels] where all have the same number of channels.
+    ``audio`` is [samples] where every clip is mono, else [samples, channels]; or a file's bytes (`encodings`).
     """
     from tensorflow_datasets import features as f
 
@@ -82,7 +90,7 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
     number, integer, text = f.Scalar(np.float32), f.Scalar(np.int64), f.Text()
     return f.FeaturesDict(
         {
-            "audio": _audio_feature(vocabulary.channels),
+            "audio": AUDIO_ENCODINGS[audio_encoding].feature(vocabulary.channels),
             "sample_rate": integer,
             "label": label,
             "labels": f.Sequence(label),
@@ -105,6 +113,7 @@ def features(vocabulary: Vocabulary, class_count: int) -> Any:
             "scores_before": scores,
             "scores_after": scores,
             "provenance": text,
+            **dict.fromkeys(vocabulary.group_features, text),
         }
     )
 
@@ -121,16 +130,15 @@ class Labelling:
     policy: str = "keep"
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def labels(self, own: str | None, targets: Iterable[str]) -> tuple[str, ...]:
+    def labels(self, own: tuple[str, ...], targets: Iterable[str]) -> tuple[str, ...]:
         """Return the labels of a dream, the first of which is its `label`, each once.
 
         Args:
-            own: the clip's label, if it has one.
+            own: the clip's labels.
             targets: names of the target's classes.
         """
-        kept = () if own is None else (own,)
         new = tuple(self.names.get(name, name) for name in targets)
-        return tuple(dict.fromkeys({"keep": kept, "target": new, "both": kept + new, "none": ()}[self.policy]))
+        return tuple(dict.fromkeys({"keep": own, "target": new, "both": own + new, "none": ()}[self.policy]))
 
     def possible(self, targets: Iterable[str]) -> tuple[str, ...]:
         """Return the labels that dreams may get beside the dataset's own, if these are the names of all targets."""
@@ -140,7 +148,14 @@ class Labelling:
 class Encoder:
     """Turns dreams into records."""
 
-    def __init__(self, vocabulary: Vocabulary, model: DreamingModel, seed: int, labelling: Labelling = Labelling()):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        model: DreamingModel,
+        seed: int,
+        labelling: Labelling = Labelling(),
+        audio_encoding: str = "float32",
+    ):
         """Prepare the features of the dataset.
 
         Args:
@@ -148,10 +163,12 @@ class Encoder:
             model: what the clips are dreamed through.
             seed: of the run.
             labelling: of the dreams.
+            audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
         """
         from tensorflow_datasets.core import example_serializer
 
-        self._features = features(vocabulary, len(model.classes))
+        self._features = features(vocabulary, len(model.classes), audio_encoding)
+        self._encoding_name, self._encoding = audio_encoding, AUDIO_ENCODINGS[audio_encoding]
         self._serializer = example_serializer.ExampleSerializer(self._features.get_serialized_info())
         self._vocabulary = vocabulary
         self._model = model
@@ -173,8 +190,8 @@ class Encoder:
             "steps_taken": 0,
             "reached": False,
         }
-        labels = () if clip.ref.label is None else (clip.ref.label,)
-        return self._record(clip, f"{clip.ref.id}:{ORIGINAL}", clip.waveform, labels, scores, scores, values, {})
+        id_ = f"{clip.ref.id}:{ORIGINAL}"
+        return self._record(clip, id_, clip.waveform, clip.ref.labels, scores, scores, values, {})
 
     def dreamed(
         self, clip: Clip, dream: Dreamed, name: str, recipe: Recipe, variant: int, resolved: Mapping[str, Any]
@@ -218,7 +235,7 @@ class Encoder:
         }
         id_ = f"{clip.ref.id}:{name}:{variant}"
         names = [self._model.classes[index].name for index in dream.aim.classes]
-        labels = self._labelling.labels(clip.ref.label, names)
+        labels = self._labelling.labels(clip.ref.labels, names)
         before, after = dream.scores_before, dream.scores_after
         return self._record(clip, id_, dream.waveform, labels, before, after, values, provenance)
 
@@ -233,8 +250,13 @@ class Encoder:
         values: Mapping[str, Any],
         provenance: Mapping[str, Any],
     ) -> Record:
+        from tensorflow_datasets.core.features import Tensor
+
         ref, names = clip.ref, self._model.classes.names
         audio = np.ascontiguousarray(audio, "<f4")
+        carried = dict(ref.groups)
+        groups = {f"group_{name}": carried.get(name, "") for name in self._vocabulary.groups}
+        stored = self._encoding.store(audio, ref.sample_rate)
         row = {
             "id": id_,
             "source_id": ref.id,
@@ -249,18 +271,13 @@ class Encoder:
             "source_uri": ref.uri,
             "source_sha256": clip.sha256,
             "output_sha256": hashlib.sha256(audio.tobytes()).hexdigest(),
+            **groups,
+            "audio_encoding": self._encoding_name,
+            "stored_sha256": hashlib.sha256(stored if isinstance(stored, bytes) else stored.tobytes()).hexdigest(),
         }
+        storage = {key: row[key] for key in ("audio_encoding", "stored_sha256")} if self._encoding.lossy else {}
         whole = {
-            "source": {
-                "id": ref.id,
-                "uri": ref.uri,
-                "sha256": clip.sha256,
-                "start": ref.start,
-                "stop": ref.stop,
-                "sample_rate": ref.sample_rate,
-                "channels": ref.channels,
-                "format": ref.format,
-            },
+            "source": source_of(clip),
             "target": None,
             "recipe": None,
             "recipe_digest": None,
@@ -270,20 +287,24 @@ class Encoder:
             "model": {"name": "yamnet", "identity": self._model.identity},
             "output_sha256": row["output_sha256"],
             "versions": versions(),
+            **storage,
             **provenance,
         }
         row["provenance"] = canonical_json(whole)
         example = {
             **{key: row[key] for key in ("id", "source_id", "split", "sample_rate", "top_before", "top_after")},
             **values,
-            "audio": audio[:, 0] if self._vocabulary.channels == (1,) else audio,
+            "audio": stored[:, 0] if isinstance(stored, np.ndarray) and self._vocabulary.channels == (1,) else stored,
             "label": labels[0] if labels else -1,
             "labels": list(labels),
             "scores_before": before,
             "scores_after": after,
             "provenance": row["provenance"],
+            **groups,
         }
-        proto = self._serializer.get_tf_example(self._features.encode_example(example))
+        encoded = self._features.encode_example(example)
+        encoded["audio"] = Tensor.encode_example(self._features["audio"], example["audio"])  # Audio leaves BYTES undone
+        proto = self._serializer.get_tf_example(encoded)
         return Record(id_, ref.split, proto.SerializeToString(deterministic=True), row)
 
 
@@ -297,17 +318,19 @@ def versions() -> dict[str, str]:
     return {**found, "libsndfile": soundfile.__libsndfile_version__, "machine": platform.machine()}
 
 
+@functools.cache
+def processor() -> str:
+    """Return the name of this machine's processor: libraries choose their instructions, and so the last bits, by it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:  # another system than Linux
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _audio_feature(channels: tuple[int, ...]) -> Any:
-    from tensorflow_datasets import features as f
-
-    if len(channels) > 1:  # TFDS's Audio takes one channel count; a tensor of two unknown sizes is stored as bytes
-        return f.Tensor(shape=(None, None), dtype=np.float32, encoding=f.Encoding.BYTES)
-    shape = (None,) if not channels or channels[0] == 1 else (None, channels[0])
-    return f.Audio(shape=shape, dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import errno
+import itertools
 import logging
 import os
 import platform
@@ -18,14 +19,15 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from augment.ascent import Dreamer
-from pipelines import publish, sources
+from pipelines import publish
 from pipelines.augment import build, write_listing
-from pipelines.config import RunConfig, SourceConfig
+from pipelines.config import RunConfig
+from pipelines.inputs import class_list, list_inputs, place
+from pipelines.listing import SourceError
 from pipelines.output import check_output, resolve_output, unfinished
-from pipelines.records import Labelling, versions
+from pipelines.records import Labelling, Vocabulary, processor, versions
 from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
-from pipelines.sources import Columns, SourceError
 from pipelines.worker import label_classes, load_sound, shared_model, target_classes
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -67,12 +69,15 @@ def augment_dataset(
         DiskFullError: there is no space left for the output.
     """
     started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
-    target = resolve_output(output, inputs)
+    target = resolve_output(output, [place(given) for given in inputs])
     check_output(target, overwrite=overwrite)
     listing = list_inputs(inputs, config.source)
-    first = next(listing, None)
+    classes_given = class_list(config.source)
+    vocabulary = Vocabulary(classes_given or listing.classes, (), listing.groups)
+    first = next(listing.items, None)
     if first is None:
-        raise SourceError(f"there are no sounds in {', '.join(inputs)}")
+        which = f" in the splits {', '.join(config.source.splits)}" if config.source.splits else ""
+        raise SourceError(f"there are no sounds{which} in {', '.join(inputs)}")
     model = shared_model(config.weights)
     classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
     label_classes(config, (), model)
@@ -84,11 +89,11 @@ def augment_dataset(
     with unfinished(target, overwrite=overwrite, resume=resume) as scratch, _full_disk(target):
         index_finished(scratch)
         path = f"{scratch.root}/listing.jsonl"
-        listed = write_listing(path, _chain(first, listing))
+        listed = write_listing(path, itertools.chain([first], listing.items))
         ready = time.monotonic()
         with (watch or _unwatched)(scratch, listed), _quiet_beam():
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-            build(pipeline, path, config.model_copy(update={"target": named}), scratch, more_labels)
+            build(pipeline, path, config.model_copy(update={"target": named}), scratch, more_labels, vocabulary)
             pipeline.run().wait_until_finish()
         done = time.monotonic()
         run = {
@@ -100,15 +105,10 @@ def augment_dataset(
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),
+            "processor": processor(),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }
         return publish.publish(scratch, target, config, model, run)
-
-
-def list_inputs(inputs: Sequence[str], source: SourceConfig) -> Iterator[Any]:
-    """Give the inputs' files, as `pipelines.sources.list_files` does, by the configuration."""
-    columns = Columns(path=source.path_column, label=source.label_column, split=source.split_column)
-    return iter(sources.list_files(inputs, metadata=source.metadata, columns=columns))
 
 
 def pipeline_options(beam_args: Sequence[str]) -> PipelineOptions:
@@ -123,11 +123,6 @@ def pipeline_options(beam_args: Sequence[str]) -> PipelineOptions:
 def is_local(beam_args: Sequence[str]) -> bool:
     """Tell whether the pipeline runs on this machine, where its progress can be watched."""
     return pipeline_options(beam_args).view_as(StandardOptions).runner == LOCAL_RUNNER
-
-
-def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
 
 
 @contextmanager

@@ -12,17 +12,19 @@ not listed, linked folders are entered once.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import os
 import re
-import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from pipelines.clips import Failure, SoundFileRef
-from pipelines.locations import local_path, locate, nearest
-from pipelines.metadata import Columns, SourceError, label_files
+from pipelines.columns import Columns
+from pipelines.listing import UNREADABLE_EXTENSIONS, SourceError, file_item
+from pipelines.locations import as_text, as_uri, local_path, locate, nearest
+from pipelines.metadata import label_files
 
 AUDIO_EXTENSIONS = (
     ".wav",
@@ -41,16 +43,7 @@ AUDIO_EXTENSIONS = (
     ".w64",
     ".rf64",
 )
-UNREADABLE_EXTENSIONS = (
-    ".m4a",
-    ".aac",
-    ".wma",
-    ".amr",
-    ".ape",
-)  # sound, but not for libsndfile: listed as failures
-
-
-_WILDCARD = re.compile(r"[*?\[]")
+WILDCARD = re.compile(r"[*?\[]")
 
 
 def list_files(
@@ -79,31 +72,37 @@ def list_files(
     names = [inputs] if isinstance(inputs, str) else [os.fspath(each) for each in inputs]
     if not all(names) or not names:
         raise SourceError("no input given, or an empty one; expected at least one file, folder or glob")
-    found = [_find(given) for given in names]
+    found = [find(given) for given in names]
     if len({_scheme(each.root) for each in found}) > 1:
         roots = ", ".join(sorted({repr(each.root) for each in found}))
         raise SourceError(f"the inputs lie on different file systems ({roots}); expected one: run them one by one")
     root = _common([each.root.split("/") for each in found])
-    locations = sorted({location for each in found for location in each.files})
-    failures = {failure.uri: failure for each in found for failure in each.failures}
-    files: list[SoundFileRef | Failure] = [
-        replace(failure, id=_text(_below(root, local_path(uri) or uri))) for uri, failure in failures.items()
-    ]
-    readable: dict[str, SoundFileRef] = {}
-    for location in locations:
-        identity = _text(_below(root, location))
-        if location.lower().endswith(UNREADABLE_EXTENSIONS):
-            error = f"{identity!r} has a format that is not read; convert it (ffmpeg -i OLD NEW.flac)"
-            files.append(Failure(uri=_uri(location), id=identity, stage="list", error=error))
-        else:
-            folders = identity.split("/")[:-1]
-            readable[location] = SoundFileRef(identity, _uri(location), folders[-1] if folders else None)
-    files += readable.values() if metadata is None else label_files(readable, metadata, columns or Columns())
-    return iter(sorted(files, key=lambda file: (file.id, file.uri)))
+    failures = {local_path(failure.uri) or failure.uri: failure for each in found for failure in each.failures}
+    locations = [location for each in found for location in each.files]
+    locations.sort()
+    items = _items(locations, failures, root)
+    if metadata is None:
+        return items
+    listed = list(items)
+    files = {locate(item.uri): item for item in listed if isinstance(item, SoundFileRef)}
+    labelled = label_files(files, metadata, columns or Columns())
+    rest = (item for item in listed if isinstance(item, Failure))
+    return iter(sorted(itertools.chain(labelled, rest), key=lambda item: (item.id, item.uri)))
+
+
+def _items(locations: list[str], failures: dict[str, Failure], root: Sequence[str]) -> Iterator[SoundFileRef | Failure]:
+    """Give the items of sorted locations and of failures, each once, in order; made one by one, as they may be many."""
+    previous = None
+    for location in heapq.merge(locations, sorted(failures)):
+        if location == previous:
+            continue
+        previous = location
+        below = _below(root, location)
+        yield replace(failures[location], id=as_text(below)) if location in failures else file_item(location, below)
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """What one input gave: its root, the locations of its files, and the folders that could not be read."""
 
     root: str
@@ -111,29 +110,44 @@ class _Found:
     failures: list[Failure]
 
 
-def _find(given: str) -> _Found:
-    """List what one input names."""
+def find(given: str, *, endings: tuple[str, ...] = AUDIO_EXTENSIONS + UNREADABLE_EXTENSIONS) -> Found:
+    """List the files that a path, folder or glob names, sorted by nothing.
+
+    Args:
+        given: as in `list_files`.
+        endings: of the files that are taken; () takes all.
+
+    Raises:
+        SourceError: there is nothing.
+    """
     location = locate(given)
     if _is_file(location):
-        return _Found(location.rpartition("/")[0], [location], [])
+        return Found(location.rpartition("/")[0], [location], [])
     root, pattern = location, ()
-    if not _is_folder(location) and _WILDCARD.search(location):
+    if not _is_folder(location) and WILDCARD.search(location):
         parts = location.split("/")
-        fixed = next(i for i, part in enumerate(parts) if _WILDCARD.search(part))
+        fixed = next(i for i, part in enumerate(parts) if WILDCARD.search(part))
         root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
     if not _is_folder(root):
         raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{nearest(root)}")
     walk = _walk if local_path(root) is not None else _walk_remote
-    listed = list(walk(root, lambda parts: _matches(parts, pattern, below=True)))
-    failures = [each for each in listed if isinstance(each, Failure)]
-    matched = [each for each in listed if not isinstance(each, Failure) and _matches(each, pattern)]
-    audio = [each for each in matched if each[-1].lower().endswith(AUDIO_EXTENSIONS + UNREADABLE_EXTENSIONS)]
-    if not audio and not failures:
+    files: list[str] = []
+    failures: list[Failure] = []
+    others, other = 0, ""
+    for each in walk(root, lambda parts: _matches(parts, pattern, below=True)):
+        if isinstance(each, Failure):
+            failures.append(each)
+        elif _matches(each, pattern):
+            if not endings or each[-1].lower().endswith(endings):
+                files.append("/".join((root, *each)))
+            else:
+                other = min(other, "/".join(each)) if others else "/".join(each)
+                others += 1
+    if not files and not failures:
         what = f"glob {given!r} matches" if pattern else f"folder {given!r} holds"
-        other = f"{len(matched)} other files, such as {'/'.join(min(matched))!r}" if matched else "no files at all"
-        expected = ", ".join(AUDIO_EXTENSIONS)
-        raise SourceError(f"{what} no audio but {other}; expected files that end in {expected}")
-    return _Found(root, ["/".join((root, *parts)) for parts in audio], failures)
+        found = f"{others} other files, such as {other!r}" if others else "no files at all"
+        raise SourceError(f"{what} no audio but {found}; expected files that end in {', '.join(AUDIO_EXTENSIONS)}")
+    return Found(root, files, failures)
 
 
 def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[str, ...] | Failure]:
@@ -152,7 +166,7 @@ def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple
             names = sorted(os.listdir(location + "/"), reverse=True)
         except OSError as error:
             what = f"folder {location!r} can not be listed ({error.strerror}); check its permissions"
-            yield Failure(uri=_uri(location), id="", stage="list", error=what)
+            yield Failure(uri=as_uri(location), id="", stage="list", error=what)
             continue
         for name in names:
             path = f"{location}/{name}"
@@ -207,13 +221,13 @@ def _scheme(location: str) -> str:
 def _is_file(location: str) -> bool:
     if local_path(location) is not None:
         return os.path.lexists(location) and not os.path.isdir(location)
-    return not _WILDCARD.search(location) and location in _match_remote(location)
+    return not WILDCARD.search(location) and location in _match_remote(location)
 
 
 def _is_folder(location: str) -> bool:
     if local_path(location) is not None:
         return os.path.isdir(location + "/")
-    return not _WILDCARD.search(location)  # object stores have no folders: what is below it decides
+    return not WILDCARD.search(location)  # object stores have no folders: what is below it decides
 
 
 def _common(paths: Sequence[list[str]]) -> list[str]:
@@ -224,17 +238,3 @@ def _common(paths: Sequence[list[str]]) -> list[str]:
 def _below(root: Sequence[str], location: str) -> str:
     """Give the part of a location below the root, which is in parts."""
     return "/".join(location.split("/")[len(root) :])
-
-
-def _text(path: str) -> str:
-    r"""Make a path text that can be written: bytes that are not UTF-8 become \xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _uri(location: str) -> str:
-    """Give a location as text that can be written: the path itself, or a file URI where it is not UTF-8."""
-    try:
-        location.encode()
-    except UnicodeEncodeError:
-        return "file://" + urllib.parse.quote(os.fsencode(location))
-    return location

@@ -1,5 +1,7 @@
 """TFRecord framing: each record between its length and two masked CRC-32C checksums.
 
+A length is a claim: memory grows with the bytes that are really there, never with the claim.
+
 Source: TensorFlow, tensorflow/core/lib/io/record_writer.h (format) and core/lib/hash/crc32c.h (mask).
 """
 
@@ -17,12 +19,19 @@ OVERHEAD_BYTES = 16
 HEAD_BYTES = 12
 """Of these, before the record: its length and the length's checksum."""
 
+MAX_RECORD_BYTES = 2 << 30
+"""A longer record is no tf.train.Example, which protobuf limits to this."""
 
+_TAIL_BYTES = OVERHEAD_BYTES - HEAD_BYTES
 _BLOCK_BYTES = 1 << 24
 
 
 class FrameError(ValueError):
-    """A TFRecord file is cut off or damaged; the message says where and how."""
+    """The file is cut off, or what tells a record's length is damaged: where the next record begins is not known."""
+
+
+class RecordError(FrameError):
+    """One record is damaged; the file stands at the next one."""
 
 
 def frame(record: bytes) -> bytes:
@@ -31,27 +40,62 @@ def frame(record: bytes) -> bytes:
     return length + _masked_crc(length) + record + _masked_crc(record)
 
 
-def read_frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Give the records of a TFRecord file from where the stream stands, each with the offset of its first byte.
-
-    A length is a claim: memory grows with the bytes that were really read.
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """Read the next record of an uncompressed TFRecord file, its checksums compared; None at the end of the file.
 
     Raises:
-        FrameError: the file ends within a record, or a checksum is wrong.
+        RecordError: the record's bytes are damaged; what follows it can be read.
+        FrameError: the file is cut off here, or what tells the record's length is damaged.
+    """
+    length = _read_length(stream)
+    if length is None:
+        return None
+    record, tail = _read(stream, length), stream.read(_TAIL_BYTES)
+    if len(record) < length or len(tail) < _TAIL_BYTES:
+        raise FrameError("the file is cut off within it")
+    if _masked_crc(record) != tail:
+        raise RecordError("its bytes are damaged (their checksum is another)")
+    return record
+
+
+def read_frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Give the records of a file from where the stream stands, each with the offset of its first byte.
+
+    Raises:
+        FrameError: as `read_frame`.
     """
     offset = stream.tell()
-    while head := stream.read(HEAD_BYTES):
-        if len(head) < HEAD_BYTES or _masked_crc(head[:8]) != head[8:]:
-            raise FrameError(f"no record begins at byte {offset}")
-        (length,) = struct.unpack("<Q", head[:8])
-        record = _read(stream, length)
-        tail = stream.read(OVERHEAD_BYTES - HEAD_BYTES)
-        if len(record) < length or len(tail) < OVERHEAD_BYTES - HEAD_BYTES:
-            raise FrameError(f"the record at byte {offset} is cut off")
-        if _masked_crc(record) != tail:
-            raise FrameError(f"the record at byte {offset} is damaged: its checksum is another")
+    while (record := read_frame(stream)) is not None:
         yield offset + HEAD_BYTES, record
-        offset += length + OVERHEAD_BYTES
+        offset += len(record) + OVERHEAD_BYTES
+
+
+def skip_frames(stream: BinaryIO, count: int) -> None:
+    """Go on by so many records, of whose bytes only the last is read.
+
+    Raises:
+        FrameError: there are fewer, or what tells a record's length is damaged.
+    """
+    for _ in range(count):
+        length = _read_length(stream)
+        if length is None:
+            raise FrameError("the file ends before it")
+        stream.seek(stream.tell() + length + _TAIL_BYTES - 1)
+        if not stream.read(1):
+            raise FrameError("the file is cut off within it")
+
+
+def _read_length(stream: BinaryIO) -> int | None:
+    """Read how many bytes the next record has; None at the end of the file."""
+    head = stream.read(HEAD_BYTES)
+    if not head:
+        return None
+    if len(head) < HEAD_BYTES:
+        raise FrameError("the file is cut off within it")
+    (length,) = struct.unpack("<Q", head[:8])
+    if head[8:] != _masked_crc(head[:8]) or length > MAX_RECORD_BYTES:
+        raise FrameError("its length is damaged (its checksum is another): nothing after it can be read")
+    return length
 
 
 def _read(stream: BinaryIO, length: int) -> bytes:

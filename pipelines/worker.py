@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -27,11 +28,13 @@ from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
 from pipelines.config import ConfigError, RunConfig
+from pipelines.encodings import EncodingError, check_encoding
 from pipelines.files import read_sound
 from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
 from pipelines.resume import Finished, clip_digest, run_digest
 from pipelines.scratch import RecordRef, Scratch
+from pipelines.splits import is_dreamed
 
 MAX_BATCH_PATCHES = 640
 """Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
@@ -85,7 +88,8 @@ class DreamWorker:
         for label, index in self._label_classes.items():  # those that are mapped first, then the clips' own, in order
             if label in vocabulary.labels:
                 own.setdefault(model.classes[index].name, label)
-        self._encoder = Encoder(vocabulary, model, config.seed, Labelling(config.target.label_policy, own))
+        labelling = Labelling(config.target.label_policy, own)
+        self._encoder = Encoder(vocabulary, model, config.seed, labelling, config.audio_encoding)
         self.run = run_digest(config, vocabulary, model.identity, self._sound_hashes)
         self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
@@ -96,11 +100,12 @@ class DreamWorker:
             if self._finished and (records := self._reuse(ref)):
                 yield from records
                 return
+            check_clip(self._config.audio_encoding, ref)
             clip = decode(ref)
             sound = Sound(clip.waveform, ref.sample_rate)
         except ClipError as error:
             self._counts.add(failed=1)
-            yield Lost(failure(ref, error), self._config.records_per_clip)
+            yield Lost(failure(ref, error), self._config.records_of(ref.split))
             return
         length = padded_length(len(sound.heard))
         queue = self._waiting[length]
@@ -118,10 +123,12 @@ class DreamWorker:
 
     def _reuse(self, ref: ClipRef) -> list[RecordRef]:
         """Return the clip's records if an earlier run has made them all from the same bytes."""
-        records = self._finished.records(clip_digest(ref, source_sha256(ref)), self._config.records_per_clip)
+        digest = clip_digest(ref, source_sha256(ref))
+        records = self._finished.records(digest, self._config.records_of(ref.split))
         if records:
             seconds = (ref.stop - ref.start) / ref.sample_rate
-            steps = sum(recipe.steps for recipe in self._recipes.values()) * self._config.variants
+            dreamed = is_dreamed(ref.split, augment_test=self._config.augment_test)
+            steps = dreamed * sum(recipe.steps for recipe in self._recipes.values()) * self._config.variants
             self._counts.add(clips=1, reused=1, records=len(records), step_seconds=seconds * steps)
         return records
 
@@ -136,10 +143,15 @@ class DreamWorker:
         scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch]))
         seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
         self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
-        if self._config.include_original:
-            self._counts.add(records=len(batch))
-            for waiting, row in zip(batch, scores, strict=True):
+        dreamed = [is_dreamed(each.clip.ref.split, augment_test=self._config.augment_test) for each in batch]
+        for waiting, row, also_dreamed in zip(batch, scores, dreamed, strict=True):
+            if self._config.include_original or not also_dreamed:
+                self._counts.add(records=1)
                 yield dataclasses.replace(self._encoder.original(waiting.clip, row), clip=waiting.digest)
+        if not any(dreamed):
+            return
+        batch, scores = list(itertools.compress(batch, dreamed)), scores[np.array(dreamed)]
+        seconds = list(itertools.compress(seconds, dreamed))
         for name, recipe in self._recipes.items():
             for variant in range(self._config.variants):
                 yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
@@ -160,7 +172,7 @@ class DreamWorker:
                 row,
                 self._classes,
                 draws.draw(self._config.seed, ref.id, variant, "target"),
-                self._label_classes.get(ref.label or ""),
+                next((self._label_classes[each] for each in ref.labels if each in self._label_classes), None),
                 self._sound_classes.get(name),
             )
             try:
@@ -199,6 +211,18 @@ class DreamWorker:
         self._counts.add(failed=1)
         ref = waiting.clip.ref
         return Lost(Failure(ref.uri, f"{ref.id}:{name}:{variant}", stage, error), 1)
+
+
+def check_clip(audio_encoding: str, ref: ClipRef) -> None:
+    """Refuse a clip that the run's encoding cannot hold.
+
+    Raises:
+        ClipError: of stage "encode".
+    """
+    try:
+        check_encoding(audio_encoding, ref.sample_rate, ref.channels)
+    except EncodingError as error:
+        raise ClipError(str(error), "encode") from error
 
 
 @dataclass(frozen=True)

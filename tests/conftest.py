@@ -34,6 +34,16 @@ def model() -> DreamingModel:
 
 
 @pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of sound files and of a dataset made of them (`published.publish`), for tests that damage copies."""
+    from published import publish
+
+    root = tmp_path_factory.mktemp("published")
+    publish(root)
+    return root
+
+
+@pytest.fixture(scope="session")
 def _memory_file_system() -> type:
     """Give Beam a file system "mem://", whose files are the entries of a dict, in place of gs:// and s3://."""
     from apache_beam.io.filesystem import BeamIOError, FileMetadata, FileSystem

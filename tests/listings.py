@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipelines.clips import Failure, SoundFileRef
-from pipelines.sources import SourceError, list_files
+from pipelines.listing import SourceError
+from pipelines.sources import list_files
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -35,9 +36,9 @@ def references(*inputs: Path | str, **kwargs: Any) -> list[SoundFileRef]:
 
 
 def listing(*inputs: Path | str, **kwargs: Any) -> dict[str, str | None]:
-    """Give id to label, or to the error of a failure."""
+    """Give id to label (the first one), or to the error of a failure."""
     return {
-        file.id: file.label if isinstance(file, SoundFileRef) else f"{file.stage}: {file.error}"
+        file.id: next(iter(file.labels), None) if isinstance(file, SoundFileRef) else f"{file.stage}: {file.error}"
         for file in list_files([str(each) for each in inputs], **kwargs)
     }
 

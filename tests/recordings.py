@@ -99,4 +99,6 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str
 
 
 def _with_text(example: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.decode() if isinstance(value, bytes) else value for key, value in example.items()}
+    return {
+        key: value.decode() if isinstance(value, bytes) and key != "audio" else value for key, value in example.items()
+    }

@@ -17,7 +17,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import clips, containers
+from pipelines import clips, containers, soundfiles
 from pipelines.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, segments
 
 FORMATS = {
@@ -55,7 +55,7 @@ def write_as(folder: Path, name: str, seconds: float = 3.2) -> Path:
 
 
 def ref(path: Path | str) -> SoundFileRef:
-    return SoundFileRef(id=Path(path).name, uri=str(path), label="dog")
+    return SoundFileRef(id=Path(path).name, uri=str(path), labels=("dog",))
 
 
 def whole(path: Path | str) -> Clip:
@@ -125,9 +125,9 @@ def test_segments_tile_the_file_and_have_unique_ids(
 
 def test_a_clip_ref_carries_what_its_file_is(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", noise(1, 48_000, 2), 48_000)
-    file = SoundFileRef("x/a.flac", str(path), None, "test")
+    file = SoundFileRef("x/a.flac", str(path), ("dog", "wolf"), "test", (("fold", "2"),))
     assert segments(file, segment_seconds=None) == [
-        ClipRef("x/a.flac", str(path), None, "test", 0, 48_000, 48_000, 2, "FLAC/PCM_16")
+        ClipRef("x/a.flac", str(path), ("dog", "wolf"), "test", 0, 48_000, 48_000, 2, "FLAC/PCM_16", (("fold", "2"),))
     ]
 
 
@@ -178,7 +178,7 @@ def test_segments_far_from_both_ends_of_a_lossy_file_are_exact(tmp_path: Path, c
         for block in np.split(noise(300), 300):  # libsndfile's Vorbis encoder crashes on one long write
             file.write(block)
     alone = whole(path).waveform
-    assert len(alone) > 2 * clips._VORBIS_PAGE_FRAMES
+    assert len(alone) > 2 * soundfiles.VORBIS_PAGE_FRAMES
     for clip in segments(ref(path), segment_seconds=20.02)[1::3]:
         np.testing.assert_allclose(decode(clip).waveform, alone[clip.start : clip.stop], atol=1e-6)
 
@@ -467,4 +467,4 @@ def test_integers_in_a_float_file_are_refused_with_the_remedy(tmp_path):
     path = tmp_path / "loud.wav"
     soundfile.write(path, np.full(1000, 20_000, np.float32), 16_000, subtype="FLOAT")
     with pytest.raises(ClipError, match=r"peaks at 20000.*divide its samples"):
-        decode(segments(SoundFileRef("loud.wav", str(path), None), segment_seconds=None)[0])
+        decode(segments(SoundFileRef("loud.wav", str(path)), segment_seconds=None)[0])

@@ -50,7 +50,11 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("sed=1", ["'sed'", "did you mean 'seed'", "choices: batch_size, include_original, name,"]),
+        ("audio_encoding=mp3", ["audio_encoding", "float32", "int16", "flac", "'mp3'"]),
+        (
+            "sed=1",
+            ["'sed'", "did you mean 'seed'", "choices: audio_encoding, augment_test, batch_size,"],
+        ),
         ("recipe.step=1", ["'recipe.step'", "did you mean 'steps'", "choices: change_lu, change_lufs"]),
         ("source.metdata=x", ["'source.metdata'", "did you mean 'metadata'", "segment_seconds"]),
         ("target.polcy=keep", ["'target.polcy'", "did you mean 'policy'", "classes, label_policy, labels, policy"]),

@@ -277,6 +277,18 @@ def test_a_flac_file_is_samples_of_24_bits() -> None:
     np.testing.assert_array_equal(stored_samples(file.getvalue()), as_stored(waveform, "flac"))
 
 
+@pytest.mark.parametrize("encoding", ["int16", "flac"])
+def test_a_source_is_heard_as_the_dataset_would_have_stored_it(recordings: Path, tmp_path: Path, encoding: str) -> None:
+    found = []
+    for name, original in (("whole", "true"), ("bare", "false")):
+        changes = ("recipe.steps=1", f"audio_encoding={encoding}", f"include_original={original}")
+        augment(recordings, tmp_path / name, *changes)
+        judged(tmp_path / f"{name}-report", tmp_path / name)
+        found.append(rows(tmp_path / f"{name}-report"))
+    same = [each for each in map(str, found[0]) if not each.endswith(("_from", "shard", "offset", "length"))]
+    pd.testing.assert_frame_equal(found[0][same], found[1][same])
+
+
 def test_references_lead_to_their_records(dataset: Path) -> None:
     opened, examples = open_dataset(str(dataset)), load(dataset)
     found = [reference for shard in opened.shards for reference in walk(shard)]

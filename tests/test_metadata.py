@@ -11,7 +11,7 @@ import pytest
 from listings import complaint, listing, references, table, tree
 
 from pipelines.clips import Failure
-from pipelines.metadata import Columns
+from pipelines.columns import Columns
 from pipelines.sources import list_files
 
 
@@ -59,9 +59,9 @@ def test_fsd50k_names_files_without_extension_and_has_splits(tmp_path: Path) -> 
         ("64761", "Bark", "/m/05tny_", "val"),
     )
     files = references(root / "FSD50K.dev_audio", metadata=metadata)
-    assert [(file.label, file.split) for file in files] == [
-        ("Electric_guitar,Music", "train"),
-        ("Bark", "val"),
+    assert [(file.labels, file.split) for file in files] == [
+        (("Electric_guitar", "Music"), "train"),
+        (("Bark",), "val"),
     ]
 
 
@@ -99,7 +99,7 @@ def test_the_delimiter_is_found(tmp_path: Path, name: str, delimiter: str) -> No
 def test_a_table_with_a_byte_order_mark_and_capitals_is_understood(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes("\ufeffFile_Name, Category ,SUBSET\r\na.wav, dog ,test\r\n".encode())
     (file,) = references(tree(tmp_path, "a.wav"), metadata=str(tmp_path / "x.csv"))
-    assert (file.label, file.split) == ("dog", "test")
+    assert (file.labels, file.split) == (("dog",), "test")
 
 
 def test_columns_can_be_chosen(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
     assert "did you mean 'label'?" in message
 
 
-def test_a_label_is_text_and_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_label_is_text_that_stays_as_it_is_on_one_line(tmp_path: Path) -> None:
     labels = [
         "two\nlines",
         "<script>1</script>",
@@ -124,13 +124,13 @@ def test_a_label_is_text_and_stays_as_it_is(tmp_path: Path) -> None:
     root = tree(tmp_path, *(f"{k}.wav" for k in range(len(labels))))
     rows = [(f"{k}.wav", label) for k, label in enumerate(labels)]
     metadata = table(tmp_path / "x.csv", ("path", "label"), *rows)
-    assert list(listing(root, metadata=metadata).values()) == labels
+    assert list(listing(root, metadata=metadata).values()) == ["two lines", *labels[1:]]
 
 
 def test_a_table_of_splits_alone_leaves_the_labels_to_the_folders(tmp_path: Path) -> None:
     metadata = table(tmp_path / "x.csv", ("path", "split"), ("dog/a.wav", "test"), ("dog/b.wav", ""))
     files = references(tree(tmp_path, "dog/a.wav", "dog/b.wav"), metadata=metadata)
-    assert [(file.label, file.split) for file in files] == [("dog", "test"), ("dog", "train")]
+    assert [(file.labels, file.split) for file in files] == [(("dog",), "test"), (("dog",), "train")]
 
 
 def test_what_a_table_leaves_open_is_a_failure_of_that_file_alone(tmp_path: Path) -> None:

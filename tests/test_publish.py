@@ -173,7 +173,9 @@ def test_records_that_went_missing_fail_the_run(
     recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = shards.write_shard
-    monkeypatch.setattr(shards, "write_shard", lambda folder, key, refs: write(folder, key, list(refs)[1:]))
+    monkeypatch.setattr(
+        shards, "write_shard", lambda folder, key, refs, *more: write(folder, key, list(refs)[1:], *more)
+    )
     with pytest.raises(RuntimeError, match="4 records were asked for, but 3 were written and 0 failed"):
         augment(recordings, tmp_path / "out")
     assert beside(recordings) == ["out.incomplete"]

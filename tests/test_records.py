@@ -17,9 +17,9 @@ from pipelines.clips import Clip, ClipRef
 from pipelines.records import Encoder, Labelling, Record, Vocabulary, features, versions
 
 
-def clip(channels: int = 1, label: str | None = "dog") -> Clip:
+def clip(channels: int = 1, labels: tuple[str, ...] = ("dog",)) -> Clip:
     waveform = np.linspace(-1.5, 1.5, 300 * channels, dtype=np.float32).reshape(300, channels)
-    ref = ClipRef("dög/a.wav", "/data/dög/a.wav", label, "train", 10, 310, 8_000, channels, "WAV/FLOAT")
+    ref = ClipRef("dög/a.wav", "/data/dög/a.wav", labels, "train", 10, 310, 8_000, channels, "WAV/FLOAT")
     return Clip(ref, waveform, "0" * 64)
 
 
@@ -76,7 +76,7 @@ def test_the_same_dream_is_the_same_bytes_from_another_encoder(model: DreamingMo
 
 
 def test_a_clip_without_a_label_is_encoded(model: DreamingModel) -> None:
-    source = clip(label=None)
+    source = clip(labels=())
     record = encode(model, source)
     example = parse(record, source)
     assert example["label"] == -1
@@ -103,16 +103,17 @@ def test_versions_are_those_of_all_that_shapes_the_audio() -> None:
 @pytest.mark.parametrize(
     ("policy", "own", "labels"),
     [
-        ("keep", "dog", ("dog",)),
-        ("keep", None, ()),
-        ("target", "dog", ("Cat", "dog")),
-        ("both", "cat", ("cat", "Cat", "dog")),
-        ("both", "dog", ("dog", "Cat")),
-        ("both", None, ("Cat", "dog")),
-        ("none", "dog", ()),
+        ("keep", ("dog",), ("dog",)),
+        ("keep", ("dog", "wolf"), ("dog", "wolf")),
+        ("keep", (), ()),
+        ("target", ("dog",), ("Cat", "dog")),
+        ("both", ("cat", "wolf"), ("cat", "wolf", "Cat", "dog")),
+        ("both", ("dog",), ("dog", "Cat")),
+        ("both", (), ("Cat", "dog")),
+        ("none", ("dog",), ()),
     ],
 )
-def test_a_label_policy_says_which_labels_a_dream_gets(policy: str, own: str | None, labels: tuple):
+def test_a_label_policy_says_which_labels_a_dream_gets(policy: str, own: tuple, labels: tuple):
     labelling = Labelling(policy, {"Bark": "dog"})  # the dataset's own word for a class goes before the class's name
     assert labelling.labels(own, ["Cat", "Bark"]) == labels
     assert labelling.possible(["Cat", "Bark"]) == (("Cat", "Bark") if policy in ("target", "both") else ())

@@ -109,11 +109,11 @@ def test_a_clip_whose_file_has_changed_is_dreamed_anew(recordings: Path, killed_
     # ids and targets go by the path below the inputs: a copy of the recordings gives the same records, but for the URI
     copy = tmp_path / "recordings"
     shutil.copytree(recordings, copy)
-    clip = segments(SoundFileRef("dog/1.wav", str(copy / "dog/1.wav"), "dog"), segment_seconds=None)[0]
+    clip = segments(SoundFileRef("dog/1.wav", str(copy / "dog/1.wav"), ("dog",)), segment_seconds=None)[0]
     before = clip_digest(clip, "a" * 64)
     assert clip_digest(clip, "b" * 64) != before
     assert clip_digest(replace(clip, start=1), "a" * 64) != before
-    assert clip_digest(replace(clip, label="cat"), "a" * 64) != before
+    assert clip_digest(replace(clip, labels=("cat",)), "a" * 64) != before
     output = tmp_path / "out"
     shutil.copytree(killed_run / "out.incomplete", tmp_path / "out.incomplete")
     assert augment(copy, output, *CHANGES)["counts"]["reused"] == 0  # other URIs: other provenance

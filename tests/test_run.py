@@ -19,7 +19,7 @@ from recordings import augment, failures_of, load, raw_records, record, samples,
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
 from pipelines.config import ConfigError
-from pipelines.sources import SourceError
+from pipelines.listing import SourceError
 
 EXAMPLE = {
     *("audio", "sample_rate", "label", "labels", "id", "source_id", "variant", "split", "recipe", "transform"),
@@ -255,11 +255,11 @@ def test_shards_are_the_same_bytes_in_batches_of_five_and_however_the_files_are_
     assert shards_of(tmp_path / "out") == shards_of(dataset)
 
 
-@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
+@pytest.mark.parametrize(("mode", "workers"), [("multi_threading", 4), ("multi_processing", 2)])
 def test_shards_are_the_same_bytes_with_several_workers(
-    recordings: Path, dataset: Path, tmp_path: Path, mode: str
+    recordings: Path, dataset: Path, tmp_path: Path, mode: str, workers: int
 ) -> None:
-    beam_args = ["--direct_num_workers=2", f"--direct_running_mode={mode}"]
+    beam_args = [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
     told = augment(recordings, tmp_path / "out", *CHANGES, beam_args=beam_args)
     assert told["beam_args"] == beam_args
     assert shards_of(tmp_path / "out") == shards_of(dataset)

@@ -14,7 +14,7 @@ import pytest
 from pipelines.clips import Failure
 from pipelines.records import Lost, Record
 from pipelines.scratch import RecordRef, SpillWriter
-from pipelines.shards import PROVENANCE_SCHEMA, SHARD_BYTES, merge_tables, shard_count, write_failures
+from pipelines.shards import PROVENANCE_SCHEMA, SHARD_BYTES, failure_line, merge_tables, shard_count, write_failures
 from pipelines.shards import write_shard as write
 from pipelines.tfrecord import frame
 
@@ -86,9 +86,9 @@ def test_failures_are_sorted_and_counted_and_each_is_written_once(tmp_path: Path
         Lost(Failure("/a.wav", "a", "decode", "broken"), 0),
         Lost(Failure("/b.wav", "b", "decode", "broken"), 4),
     ]
-    written = write_failures(str(tmp_path), found)
+    written = write_failures(str(tmp_path), map(failure_line, found))
     assert written["stages"] == {"decode": 2, "read": 1}
     assert written["records_lost"] == 4
-    lines = [json.loads(line) for line in Path(written["path"]).read_text().splitlines()]
+    lines = [json.loads(line) for line in Path(written["path"]).read_text("utf-8").splitlines()]
     assert [line["id"] for line in lines] == ["a", "b", "ä"]
     assert set(lines[0]) == {"uri", "id", "stage", "error", "records_lost"}

@@ -16,7 +16,8 @@ import soundfile
 from listings import complaint, listing, references, tree
 
 from pipelines.clips import decode, segments
-from pipelines.sources import SourceError, list_files
+from pipelines.listing import SourceError
+from pipelines.sources import list_files
 
 # Listing
 
@@ -32,7 +33,7 @@ def test_the_result_is_sorted_by_id_whatever_the_order_of_the_inputs(tmp_path: P
     results = [tuple(references(*order)) for order in itertools.permutations(inputs)]
     assert len(set(results)) == 1
     assert [file.id for file in results[0]] == ["a/1.wav", "a/2.wav", "b/1.wav", "c.wav"]
-    assert [file.label for file in results[0]] == ["a", "a", "b", None]
+    assert [file.labels for file in results[0]] == [("a",), ("a",), ("b",), ()]
 
 
 def test_the_root_is_the_folder_the_fixed_part_or_the_parent(tmp_path: Path) -> None:

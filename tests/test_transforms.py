@@ -264,6 +264,16 @@ def test_a_clip_dreams_the_same_alone_and_in_every_batch_and_order_bit_by_bit(mo
             np.testing.assert_array_equal(objectives[:, row], alone[index][1][:, 0])
 
 
+@pytest.mark.parametrize("name", ["deep_dream", "soft_cut_add", "gain_filter", "spectrogram"])
+def test_a_batch_of_nine_steered_as_by_default_is_what_each_clip_is_alone_bit_by_bit(model: DreamingModel, name: str):
+    made = dreamer(model, name, objective="soft_margin", keep="best")
+    waveforms, objectives = run(made, range(9))  # more clips than a vector unit has lanes
+    for index in range(0, 9, 2):
+        alone = run(made, [index])
+        np.testing.assert_array_equal(waveforms[index], alone[0][0])
+        np.testing.assert_array_equal(objectives[:, index], alone[1][:, 0])
+
+
 @pytest.mark.parametrize(("objective", "update"), [("score", "momentum"), ("logit", "adam")])
 def test_other_objectives_and_updates_dream_the_same_alone_and_in_a_batch_bit_by_bit(
     model: DreamingModel, objective: str, update: str

@@ -24,7 +24,7 @@ from pipelines.worker import DreamWorker, target_classes
 
 
 def clip(path: Path) -> ClipRef:
-    return segments(SoundFileRef(path.name, str(path), "dog"), segment_seconds=None)[0]
+    return segments(SoundFileRef(path.name, str(path), ("dog",)), segment_seconds=None)[0]
 
 
 def make(model: DreamingModel, folder: Path, *changes: str) -> DreamWorker:

@@ -46,6 +46,21 @@ class TransformChoice(str, Enum):
     spectrogram = "spectrogram"
 
 
+class EncodingChoice(str, Enum):
+    """What records store of a waveform."""
+
+    float32 = "float32"
+    int16 = "int16"
+    flac = "flac"
+
+
+class FileChoice(str, Enum):
+    """Formats of exported files."""
+
+    wav = "wav"
+    flac = "flac"
+
+
 class StartChoice(str, Enum):
     """What a dream starts from."""
 
@@ -68,6 +83,10 @@ Set = Annotated[
 _TARGET = (
     "A class by name, MID or index, a branch of the ontology ('Dog/*'), or keep, random, nearest, farthest, label, "
     "sound, away, which may name classes to choose from ('random:Animal/*')."
+)
+_INPUT = (
+    "Audio file, folder or glob; list of these (.txt); manifest (.csv, .tsv, .jsonl, .parquet); TFDS dataset "
+    "(tfds:NAME or its folder); TFRecords (FILES.tfrecord*)."
 )
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
 
@@ -94,29 +113,55 @@ def augment(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Option("--input", "-i", help="Audio file, folder or glob; may be repeated. 'demo': a street recording."),
+        typer.Option("--input", "-i", help=f"{_INPUT} May be repeated. 'demo': a street recording."),
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder of the dataset to make.", metavar="DIR")],
     config: Annotated[str | None, typer.Option("--config", "-c", help="YAML recipe.", metavar="FILE")] = None,
     metadata: Annotated[
-        str | None, typer.Option(help="CSV or TSV with a row for each file; else folder names are labels.")
+        str | None,
+        typer.Option(help="CSV, TSV, JSONL or Parquet with a row for each file; else folder names are labels."),
     ] = None,
-    path_column: Annotated[str | None, typer.Option(help="Its column of paths [found by its name].")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Its column of labels [found by its name].")] = None,
-    split_column: Annotated[str | None, typer.Option(help="Its column of splits [found by its name].")] = None,
+    path_column: Annotated[str | None, typer.Option(help="Column of paths [found by its name].")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column or feature of labels [found by its name].")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column of splits [found by its name].")] = None,
+    offset_column: Annotated[str | None, typer.Option(help="A manifest's column of offsets in seconds.")] = None,
+    duration_column: Annotated[str | None, typer.Option(help="A manifest's column of durations in seconds.")] = None,
+    group_column: Annotated[
+        list[str] | None, typer.Option(help="Column or feature to carry, such as fold or speaker; may be repeated.")
+    ] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Split to read [all]; may be repeated.")] = None,
+    augment_test: Annotated[
+        bool, typer.Option("--augment-test", help="Dream test and validation splits, too, which else stay as they are.")
+    ] = False,
+    root: Annotated[
+        str | None, typer.Option(help="Folder that a manifest's or list's paths lie in [its own].", metavar="DIR")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR")
+    ] = None,
     target: Annotated[str | None, typer.Option(help=f"{_TARGET} [random]")] = None,
     transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most clips in one gradient step.")] = None,
+    audio_encoding: Annotated[
+        EncodingChoice | None,
+        typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
+    ] = None,
+    export: Annotated[
+        tuple[FileChoice, str] | None,
+        typer.Option(
+            help="Write each record as a file, too, with a table: wav or flac, and where.", metavar="FORMAT DIR"
+        ),
+    ] = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with what a run that was stopped has finished.")] = True,
     debug: Debug = False,
 ) -> None:
-    """Dream audio files into a dataset (TFRecords that tfds.builder_from_directory loads).
+    """Dream sounds into a dataset (TFRecords that tfds.builder_from_directory loads).
 
     Flags that are not listed here go to Beam, such as --runner=FlinkRunner or --direct_num_workers=2
     --direct_running_mode=multi_processing.
@@ -126,17 +171,39 @@ def augment(
         "source.path_column": path_column,
         "source.label_column": label_column,
         "source.split_column": split_column,
+        "source.offset_column": offset_column,
+        "source.duration_column": duration_column,
+        "source.group_columns": group_column or None,
+        "source.splits": split or None,
+        "source.root": root,
+        "source.data_dir": data_dir,
+        "augment_test": augment_test or None,
         "target": target,
         "recipe.transform": transform and transform.value,
         "recipe.steps": steps,
         "variants": variants,
         "seed": seed,
         "batch_size": batch_size,
+        "audio_encoding": audio_encoding and audio_encoding.value,
         "weights": weights,
     }
     run = _command("augment")
     flags = {"overwrite": overwrite, "resume": resume, "debug": debug}
-    raise typer.Exit(run(inputs, output, config, given, set_ or [], context.args, **flags))
+    files = (export[0].value, export[1]) if export else None
+    arguments = (inputs, output, config, given, set_ or [], context.args)
+    raise typer.Exit(run(*arguments, export=files, **flags))
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET_DIR", help="Output of dreambeam augment.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of files to make.", metavar="DIR")],
+    file_format: Annotated[FileChoice, typer.Option("--format", help="Format of the files.")] = FileChoice.wav,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write a dataset's records as files, with metadata.csv, for tools that want files."""
+    raise typer.Exit(_command("export")(dataset, output, file_format.value, overwrite=overwrite))
 
 
 @app.command()
@@ -252,6 +319,36 @@ def targets(
     from pipelines.cli.targets import run
 
     raise typer.Exit(run(words, limit, ontology))
+
+
+@app.command()
+def replay(
+    dataset: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that dreambeam augment wrote.")],
+    id_: Annotated[str, typer.Option("--id", help="Of the record, such as 'dog/a.wav:deep_dream:0'.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write the audio: .wav (exact), .flac or .ogg.", metavar="FILE")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where the source file is now.", metavar="PATH")] = None,
+    sound: Annotated[str | None, typer.Option(help="Where the target sound is now.", metavar="PATH")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
+    raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, as_json=as_json))
+
+
+@app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(metavar="DIR", help="Dataset that dreambeam augment wrote.")],
+    sources: Annotated[
+        bool, typer.Option("--sources/--no-sources", help="Hash the source files, too, each once.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check a dataset: shards, checksums, hashes, schema, provenance, counts, and that its sources are unchanged."""
+    raise typer.Exit(_command("verify")(dataset, sources=sources, as_json=as_json))
 
 
 @app.command()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import tensorflow_datasets as tfds
 import yaml
 from rich.console import Console
 
@@ -15,7 +17,11 @@ from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
 from pipelines.config import ConfigError, load_config
+from pipelines.export import check_export, export_dataset
 from pipelines.files import DEMO
+from pipelines.loading import snippet
+from pipelines.locations import local_path
+from pipelines.output import resolve_output
 from pipelines.run import augment_dataset, is_local
 
 
@@ -27,11 +33,12 @@ def run(
     changes: Sequence[str],
     extra: Sequence[str],
     *,
+    export: tuple[str, str] | None,
     overwrite: bool,
     resume: bool,
     debug: bool,
 ) -> int:
-    """Run the pipeline, show its progress and say where the data is; return the exit code."""
+    """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
     flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
     config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
     if config.recipes and given["recipe.transform"]:
@@ -42,6 +49,8 @@ def run(
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     paths = [str(demo_recording()) if path == DEMO else path for path in inputs]
     local = is_local(beam_args)
+    if export:
+        check_export(export[1], resolve_output(output, paths), overwrite=overwrite, inputs=tuple(paths))
     with own_stderr() if local and not debug else nullcontext():
         content = augment_dataset(
             paths,
@@ -52,7 +61,12 @@ def run(
             resume=resume,
             watch=watch(config) if local else None,
         )
+        files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
+    if export and files:
+        print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
     _summarise(output, content)
+    for warning in content["warnings"]:
+        print(f"dreambeam: warning: {warning}", file=sys.stderr)
     return 3 if content["counts"]["failures"] else 0
 
 
@@ -71,9 +85,16 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
     if counts["reused"]:
         console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
+    if content["not_dreamed"]:
+        splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
+        console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
     if counts["failures"]:
         stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
         console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
     if content["splits"]:
         split = "train" if "train" in content["splits"] else content["splits"][0]
         console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)
+        console.print(f"or as {output}/load.py does (all fields, pandas), or by TensorFlow alone:\n", markup=False)
+        folder = local_path(output) or output
+        features: Any = tfds.builder_from_directory(folder).info.features
+        console.print(snippet(features, folder, name=content["config"]["name"], split=split), markup=False)

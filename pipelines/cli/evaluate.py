@@ -17,7 +17,7 @@ from evaluation.evaluate import Evaluation, evaluate
 from evaluation.judges import JudgeSpec
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
-from pipelines.clips import ClipError, ClipRef, decode
+from pipelines.clips import ClipError, clip_ref, decode
 from pipelines.config import ConfigError
 from pipelines.run import is_local, pipeline_options
 
@@ -71,10 +71,8 @@ def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:
     Raises:
         MissingSourceError: it cannot be read, or is not what was dreamed.
     """
-    fields = ("id", "uri", "start", "stop", "sample_rate", "channels", "format")
-    names = {field: source[field] for field in fields}
     try:
-        clip = decode(ClipRef(label=None, split="", **names))
+        clip = decode(clip_ref(source))
     except ClipError as error:
         raise MissingSourceError(f"the dataset holds no original of {source['id']!r}, and {error}") from error
     if clip.sha256 != source["sha256"]:

@@ -42,6 +42,7 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
 
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
+    *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--overwrite", "--resume", "--no-resume", "--debug"),
 )

