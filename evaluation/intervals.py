@@ -124,13 +124,28 @@ def quantile_interval(
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan, 0, 0)
     order = np.argsort(values, kind="stable")
-    drawn = []
-    if count > 1:
-        for weights in _draws(count, len(values)):
-            upto = np.cumsum(weights[:, codes[order]], axis=1)  # [resamples, n]
-            drawn.append(values[order][np.argmax(upto >= quantile * upto[:, -1:], axis=1)])
-    low, high = _ends(np.concatenate(drawn) if drawn else np.empty(0), level)
+    middle, width = int(quantile * len(values)), 1000
+    drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
+    while count > 1 and drawn is None:
+        width *= 4
+        drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
+    low, high = _ends(drawn if drawn is not None and count > 1 else np.empty(0), level)
     return Estimate(float(np.quantile(values, quantile)), low, high, len(values), count)
+
+
+def _drawn_quantiles(values: np.ndarray, codes: np.ndarray, quantile: float, window: slice) -> np.ndarray | None:
+    """Return a quantile of each resample, None if one lies outside a window of the sorted values [n]."""
+    count = int(codes.max()) + 1
+    below, whole = (np.bincount(part, minlength=count) for part in (codes[: window.start], codes))
+    inside, near = codes[window], values[window]
+    found = []
+    for weights in _draws(count, len(near)):
+        upto = (weights @ below)[:, None] + np.cumsum(weights[:, inside], axis=1)  # [resamples, window]
+        wanted = quantile * (weights @ whole)
+        if (window.start and np.any(weights @ below >= wanted)) or np.any(upto[:, -1] < wanted):
+            return None
+        found.append(near[np.argmax(upto >= wanted[:, None], axis=1)])
+    return np.concatenate(found)
 
 
 def _draws(count: int, width: int = 0) -> Iterator[np.ndarray]:

@@ -1,8 +1,8 @@
 """Metrics: from the rows of the examples to metrics.json.
 
-All shares have 95 % intervals over source clips (`evaluation.intervals`): ``{value, low, high, n}``, with n the number
-of examples that they are taken over. What cannot be said is null: a share over no example, an interval of one clip.
-Stable keys:
+All shares and means have 95 % intervals over source clips (`evaluation.intervals`): ``{value, low, high, n}``, with n
+the number of examples that they are taken over. What cannot be said is null: a share over no example, an interval of
+one clip. Stable keys:
 
     n_examples, n_sources, judge
     success.top1, success.top5     targets that came among the judge's top classes, of those that were not there before
@@ -63,15 +63,22 @@ def summarise(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> dict[str, Any]:
             name: {**block(own), "fad": found.get((name, ""))} for name, own in _groups(rows, "transform")
         },
         "by_recipe": {name: {**block(own), "fad": found.get(("", name))} for name, own in _groups(rows, "recipe")},
-        "by_target": {name: block(own) for name, own in _groups(rows, "target_name")},
-        "by_label": {name: block(own) for name, own in _groups(rows.explode("labels"), "labels")},
-        "by_budget": {name: block(own) for name, own in _groups(rows.assign(band=budget_bands(rows)), "band")},
+        "by_target": {name: block(own, medians=False) for name, own in _groups(rows, "target_name")},
+        "by_label": {name: block(own, medians=False) for name, own in _groups(rows.explode("labels"), "labels")},
+        "by_budget": {
+            name: block(own, medians=False) for name, own in _groups(rows.assign(band=budget_bands(rows)), "band")
+        },
         "shifts": shift_matrices(rows),
     }
 
 
-def block(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the figures of some rows, all but the Fréchet distance."""
+def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
+    """Return the figures of some rows, all but the Fréchet distance.
+
+    Args:
+        rows: of examples.parquet.
+        medians: give the medians of SNR and rank an interval, too; other distortions have none.
+    """
     clips = list(rows["source_id"])
     top1, top5 = (_success(rows[column]) for column in ("result_top1", "result_top5"))
     columns = {
@@ -91,19 +98,19 @@ def block(rows: pd.DataFrame) -> dict[str, Any]:
         **found,
         "outcomes": _outcomes(rows["outcome"]),
         "target_rank": {
-            **_median(rows["target_rank_before"], clips, "before"),
-            **_median(rows["target_rank_after"], clips, "after"),
+            **_median(rows["target_rank_before"], clips if medians else None, "before"),
+            **_median(rows["target_rank_after"], clips if medians else None, "after"),
         },
         "target_score": {
             "before_mean": number(rows["target_score_before"].mean()),
             "after_mean": number(rows["target_score_after"].mean()),
         },
         "snr_db": {
-            **quantiles(snr, clips),
+            **quantiles(snr, clips if medians else None),
             "identical": int(np.sum(snr == np.inf)),
             "silent": int(np.sum(snr == -np.inf)),
         },
-        **{name: quantiles(rows[name].to_numpy(float), clips) for name in DISTORTIONS},
+        **{name: quantiles(rows[name].to_numpy(float), None) for name in DISTORTIONS},
     }
 
 
@@ -117,17 +124,23 @@ def number(value: float, digits: int = 6) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def quantiles(values: np.ndarray, clips: Sequence[str]) -> dict[str, Any]:
-    """Return the median with its interval, and the 10th and 90th percentile, of what is finite."""
-    median, finite = quantile_interval(values, clips), values[np.isfinite(values)]
-    ends = np.quantile(finite, [0.1, 0.9]) if len(finite) else (math.nan, math.nan)
+def quantiles(values: np.ndarray, clips: Sequence[str] | None) -> dict[str, Any]:
+    """Return the median with its interval, and the 10th and 90th percentile, of what is finite.
+
+    Args:
+        values: [n].
+        clips: [n], of which clip each value is; None: the interval is not wanted.
+    """
+    finite = values[np.isfinite(values)]
+    ends = np.quantile(finite, [0.1, 0.5, 0.9]) if len(finite) else np.full(3, math.nan)
+    median = quantile_interval(values, clips) if clips is not None else None
     return {
-        "median": number(median.value),
-        "low": number(median.low),
-        "high": number(median.high),
+        "median": number(float(ends[1])),
+        "low": None if median is None else number(median.low),
+        "high": None if median is None else number(median.high),
         "p10": number(float(ends[0])),
-        "p90": number(float(ends[1])),
-        "n": median.n,
+        "p90": number(float(ends[2])),
+        "n": len(finite),
     }
 
 
@@ -225,12 +238,9 @@ def _outcomes(outcomes: pd.Series) -> dict[str, Any]:
     return {name: int(counts.get(name, 0)) for name in OUTCOMES} if len(counts) else {}
 
 
-def _median(ranks: pd.Series, clips: Sequence[str], when: str) -> dict[str, float | None]:
-    found = quantile_interval(ranks.to_numpy(float, na_value=math.nan), clips)
-    return {f"{when}_{key}": number(getattr(found, name)) for key, name in _ENDS.items()}
-
-
-_ENDS = {"median": "value", "low": "low", "high": "high"}
+def _median(ranks: pd.Series, clips: Sequence[str] | None, when: str) -> dict[str, float | None]:
+    found = quantiles(ranks.to_numpy(float, na_value=math.nan), clips)
+    return {f"{when}_{key}": found[key] for key in ("median", "low", "high")}
 
 
 def _groups(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:

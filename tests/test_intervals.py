@@ -32,6 +32,13 @@ def test_the_quick_quantile_is_that_of_resamples_drawn_row_by_row() -> None:
         assert (found.low, found.high) == pytest.approx(interval(VALUES, CLIPS, drawn))
 
 
+def test_a_quantile_far_from_the_middle_of_its_resamples_is_found_all_the_same() -> None:
+    values = np.concatenate([np.arange(3_000.0), 10_000 + np.arange(3_000.0)])  # one clip is low, the other high
+    clips = ["low"] * 3_000 + ["high"] * 3_000
+    found = quantile_interval(values, clips)
+    assert (found.low, found.high) == (1_499, 11_499)
+
+
 def test_values_that_do_not_apply_do_not_count() -> None:
     values = np.where(np.arange(60) % 3 == 0, np.nan, VALUES)
     kept = ~np.isnan(values)
