@@ -16,10 +16,10 @@ QUALITY = "HQ"
 """soxr's recipe: 20 bits, flat to 7.3 kHz at 16 kHz; YAMNet's highest band ends at 7.5 kHz."""
 
 
-def to_model(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Mix a sound [samples, channels] down to mono and resample it to 16 kHz: float32 [samples at 16 kHz]."""
+def to_model(sound: np.ndarray, sample_rate: int, model_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Mix a sound [samples, channels] down to mono and resample it to the model's rate: float32 [samples there]."""
     mono = sound.mean(axis=1, dtype=np.float32) if sound.shape[1] > 1 else sound[:, 0]
-    return _resample(mono, sample_rate, SAMPLE_RATE)
+    return _resample(mono, sample_rate, model_rate)
 
 
 def restore(sound: np.ndarray, sample_rate: int, dreamed: np.ndarray, heard: np.ndarray, *, adds: bool) -> np.ndarray:

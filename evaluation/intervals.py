@@ -1,16 +1,43 @@
 """Confidence intervals by the bootstrap over clips.
 
 Several dreams of one clip are not independent, so whole clips are drawn, with all their values (Davison & Hinkley 1997,
-section 3.8: the cluster bootstrap).
+section 3.8: the cluster bootstrap). An interval is the percentile interval of `RESAMPLES` draws with a fixed seed; it
+depends on the values and on the order in which clips come first, so callers sort their rows.
+
+`interval` takes any statistic; `mean_intervals` and `quantile_interval` give the same for means and quantiles of a
+hundred thousand rows in seconds: they count how often each clip is drawn, and never copy the rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 RESAMPLES = 2000
+
+_BLOCK = 1 << 22  # numbers that a block of resamples may hold
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval.
+
+    Attributes:
+        value: nan where there is nothing to measure.
+        low: end of the interval; nan of fewer than two clips, of which nothing can be said.
+        high: the other end.
+        n: values that it is taken over.
+        clips: from so many clips.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    clips: int
 
 
 def interval(
@@ -27,15 +54,118 @@ def interval(
         statistic: of the values of a resample.
         level: share of resamples within the interval.
     """
-    codes = {clip: code for code, clip in enumerate(dict.fromkeys(clips))}
-    members: list[list[int]] = [[] for _ in codes]
-    for row, clip in enumerate(clips):
-        members[codes[clip]].append(row)
-    groups = [np.array(rows) for rows in members]
+    codes = cluster_codes(clips)
+    groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     rng = np.random.default_rng(0)
     drawn = [
         statistic(values[np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])])
         for _ in range(RESAMPLES)
     ]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def cluster_codes(clips: Sequence[Hashable]) -> np.ndarray:
+    """Number clips in the order in which they first come: int64 [n]."""
+    codes: dict[Hashable, int] = {}
+    return np.array([codes.setdefault(clip, len(codes)) for clip in clips], np.int64)
+
+
+def mean_intervals(values: np.ndarray, clips: Sequence[Hashable], level: float = 0.95) -> list[Estimate]:
+    """Return the mean of each column with its interval.
+
+    A resample's mean is sum(drawn values) / number of drawn values: a ratio, as clips differ in how many they have.
+
+    Args:
+        values: [n, columns]; nan where a column does not apply to a row, which then does not count in it.
+        clips: [n], of which clip each row is.
+        level: share of resamples within the interval.
+
+    Returns:
+        One estimate for each column.
+    """
+    values = np.asarray(values, np.float64)
+    codes = cluster_codes(clips)
+    count, there = int(codes.max(initial=-1)) + 1, ~np.isnan(values)
+    sums, counts = np.zeros((2, count, values.shape[1]))
+    np.add.at(sums, codes, np.where(there, values, 0.0))
+    np.add.at(counts, codes, there)
+    means = []
+    for weights in _draws(count):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means.append((weights @ sums) / (weights @ counts))  # [resamples, columns]
+    found = []
+    for column in range(values.shape[1]):
+        n, own = int(there[:, column].sum()), int((counts[:, column] > 0).sum())
+        value = float(values[there[:, column], column].mean()) if n else math.nan
+        drawn = np.concatenate([block[:, column] for block in means]) if own > 1 else np.empty(0)
+        found.append(Estimate(value, *_ends(drawn, level), n, own))
+    return found
+
+
+def quantile_interval(
+    values: np.ndarray, clips: Sequence[Hashable], quantile: float = 0.5, level: float = 0.95
+) -> Estimate:
+    """Return a quantile with its interval.
+
+    The value is NumPy's (linear between neighbours); a resample's is the least value that has at least the share of the
+    drawn values at or below it.
+
+    Args:
+        values: [n]; what is not finite does not count.
+        clips: [n], of which clip each value is.
+        quantile: in [0, 1].
+        level: share of resamples within the interval.
+    """
+    values = np.asarray(values, np.float64)
+    finite = np.isfinite(values)
+    codes, values = cluster_codes([clip for clip, kept in zip(clips, finite, strict=True) if kept]), values[finite]
+    count = int(codes.max(initial=-1)) + 1
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan, 0, 0)
+    order = np.argsort(values, kind="stable")
+    middle, width = int(quantile * len(values)), 1000
+    drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
+    while count > 1 and drawn is None:
+        width *= 4
+        drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
+    low, high = _ends(drawn if drawn is not None and count > 1 else np.empty(0), level)
+    return Estimate(float(np.quantile(values, quantile)), low, high, len(values), count)
+
+
+def _drawn_quantiles(values: np.ndarray, codes: np.ndarray, quantile: float, window: slice) -> np.ndarray | None:
+    """Return a quantile of each resample, None if one lies outside a window of the sorted values [n]."""
+    count = int(codes.max()) + 1
+    below, whole = (np.bincount(part, minlength=count) for part in (codes[: window.start], codes))
+    inside, near = codes[window], values[window]
+    found = []
+    for weights in _draws(count, len(near)):
+        upto = (weights @ below)[:, None] + np.cumsum(weights[:, inside], axis=1)  # [resamples, window]
+        wanted = quantile * (weights @ whole)
+        if (window.start and np.any(weights @ below >= wanted)) or np.any(upto[:, -1] < wanted):
+            return None
+        found.append(near[np.argmax(upto >= wanted[:, None], axis=1)])
+    return np.concatenate(found)
+
+
+def _draws(count: int, width: int = 0) -> Iterator[np.ndarray]:
+    """Give how often each of so many clips is drawn: float64 [resamples, clips], in blocks.
+
+    Args:
+        count: of clips.
+        width: of what the caller makes of a resample, if that is more than the number of clips.
+    """
+    rng = np.random.default_rng(0)
+    block = max(1, _BLOCK // max(1, count, width))
+    for first in range(0, RESAMPLES if count else 0, block):
+        rows = min(block, RESAMPLES - first)
+        drawn = rng.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
+
+
+def _ends(drawn: np.ndarray, level: float) -> tuple[float, float]:
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return math.nan, math.nan
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

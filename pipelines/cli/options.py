@@ -10,8 +10,12 @@ from typing import NoReturn
 from pipelines.config import ConfigError
 
 
-def beam_arguments(extra: Sequence[str]) -> list[str]:
+def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
     """Return the arguments for Beam's PipelineOptions.
+
+    Args:
+        extra: what the command does not know.
+        command: a key of `COMMAND_FLAGS`, for the message.
 
     Raises:
         ConfigError: an argument is no flag, or one that Beam does not know either; the message names the nearest.
@@ -28,11 +32,12 @@ def beam_arguments(extra: Sequence[str]) -> list[str]:
         return list(extra)
     first = unknown[0]
     if not first.startswith("-"):
-        raise ConfigError(f"unexpected argument {first!r}: inputs are given with --input, values with --flag=value")
+        inputs = "inputs are given with --input, " if command == "augment" else ""
+        raise ConfigError(f"unexpected argument {first!r}: {inputs}values with --flag=value")
     flag = first.split("=")[0]
-    near = difflib.get_close_matches(flag, [*flags, *OWN_FLAGS], n=1)
+    near = difflib.get_close_matches(flag, [*flags, *COMMAND_FLAGS[command]], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam augment --help)")
+    raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam {command} --help)")
 
 
 OWN_FLAGS = (
@@ -41,6 +46,13 @@ OWN_FLAGS = (
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--overwrite", "--resume", "--no-resume", "--debug"),
 )
+
+EVALUATE_FLAGS = (
+    *("--report", "--judge", "--classes", "--sample-rate", "--judge-input", "--class-map", "--weights", "--debug"),
+)
+
+COMMAND_FLAGS = {"augment": OWN_FLAGS, "evaluate": EVALUATE_FLAGS}
+"""The flags of the commands that pass others to Beam, for the nearest to one that is unknown."""
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,236 @@
+"""One evaluation: from datasets to reports on disk.
+
+Each dataset gets a folder with metrics.json (`evaluation.metrics`), examples.parquet (`evaluation.examples`) and
+failures.jsonl; of several datasets each has its own folder below the report's. Where there is more than one dataset or
+recipe, comparison.json sets them side by side (`evaluation.compare`).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from augment.ontology import Ontology, OntologyError, audioset_ontology
+from augment.weights import WeightsError
+from evaluation import compare, metrics, pipeline
+from evaluation.dataset import Dataset, DatasetError, ReadSource, open_dataset
+from evaluation.examples import SCHEMA, Bearings
+from evaluation.judges import Judge, JudgeSpec, judge_kind, shared_judge
+from evaluation.mapping import map_classes, read_mapping
+from evaluation.worker import Failed, Plan
+
+VERSION = 1
+"""Of metrics.json's layout."""
+
+OWN_FILES = ("metrics.json", "examples.parquet", "failures.jsonl", "comparison.json")
+
+
+class ReportError(ValueError):
+    """The report cannot be written; the message is one line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came out of one dataset: all that a report needs.
+
+    Attributes:
+        name: of the dataset, unique among those that are evaluated together.
+        folder: that holds the files.
+        dataset: what was evaluated.
+        metrics: content of metrics.json.
+        rows: of examples.parquet, sorted by id.
+        failures: dreams that could not be evaluated.
+    """
+
+    name: str
+    folder: Path
+    dataset: Dataset
+    metrics: dict[str, Any]
+    rows: pd.DataFrame
+    failures: list[Failed]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What came out of all datasets.
+
+    Attributes:
+        evaluations: in the order in which they were given.
+        comparison: content of comparison.json, None of a single recipe.
+    """
+
+    evaluations: list[Evaluation]
+    comparison: dict[str, Any] | None
+
+
+def evaluate(
+    datasets: Sequence[str],
+    report: str | os.PathLike[str],
+    judge: JudgeSpec,
+    read_source: ReadSource,
+    options: PipelineOptions,
+    class_map: str | None = None,
+) -> Report:
+    """Evaluate datasets.
+
+    Args:
+        datasets: folders that ``dreambeam augment`` has written.
+        report: folder to write to; local, and seen by all workers.
+        judge: who hears the outputs.
+        read_source: see `evaluation.dataset`.
+        options: Beam's.
+        class_map: the user's CSV, see `evaluation.mapping`.
+
+    Raises:
+        DatasetError: a dataset cannot be evaluated.
+        JudgeError: the judge cannot be used.
+        ReportError: the report cannot be written there.
+        WeightsError: YAMNet's weights are not to be had.
+    """
+    opened = [open_dataset(path) for path in datasets]
+    given = read_mapping(class_map)
+    target = _check_report(Path(report), opened)
+    loaded = shared_judge(judge)
+    notes: list[str] = []
+    ears, ontology = _ears(judge, notes), _ontology(notes)
+    names = compare.unique_names([dataset.name for dataset in opened])
+    evaluations = []
+    for name, dataset in zip(names, opened, strict=True):
+        known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes))
+        plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology))
+        folder = target if len(opened) == 1 else target / name
+        evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes))
+    comparison = compare.compare({each.name: each.rows for each in evaluations})
+    if len(comparison["entries"]) < 2:
+        (target / "comparison.json").unlink(missing_ok=True)
+        return Report(evaluations, None)
+    _write_json(target / "comparison.json", {"version": VERSION, **comparison})
+    return Report(evaluations, comparison)
+
+
+def _evaluate_one(
+    name: str,
+    folder: Path,
+    plan: Plan,
+    judge: Judge,
+    read_source: ReadSource,
+    options: PipelineOptions,
+    notes: Sequence[str],
+) -> Evaluation:
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = tempfile.mkdtemp(prefix=".parts-", dir=folder)
+    try:
+        pipeline.run_pipeline(plan, read_source, parts, options)
+        rows, failures, sums = pipeline.read_rows(parts), pipeline.read_failures(parts), pipeline.read_sums(parts)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+    if rows.empty:
+        raise DatasetError(_nothing(plan.dataset, failures))
+    found = {
+        "version": VERSION,
+        "dataset": plan.dataset.name,
+        "judge": judge.name,
+        "judge_details": {
+            "kind": judge_kind(plan.judge.judge),
+            "identity": judge.identity,
+            "classes": len(judge.classes),
+            "sample_rate": judge.sample_rate,
+            "is_dreaming_model": judge.identity == plan.dataset.model,
+        },
+        "n_failed": len(failures),
+        **metrics.summarise(rows, sums),
+        "versions": versions(),
+        "warnings": [*notes, *_failed(failures), *metrics.warnings_of(rows, sums)],
+    }
+    table = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False)
+    pq.write_table(table, folder / "examples.parquet.partial")
+    os.replace(folder / "examples.parquet.partial", folder / "examples.parquet")
+    lines = "".join(json.dumps(asdict(each)) + "\n" for each in failures)
+    (folder / "failures.jsonl").write_text(lines, encoding="utf-8")
+    _write_json(folder / "metrics.json", found)
+    return Evaluation(name, folder, plan.dataset, found, rows, failures)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that shapes the figures."""
+    packages = ("dreambeam", "numpy", "tensorflow", "soxr", "pyloudnorm", "pandas", "apache-beam")
+    return {**{name: _version(name) for name in packages}, "python": platform.python_version()}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _check_report(report: Path, datasets: Sequence[Dataset]) -> Path:
+    """Refuse a folder that holds what is no report of ours, or that lies in a dataset."""
+    target = Path(os.path.realpath(report))
+    for dataset in datasets:
+        if target.is_relative_to(os.path.realpath(dataset.path)):
+            raise ReportError(f"--report {str(report)!r} lies in the dataset {dataset.path}: give another folder")
+    if target.exists() and not target.is_dir():
+        raise ReportError(f"--report {str(report)!r} is a file: give a folder")
+    if target.is_dir() and any(target.iterdir()) and not any(target.rglob("metrics.json")):
+        raise ReportError(f"--report {str(report)!r} holds something that is no report: give an empty or a new folder")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"--report {str(report)!r} cannot be made: {error.strerror}") from error
+    return target
+
+
+def _ears(judge: JudgeSpec, notes: list[str]) -> JudgeSpec | None:
+    """Return YAMNet for the embeddings beside another judge, None if that needs none or there are no weights."""
+    if judge.judge == "yamnet":
+        return None
+    spec = JudgeSpec(weights=judge.weights)
+    try:
+        shared_judge(spec)
+    except WeightsError as error:
+        notes.append(f"embeddings are left out, as YAMNet is not to be had ({' '.join(str(error).split())[:120]})")
+        return None
+    return spec
+
+
+def _ontology(notes: list[str]) -> Ontology | None:
+    try:
+        return audioset_ontology()
+    except OntologyError as error:
+        notes.append(f"kinship to the target and shifts by category are left out: {error}")
+        return None
+
+
+def _failed(failures: Sequence[Failed]) -> list[str]:
+    if not failures:
+        return []
+    return [f"{len(failures)} dreams could not be evaluated (failures.jsonl), such as {failures[0].id}"]
+
+
+def _nothing(dataset: Dataset, failures: Sequence[Failed]) -> str:
+    if not failures:
+        return f"dataset {dataset.path!r} holds originals and no dreams: there is nothing to evaluate"
+    return (
+        f"none of the {len(failures)} dreams of {dataset.path!r} could be evaluated; the first failed at "
+        f"{failures[0].stage}: {failures[0].error}"
+    )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
