@@ -1,0 +1,355 @@
+"""The page of an evaluation: report.html, from what is in metrics.json, examples.parquet and run.json.
+
+Blocks are those of `evaluation.page`, `evaluation.figures` and `evaluation.players`; every figure is one of
+metrics.json's or of a row, with its interval and n as they stand there. The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation import figures, page, players
+from evaluation.dataset import DatasetError, MissingSourceError, ReadSource
+from evaluation.kinship import OUTCOMES
+from evaluation.markup import Markup, element, join, name
+from evaluation.page import Card, Cell, Column
+
+if TYPE_CHECKING:
+    from evaluation.evaluate import Evaluation
+
+MOST_ROWS = 500
+"""So many dreams are listed; all of them are in examples.parquet."""
+
+BEFORE_READING = "Before believing these figures"
+
+_INTERVAL = "95 % intervals are drawn over source clips (bootstrap)."
+
+
+def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | None) -> str:
+    """Return the page of one dataset.
+
+    Args:
+        found: what came out.
+        read_source: reads originals that the dataset does not hold.
+        more: sections that come after the headline, such as a comparison of its recipes.
+    """
+    metrics = found.metrics
+    lead = (
+        f"{metrics['n_examples']:,} dreams of {metrics['n_sources']:,} clips, heard by the judge ",
+        name(metrics["judge"]),
+        ". " + _INTERVAL,
+    )
+    return page.document(
+        f"{found.name}: what dreaming did",
+        element("header", element("h1", name(found.name), ": what dreaming did"), element("p", *lead, class_="lead")),
+        join(page.notes(BEFORE_READING, metrics["warnings"])),
+        page.headline(cards(metrics)),
+        *(each for each in more if each is not None),
+        *_success(metrics),
+        *_shifts(metrics),
+        page.section("Hear and see a few", *_chosen(found, read_source)),
+        page.section("All groups", *_groups(metrics)),
+        page.section("The dreams one by one", *_listing(found)),
+        page.section("What was run", *_run(found)),
+    )
+
+
+def cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
+    """Give the headline figures of metrics.json."""
+    for what, share in (
+        ("target comes on top", metrics["success"]["top1"]),
+        ("target comes into the top 5", metrics["success"]["top5"]),
+        ("another class on top", metrics["top_changed"]),
+        ("label stays in the top 5", metrics["label_kept"]),
+    ):
+        how = ", ".join(filter(None, (page.percent_ends(share), f"n {share['n']:,} of {share['clips']:,} clips")))
+        yield Card(what, page.percent(share), how)
+    ranks = metrics["target_rank"]
+    told = f"{page.number(ranks['before_median'])} → {page.number(ranks['after_median'])}"
+    yield Card("median rank of the target", told, _after_ends(ranks))
+    snr = metrics["snr_db"]
+    ends = "" if snr["low"] is None else f"{snr['low']:.1f} to {snr['high']:.1f}; "
+    spread = f"p10 to p90 {page.number(snr['p10'], 1)} to {page.number(snr['p90'], 1)}; n {snr['n']:,}"
+    same = f"; {snr['identical']:,} identical (∞ dB)" if snr["identical"] else ""
+    yield Card("median SNR", f"{page.number(snr['median'], 1)} dB", ends + spread + same)
+    n = metrics["fad_n"]
+    yield Card(
+        "Fréchet audio distance",
+        page.number(metrics["fad"], 2),
+        f"n {n['outputs']:,} patches of dreams, {n['originals']:,} of originals; no interval",
+    )
+    yield Card(
+        "could not be evaluated", f"{metrics['n_failed']:,}", f"of {metrics['n_examples'] + metrics['n_failed']:,}"
+    )
+
+
+def _after_ends(ranks: Mapping[str, Any]) -> str:
+    parts = [
+        f"{when} {ranks[f'{when}_low']:,.0f} to {ranks[f'{when}_high']:,.0f}"
+        for when in ("before", "after")
+        if ranks[f"{when}_low"] is not None
+    ]
+    return ", ".join(parts) or "no interval"
+
+
+def _success(metrics: Mapping[str, Any]) -> Iterator[Markup]:
+    by = metrics["by_recipe"]
+    pictures = [
+        (
+            figures.interval_figure(
+                {each: _tops(block) for each, block in by.items()},
+                "targets that came up, %",
+                "Share of targets that came on top and into the top five, by recipe, with intervals",
+            ),
+            _caption("Success by recipe. In parentheses: dreams that count.", by),
+        ),
+        (
+            figures.curve_figure(
+                {each: [_tradeoff(block)] for each, block in by.items()},
+                ("median SNR, dB", "targets that came on top, %"),
+                "Share of targets that came on top against the median SNR, by recipe, with intervals",
+                joined=False,
+            ),
+            _caption("How much it takes: to the right the change is fainter. Intervals of both.", by),
+        ),
+        (
+            figures.interval_figure(
+                {_band(each): _tops(block) for each, block in metrics["by_budget"].items()},
+                "targets that came up, %",
+                "Share of targets that came on top and into the top five, by measured SNR, with intervals",
+            ),
+            "Success by the SNR that was measured, of all recipes together. In parentheses: dreams that count.",
+        ),
+    ]
+    if any(block["target_rank"]["after_median"] is not None for block in by.values()):
+        told = "The target's median rank, before and after, by recipe. In parentheses: dreams."
+        picture = figures.rank_figure(by, "Median rank of the target before and after, by recipe, with intervals")
+        pictures.append((picture, _caption(told, by)))
+    yield page.section("Do dreams reach their targets?", page.figures(pictures))
+
+
+def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
+    shifts, parts = metrics["shifts"], []
+    if "category" in shifts:
+        parts.append(
+            (
+                figures.matrix_figure(
+                    shifts["category"]["moves"],
+                    ("before", "after"),
+                    ("top class before", "top class after"),
+                    "n",
+                    "Heat map: where the judge's top class went, by AudioSet's categories",
+                ),
+                "Where the judge's top class went, by AudioSet's categories: shares of each row, with n.",
+            )
+        )
+    for key, row in (("category", "top class before"), ("label", "label")):
+        if key in shifts:
+            told = f"Targets that came on top, by {row} and the target's category, with n."
+            picture = figures.matrix_figure(
+                shifts[key]["targets"], ("source", "target"), (row, "target"), "success_top1", f"Heat map: {told}"
+            )
+            parts.append((picture, told + _too_many(shifts[key]["targets"])))
+    tables = []
+    if any(block["outcomes"] for block in metrics["by_recipe"].values()):
+        columns = [Column("recipe", number=False), *map(Column, OUTCOMES)]
+        rows = [[_text(each), *_outcomes(block)] for each, block in metrics["by_recipe"].items()]
+        tables.append(page.table("What the judge's top class is to the target, by recipe.", columns, rows))
+    if parts or tables:
+        yield page.section("What is heard instead?", page.figures(parts) if parts else None, *tables)
+
+
+def _outcomes(block: Mapping[str, Any]) -> list[Cell]:
+    total = sum(block["outcomes"].values())
+    counts = [block["outcomes"].get(each, 0) for each in OUTCOMES]
+    return [Cell(f"{count}", count, f"{count / total:.0%}" if total else "") for count in counts]
+
+
+def _chosen(found: Evaluation, read_source: ReadSource) -> Iterator[Markup]:
+    seed = 0
+    chosen = players.choose(players.rank(found.rows), seed)
+    yield element(
+        "p",
+        "The best and the worst dreams, and some drawn from the middle fifth "
+        f"(seed {seed}), of different clips where there are enough. Best: the target came on top with the least "
+        "change; worst: it stayed farthest from the top. Spectrograms of a pair share one scale, of 80 dB below its "
+        "loudest bin.",
+        class_="quiet",
+    )
+    missing: list[Markup] = []
+    yield players.players(_pairs(found, chosen, read_source, missing))
+    yield from missing
+
+
+def _pairs(
+    found: Evaluation, chosen: list[tuple[str, dict[str, Any]]], read_source: ReadSource, missing: list[Markup]
+) -> Iterator[players.Pair]:
+    for kind, row in chosen:
+        try:
+            sounds = players.read_pair(row, found.dataset.path, found.dataset.encoding, read_source)
+        except (DatasetError, MissingSourceError) as error:
+            missing.append(element("p", name(row["id"]), f" cannot be played: {error}", class_="quiet"))
+            continue
+        yield players.Pair(join(f"{kind}: ", name(row["id"])), _facts(row), *sounds)
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, object]:
+    heard = [
+        join(name(row[f"top_{when}"][0]), f" ({row[f'top_{when}_scores'][0]:.2f})") for when in ("before", "after")
+    ]
+    toward = "away from" if row["away"] else "toward"
+    return {
+        toward: join(name(row["target_name"]), f": rank {_rank(row, 'before')} → {_rank(row, 'after')}"),
+        "heard": join(heard[0], " → ", heard[1]),
+        "recipe": name(row["recipe"]),
+        "SNR": f"{page.number_cell(row['snr_db'], 1).text} dB",
+    }
+
+
+def _rank(row: Mapping[str, Any], when: str) -> str:
+    value = row[f"target_rank_{when}"]
+    return page.NONE if value is None or math.isnan(value) else f"{value:.0f}"
+
+
+def _groups(metrics: Mapping[str, Any]) -> Iterator[Markup]:
+    titles = {
+        "by_recipe": "recipe",
+        "by_transform": "transform",
+        "by_label": "label",
+        "by_target": "target",
+        "by_budget": "SNR, dB",
+    }
+    for key, title in titles.items():
+        blocks = metrics[key]
+        if not blocks:
+            continue
+        columns = [Column(title, number=False), *map(Column, COLUMNS)]
+        rows = [
+            [Cell(name(each), order if key == "by_budget" else each), *group_cells(block)]
+            for order, (each, block) in enumerate(blocks.items())
+        ]
+        whole = page.table(f"By {title}; in parentheses the interval and n.", columns, rows)
+        yield whole if len(rows) <= _OPEN_ROWS else page.folded(f"By {title} ({len(rows)})", whole)
+
+
+_OPEN_ROWS = 25
+
+COLUMNS = (
+    "dreams",
+    "clips",
+    "on top",
+    "in the top 5",
+    "another on top",
+    "label stays",
+    "rank before",
+    "after",
+    "SNR, dB",
+)
+"""Heads of `group_cells`."""
+
+
+def group_cells(block: Mapping[str, Any]) -> list[Cell]:
+    """Return a line of the table of groups, from a block of `evaluation.metrics.block`."""
+    snr = block["snr_db"]
+    return [
+        Cell(block["n_examples"], block["n_examples"]),
+        Cell(block["n_sources"], block["n_sources"]),
+        *map(page.percent_cell, (block["success"]["top1"], block["success"]["top5"])),
+        *map(page.percent_cell, (block["top_changed"], block["label_kept"])),
+        *(page.number_cell(block["target_rank"][f"{when}_median"]) for when in ("before", "after")),
+        page.number_cell(snr["median"], 1, f"n {snr['n']}"),
+    ]
+
+
+def _listing(found: Evaluation) -> Iterator[Markup]:
+    ranked = players.rank(found.rows)
+    kept = ranked
+    if len(ranked) > MOST_ROWS:
+        kept = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, MOST_ROWS).round().astype(int))]
+    columns = [
+        *(Column(title, number=False) for title in ("id", "label", "recipe", "target", "result")),
+        *map(Column, ("rank before", "after")),
+        *(Column(title, number=False) for title in ("heard before", "heard after")),
+        Column("SNR, dB"),
+    ]
+    rows = [_line({str(key): value for key, value in row.items()}) for row in kept.to_dict("records")]
+    told = "all" if len(kept) == len(ranked) else f"{len(kept):,} of {len(ranked):,}, evenly from the best to the worst"
+    whole = page.table(f"From the best to the worst: {told}. All columns are in examples.parquet.", columns, rows)
+    yield page.folded(f"{len(kept):,} dreams", whole)
+
+
+def _line(row: Mapping[str, Any]) -> list[Cell]:
+    target = join("away from " if row["away"] else None, name(row["target_name"]))
+    ranks = [row[f"target_rank_{when}"] for when in ("before", "after")]
+    return [
+        _text(row["id"]),
+        _text(", ".join(row["labels"])),
+        _text(row["recipe"]),
+        Cell(target, row["target_name"]),
+        _text(row["result_top1"] or page.NONE),
+        *(page.number_cell(None if value is None else float(value)) for value in ranks),
+        *(_text(row[f"top_{when}"][0]) for when in ("before", "after")),
+        page.number_cell(row["snr_db"], 1),
+    ]
+
+
+def _run(found: Evaluation) -> Iterator[Markup]:
+    metrics, run = found.metrics, _read_run(found.dataset.path)
+    judge = metrics["judge_details"]
+    same = "the dreaming model itself" if judge["is_dreaming_model"] else "another than the dreaming model (transfer)"
+    yield page.facts(
+        {
+            "dataset": name(found.dataset.path),
+            "dreamed": name(run.get("started", page.NONE)),
+            "inputs": name(", ".join(map(str, run.get("inputs", [])))),
+            "dreamed through": join(name(run["model"].get("name", "")), " ", element("code", run["model"]["identity"])),
+            "judge": join(name(metrics["judge"]), f" ({judge['kind']}), {same}"),
+            "judge's identity": element("code", judge["identity"]),
+            "judge hears": f"{judge['sample_rate']:,} Hz, {judge['classes']:,} classes",
+            "versions, evaluation": _versions(metrics["versions"]),
+            "versions, dreaming": _versions(run.get("versions", {})),
+        }
+    )
+    config = json.dumps(run["config"], indent=2, ensure_ascii=False)
+    lines = Markup("\n".join(name(line) for line in config.splitlines()))
+    yield page.folded("Configuration of the run, with its recipes", element("pre", lines))
+
+
+def _versions(versions: Mapping[str, Any]) -> Markup:
+    return name(", ".join(f"{package} {version}" for package, version in versions.items()))
+
+
+def _read_run(dataset: str) -> dict[str, Any]:
+    return json.loads((Path(dataset) / "run.json").read_text(encoding="utf-8"))
+
+
+def _tops(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {"on top": block["success"]["top1"], "in the top 5": block["success"]["top5"]}
+
+
+def _tradeoff(block: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+    snr = block["snr_db"]
+    return snr["median"], {**block["success"]["top1"], "x_low": snr["low"], "x_high": snr["high"]}
+
+
+def _band(name_: str) -> str:
+    return name_ if name_ == "identical" else f"{name_} dB"
+
+
+def _caption(text: str, groups: Mapping[str, Any]) -> str:
+    return text if len(groups) <= figures.MOST else f"{text} The first {figures.MOST} of {len(groups)}."
+
+
+def _too_many(cells: list[dict[str, Any]]) -> str:
+    most = max(len({cell[key] for cell in cells}) for key in ("source", "target"))
+    return f" The first {figures.MOST} of {most}." if most > figures.MOST else ""
+
+
+def _text(text: object) -> Cell:
+    return Cell(name(text), str(text))
