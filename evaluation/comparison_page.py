@@ -49,13 +49,18 @@ def comparison_page(evaluations: Sequence[Evaluation], comparison: Mapping[str, 
             links,
         ),
         join(page.notes(BEFORE_READING, told)),
-        blocks(comparison),
+        _entries(comparison),
+        page.section("Pair by pair", *_pairs(comparison["pairs"])),
     )
 
 
-def blocks(comparison: Mapping[str, Any]) -> Markup:
-    """Return the comparison as a section: the entries by themselves, then pair by pair."""
-    entries, pairs = {each["name"]: each for each in comparison["entries"]}, comparison["pairs"]
+def recipes_section(comparison: Mapping[str, Any]) -> Markup:
+    """Return the comparison of one dataset's recipes, pair by pair, as a section of its page."""
+    return page.section("Recipes side by side", *_pairs(comparison["pairs"]))
+
+
+def _entries(comparison: Mapping[str, Any]) -> Markup:
+    entries = {each["name"]: each for each in comparison["entries"]}
     columns = [Column("", number=False), *map(Column, COLUMNS)]
     rows = [[Cell(name(each), each), *group_cells(block)] for each, block in entries.items()]
     told = "" if len(entries) <= figures.MOST else f" The first {figures.MOST} of {len(entries)}."
@@ -68,10 +73,9 @@ def blocks(comparison: Mapping[str, Any]) -> Markup:
         "Share of targets that came on top and into the top five, with intervals",
     )
     return page.section(
-        "Side by side",
-        page.figures([(picture, f"Success. In parentheses: dreams that count.{told}")]),
-        page.table("Each by itself; in parentheses the interval and n.", columns, rows),
-        *_pairs(pairs),
+        "Each by itself",
+        page.figures([(picture, f"Success. In parentheses: n.{told}")]),
+        page.table("In parentheses the interval and n.", columns, rows),
     )
 
 
@@ -84,35 +88,41 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
         class_="quiet",
     )
     told = "" if len(pairs) <= MOST_PAIRS else f" The first {MOST_PAIRS} of {len(pairs)}; all are in comparison.json."
-    texts = [Column("b minus a", number=False), Column("matched by", number=False), Column("pairs"), Column("clips")]
-    for measures, what in ((SHARES, "Shares, in points."), (NUMBERS, "Distances and SNR.")):
+    counts = ("pairs", "clips", "matched by")
+    for measures, what, heads in ((SHARES, "Shares, in points.", counts), (NUMBERS, "Distances and SNR.", ())):
         titles = [title if isinstance(title, str) else title[0] for title in measures.values()]
-        rows = [_pair(pair, measures) for pair in pairs[:MOST_PAIRS]]
+        columns = [Column("b minus a", number=False), *(Column(each, each != "matched by") for each in heads)]
+        rows = [
+            [
+                _names(pair),
+                *(_counts_of(pair) if heads else ()),
+                *(_difference(pair["measures"][key], key) for key in measures),
+            ]
+            for pair in pairs[:MOST_PAIRS]
+        ]
         caption = f"{what} In parentheses the interval and n.{told}"
-        yield page.table(caption, [*texts, *map(Column, titles)], rows)
+        yield page.table(caption, [*columns, *map(Column, titles)], rows)
 
 
-def _pair(pair: Mapping[str, Any], measures: Mapping[str, Any]) -> list[Cell]:
+def _names(pair: Mapping[str, Any]) -> Cell:
+    return Cell(join(name(pair["b"]), " minus ", name(pair["a"])), f"{pair['b']} minus {pair['a']}")
+
+
+def _counts_of(pair: Mapping[str, Any]) -> list[Cell]:
     matched = "clip and target" if len(pair["matched_by"]) > 1 else "clip"
-    return [
-        Cell(join(name(pair["b"]), " minus ", name(pair["a"])), f"{pair['b']} minus {pair['a']}"),
-        Cell(matched, matched),
-        Cell(pair["shared_units"], pair["shared_units"]),
-        Cell(pair["shared_sources"], pair["shared_sources"]),
-        *(_difference(pair["measures"][key], key) for key in measures),
-    ]
+    return [*(Cell(pair[key], pair[key]) for key in ("shared_units", "shared_sources")), Cell(matched, matched)]
 
 
 def _difference(found: Mapping[str, Any], key: str) -> Cell:
     scale, digits = (100, 1) if key in SHARES else (1, NUMBERS[key][1])
     if found["difference"] is None:
         return Cell(page.NONE)
-    ends = (
-        [] if found["low"] is None else [f"{scale * found['low']:+.{digits}f} to {scale * found['high']:+.{digits}f}"]
+    value, low, high = (
+        None if found[key] is None else f"{scale * found[key]:+.{digits}f}".replace("-", page.MINUS)
+        for key in ("difference", "low", "high")
     )
-    return Cell(
-        f"{scale * found['difference']:+.{digits}f}", found["difference"], ", ".join([*ends, f"n {found['n']}"])
-    )
+    ends = f"n {found['n']}" if low is None else f"{low} to {high}, n {found['n']}"
+    return Cell(value, found["difference"], ends)
 
 
 def _link(found: Evaluation) -> Markup:

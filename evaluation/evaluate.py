@@ -127,7 +127,7 @@ def evaluate(
 
 def _write_pages(target: Path, report: Report, read_source: ReadSource) -> None:
     several = len(report.evaluations) > 1
-    side_by_side = None if several or report.comparison is None else comparison_page.blocks(report.comparison)
+    side_by_side = None if several or report.comparison is None else comparison_page.recipes_section(report.comparison)
     for each in report.evaluations:
         _write_text(each.folder / "report.html", report_page.evaluation_page(each, read_source, side_by_side))
     if several and report.comparison is not None:

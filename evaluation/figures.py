@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -90,7 +91,7 @@ def rank_figure(groups: Mapping[str, Mapping[str, Any]], description: str) -> Ma
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xlabel("median rank of the target (1 is the top)")
-        _lines(axes, [f"{_short(name)} ({block['n_examples']})" for name, block in kept.items()])
+        _lines(axes, [f"{_short(name)} ({sum(block['results'].values())})" for name, block in kept.items()])
         _legend(axes, 2)
 
     return svg(draw, (_WIDTH, 1.1 + 0.36 * max(2, len(kept))), description)
@@ -157,7 +158,7 @@ def matrix_figure(
             known = share is not None
             colour = colormaps["cividis"](share) if known else "none"
             axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=colour, edgecolor="#808080", lw=0.4))
-            ink = "#000000" if not known else "#ffffff" if share < 0.5 else "#111111"
+            ink = "#000000" if not known else "#ffffff" if share < 0.45 else "#111111"
             axes.text(x, y - 0.12, f"{share:.0%}" if known else "–", ha="center", va="center", color=ink)
             axes.text(x, y + 0.24, f"n {cell['n']}", ha="center", va="center", color=ink, fontsize=7)
         axes.set_xlim(-0.5, len(columns) - 0.5)
@@ -184,7 +185,8 @@ def svg(draw: Callable[[Any], None], size: tuple[float, float], description: str
     from matplotlib.figure import Figure
 
     salt = hashlib.sha256(repr((description, size)).encode()).hexdigest()[:12]  # equal bytes, ids of its own
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}):
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # the browser has more fonts
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots()

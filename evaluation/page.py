@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from evaluation.markup import Markup, element, escape, join
+from evaluation.markup import Markup, element, escape
 
 NONE = "–"
 """What is shown where there is nothing to measure."""
+
+MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ def notes(title: str, texts: Sequence[object]) -> Markup | None:
 
 def facts(pairs: Mapping[str, object]) -> Markup:
     """Return what is what, line by line."""
-    return element("dl", *(join(element("dt", key), element("dd", value)) for key, value in pairs.items()))
+    lines = (element("div", element("dt", key), element("dd", value)) for key, value in pairs.items())
+    return element("dl", *lines)
 
 
 def folded(title: object, *blocks: object) -> Markup:
@@ -155,12 +158,12 @@ def folded(title: object, *blocks: object) -> Markup:
 
 def percent(share: Mapping[str, Any]) -> str:
     """Word a share, without its interval."""
-    return NONE if share["value"] is None else f"{share['value']:.1%}"
+    return NONE if share["value"] is None else f"{100 * share['value']:.1f}\u00a0%"
 
 
 def percent_ends(share: Mapping[str, Any]) -> str:
     """Word a share's interval; empty where there is none."""
-    return "" if share.get("low") is None else f"{share['low']:.0%} to {share['high']:.0%}"
+    return "" if share.get("low") is None else f"{100 * share['low']:.0f} to {100 * share['high']:.0f}\u00a0%"
 
 
 def percent_cell(share: Mapping[str, Any]) -> Cell:
@@ -172,7 +175,7 @@ def percent_cell(share: Mapping[str, Any]) -> Cell:
 
 def number(value: float | None, digits: int = 0) -> str:
     """Word a number."""
-    return NONE if value is None else f"{value:,.{digits}f}"
+    return NONE if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def number_cell(value: float | None, digits: int = 0, ends: str = "") -> Cell:
@@ -180,12 +183,14 @@ def number_cell(value: float | None, digits: int = 0, ends: str = "") -> Cell:
     if value is None or math.isnan(value):
         return Cell(NONE)
     if math.isinf(value):
-        return Cell("∞" if value > 0 else "−∞", value, ends)
+        return Cell("∞" if value > 0 else f"{MINUS}∞", value, ends)
     return Cell(number(value, digits), value, ends)
 
 
 def _cell(cell: Cell, kind: str | None) -> Markup:
     order = "" if kind and cell.order is None else cell.order
+    if isinstance(order, float) and math.isinf(order):
+        order = "Infinity" if order > 0 else "-Infinity"  # as the script reads it
     small = element("span", f" ({cell.ends})", class_="ends") if cell.ends else None
     return element("td", cell.text, small, class_=kind, data_value=order)
 

@@ -82,7 +82,7 @@ def rank(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[str, dict[str, Any]]]:
-    """Choose a few rows: the best, some of the middle, and the worst, of different clips as far as there are any.
+    """Choose a few rows: of the best third, of the middle fifth and of the worst third, of different clips if possible.
 
     Args:
         ranked: of `rank`.
@@ -94,10 +94,10 @@ def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[
     """
     told = ranked[ranked["result_top1"] != SKIPPED]
     rows = [{str(key): value for key, value in row.items()} for row in told.to_dict("records")]
-    low, high = math.floor(0.4 * len(rows)), math.ceil(0.6 * len(rows))
+    low, high, third = math.floor(0.4 * len(rows)), math.ceil(0.6 * len(rows)), math.ceil(len(rows) / 3)
     middle = sorted(rows[low:high], key=lambda row: draw(seed, row["id"], 0, "chosen for the report"))
     taken: list[tuple[str, dict[str, Any]]] = []
-    for kind, ordered in (("Best", rows), ("Worst", rows[::-1]), ("Middle", middle)):
+    for kind, ordered in (("Best", rows[:third]), ("Worst", rows[::-1][:third]), ("Middle", middle)):
         for _ in range(each):
             ids, clips = ({row[key] for _, row in taken} for key in ("id", "source_id"))
             free = [row for row in ordered if row["id"] not in ids]

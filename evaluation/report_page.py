@@ -37,7 +37,7 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
     Args:
         found: what came out.
         read_source: reads originals that the dataset does not hold.
-        more: sections that come after the headline, such as a comparison of its recipes.
+        more: sections that come after that on success, such as a comparison of its recipes.
     """
     metrics = found.metrics
     lead = (
@@ -50,8 +50,8 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
         element("header", element("h1", name(found.name), ": what dreaming did"), element("p", *lead, class_="lead")),
         join(page.notes(BEFORE_READING, metrics["warnings"])),
         page.headline(cards(metrics)),
-        *(each for each in more if each is not None),
         *_success(metrics),
+        *(each for each in more if each is not None),
         *_shifts(metrics),
         page.section("Hear and see a few", *_chosen(found, read_source)),
         page.section("All groups", *_groups(metrics)),
@@ -72,7 +72,7 @@ def cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
         yield Card(what, page.percent(share), how)
     ranks = metrics["target_rank"]
     told = f"{page.number(ranks['before_median'])} → {page.number(ranks['after_median'])}"
-    yield Card("median rank of the target", told, _after_ends(ranks))
+    yield Card("median rank of the target", told, f"{_rank_ends(ranks)}; n {sum(metrics['results'].values()):,}")
     snr = metrics["snr_db"]
     ends = "" if snr["low"] is None else f"{snr['low']:.1f} to {snr['high']:.1f}; "
     spread = f"p10 to p90 {page.number(snr['p10'], 1)} to {page.number(snr['p90'], 1)}; n {snr['n']:,}"
@@ -89,7 +89,7 @@ def cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
     )
 
 
-def _after_ends(ranks: Mapping[str, Any]) -> str:
+def _rank_ends(ranks: Mapping[str, Any]) -> str:
     parts = [
         f"{when} {ranks[f'{when}_low']:,.0f} to {ranks[f'{when}_high']:,.0f}"
         for when in ("before", "after")
@@ -107,7 +107,7 @@ def _success(metrics: Mapping[str, Any]) -> Iterator[Markup]:
                 "targets that came up, %",
                 "Share of targets that came on top and into the top five, by recipe, with intervals",
             ),
-            _caption("Success by recipe. In parentheses: dreams that count.", by),
+            _caption("Success by recipe. In parentheses: n.", by),
         ),
         (
             figures.curve_figure(
@@ -124,11 +124,11 @@ def _success(metrics: Mapping[str, Any]) -> Iterator[Markup]:
                 "targets that came up, %",
                 "Share of targets that came on top and into the top five, by measured SNR, with intervals",
             ),
-            "Success by the SNR that was measured, of all recipes together. In parentheses: dreams that count.",
+            "Success by the SNR that was measured, of all recipes together. In parentheses: n.",
         ),
     ]
     if any(block["target_rank"]["after_median"] is not None for block in by.values()):
-        told = "The target's median rank, before and after, by recipe. In parentheses: dreams."
+        told = "The target's median rank, before and after, by recipe. In parentheses: n."
         picture = figures.rank_figure(by, "Median rank of the target before and after, by recipe, with intervals")
         pictures.append((picture, _caption(told, by)))
     yield page.section("Do dreams reach their targets?", page.figures(pictures))
@@ -151,7 +151,7 @@ def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
         )
     for key, row in (("category", "top class before"), ("label", "label")):
         if key in shifts:
-            told = f"Targets that came on top, by {row} and the target's category, with n."
+            told = f"Targets that came on top, by {row} and the target's category, with n, without intervals."
             picture = figures.matrix_figure(
                 shifts[key]["targets"], ("source", "target"), (row, "target"), "success_top1", f"Heat map: {told}"
             )
@@ -168,7 +168,7 @@ def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
 def _outcomes(block: Mapping[str, Any]) -> list[Cell]:
     total = sum(block["outcomes"].values())
     counts = [block["outcomes"].get(each, 0) for each in OUTCOMES]
-    return [Cell(f"{count}", count, f"{count / total:.0%}" if total else "") for count in counts]
+    return [Cell(f"{count}", count, f"{100 * count / total:.0f}\u00a0%" if total else "") for count in counts]
 
 
 def _chosen(found: Evaluation, read_source: ReadSource) -> Iterator[Markup]:
@@ -262,9 +262,18 @@ def group_cells(block: Mapping[str, Any]) -> list[Cell]:
         Cell(block["n_sources"], block["n_sources"]),
         *map(page.percent_cell, (block["success"]["top1"], block["success"]["top5"])),
         *map(page.percent_cell, (block["top_changed"], block["label_kept"])),
-        *(page.number_cell(block["target_rank"][f"{when}_median"]) for when in ("before", "after")),
-        page.number_cell(snr["median"], 1, f"n {snr['n']}"),
+        *(_rank_cell(block, when) for when in ("before", "after")),
+        page.number_cell(snr["median"], 1, _number_ends(snr["low"], snr["high"], snr["n"], 1)),
     ]
+
+
+def _rank_cell(block: Mapping[str, Any], when: str) -> Cell:
+    value, low, high = (block["target_rank"][f"{when}_{end}"] for end in ("median", "low", "high"))
+    return page.number_cell(value, 0, _number_ends(low, high, sum(block["results"].values())))
+
+
+def _number_ends(low: float | None, high: float | None, n: int, digits: int = 0) -> str:
+    return f"n {n}" if low is None else f"{page.number(low, digits)} to {page.number(high, digits)}, n {n}"
 
 
 def _listing(found: Evaluation) -> Iterator[Markup]:

@@ -1,4 +1,4 @@
-"""Headless Chromium for tests, driven by chromedriver over W3C WebDriver's JSON, with nothing but the standard library."""
+"""Headless Chromium for tests, driven by chromedriver over W3C WebDriver's JSON, by the standard library alone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class Browser:
 
     def requests(self) -> list[str]:
         """Return the URLs that were asked for since the last time."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.call("POST", "se/log", type="performance")]
+        messages = [
+            json.loads(entry["message"])["message"] for entry in self.call("POST", "se/log", type="performance")
+        ]
         sent = [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith("data:")]
 
@@ -101,7 +103,10 @@ def browser(profile: Path) -> Iterator[Browser]:
             host = f"http://127.0.0.1:{port}/session"
             session = f"{host}/{_ask('POST', host, {'capabilities': {'alwaysMatch': wanted}})['sessionId']}"
             try:
-                yield Browser(session)
+                found = Browser(session)
+                found.call("POST", "url", url="about:blank")
+                found.requests()  # of the page that a new window shows
+                yield found
             finally:
                 _ask("DELETE", session, {})
         finally:
