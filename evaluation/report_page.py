@@ -136,7 +136,7 @@ def _success(metrics: Mapping[str, Any]) -> Iterator[Markup]:
 
 def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     shifts, parts = metrics["shifts"], []
-    if "category" in shifts:
+    if shifts.get("category", {}).get("moves"):
         parts.append(
             (
                 figures.matrix_figure(
@@ -150,7 +150,7 @@ def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
             )
         )
     for key, row in (("category", "top class before"), ("label", "label")):
-        if key in shifts:
+        if shifts.get(key, {}).get("targets"):
             told = f"Targets that came on top, by {row} and the target's category, with n, without intervals."
             picture = figures.matrix_figure(
                 shifts[key]["targets"], ("source", "target"), (row, "target"), "success_top1", f"Heat map: {told}"

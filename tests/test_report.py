@@ -213,6 +213,16 @@ def test_nothing_is_wider_than_the_window(done: tuple[Report, Path], window: Bro
         assert window.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
+def test_printed_tables_are_no_wider_than_the_paper(done: tuple[Report, Path], window: Browser) -> None:
+    for name in pages(done):
+        window.open(done[1] / name)
+        window.devtools("Emulation.setEmulatedMedia", media="print")
+        window.width(round((210 - 2 * 15) / 25.4 * 96))  # A4 without its margins
+        wide = "return [...document.querySelectorAll('table')].filter((each) => each.scrollWidth > innerWidth).length"
+        assert window.run(wide) == 0
+    window.devtools("Emulation.setEmulatedMedia", media="")
+
+
 def test_dark_paper_has_light_ink_and_print_no_players(page: Browser) -> None:
     ink = "return getComputedStyle(document.body).color.match(/\\d+/g).map(Number)"
     for scheme, is_light in (("light", False), ("dark", True)):
