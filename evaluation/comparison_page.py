@@ -9,7 +9,8 @@ from urllib.parse import quote
 from evaluation import figures, page
 from evaluation.markup import Markup, element, join, name
 from evaluation.page import Cell, Column
-from evaluation.report_page import BEFORE_READING, COLUMNS, group_cells
+from evaluation.report_page import BEFORE_READING
+from evaluation.report_tables import COLUMNS, group_cells
 
 if TYPE_CHECKING:
     from evaluation.evaluate import Evaluation
@@ -61,7 +62,7 @@ def recipes_section(comparison: Mapping[str, Any]) -> Markup:
 
 def _entries(comparison: Mapping[str, Any]) -> Markup:
     entries = {each["name"]: each for each in comparison["entries"]}
-    columns = [Column("", number=False), *map(Column, COLUMNS)]
+    columns = [Column("dataset or recipe", number=False), *map(Column, COLUMNS)]
     rows = [[Cell(name(each), each), *group_cells(block)] for each, block in entries.items()]
     told = "" if len(entries) <= figures.MOST else f" The first {figures.MOST} of {len(entries)}."
     picture = figures.interval_figure(

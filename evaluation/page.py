@@ -191,7 +191,8 @@ def _cell(cell: Cell, kind: str | None) -> Markup:
     order = "" if kind and cell.order is None else cell.order
     if isinstance(order, float) and math.isinf(order):
         order = "Infinity" if order > 0 else "-Infinity"  # as the script reads it
-    small = element("span", f" ({cell.ends})", class_="ends") if cell.ends else None
+    ends = cell.ends.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # lines break between interval and n only
+    small = element("span", f" ({ends})", class_="ends") if cell.ends else None
     return element("td", cell.text, small, class_=kind, data_value=order)
 
 

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evaluation import figures, page, players
+from evaluation import figures, page, players, report_tables
 from evaluation.dataset import DatasetError, MissingSourceError, ReadSource
 from evaluation.kinship import OUTCOMES
 from evaluation.markup import Markup, element, join, name
@@ -22,9 +20,6 @@ from evaluation.page import Card, Cell, Column
 
 if TYPE_CHECKING:
     from evaluation.evaluate import Evaluation
-
-MOST_ROWS = 500
-"""So many dreams are listed; all of them are in examples.parquet."""
 
 BEFORE_READING = "Before believing these figures"
 
@@ -54,8 +49,8 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
         *(each for each in more if each is not None),
         *_shifts(metrics),
         page.section("Hear and see a few", *_chosen(found, read_source)),
-        page.section("All groups", *_groups(metrics)),
-        page.section("The dreams one by one", *_listing(found)),
+        page.section("All groups", *report_tables.groups(metrics)),
+        page.section("The dreams one by one", *report_tables.listing(found.rows)),
         page.section("What was run", *_run(found)),
     )
 
@@ -159,7 +154,7 @@ def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     tables = []
     if any(block["outcomes"] for block in metrics["by_recipe"].values()):
         columns = [Column("recipe", number=False), *map(Column, OUTCOMES)]
-        rows = [[_text(each), *_outcomes(block)] for each, block in metrics["by_recipe"].items()]
+        rows = [[report_tables.cell_of(each), *_outcomes(block)] for each, block in metrics["by_recipe"].items()]
         tables.append(page.table("What the judge's top class is to the target, by recipe.", columns, rows))
     if parts or tables:
         yield page.section("What is heard instead?", page.figures(parts) if parts else None, *tables)
@@ -217,97 +212,6 @@ def _rank(row: Mapping[str, Any], when: str) -> str:
     return page.NONE if value is None or math.isnan(value) else f"{value:.0f}"
 
 
-def _groups(metrics: Mapping[str, Any]) -> Iterator[Markup]:
-    titles = {
-        "by_recipe": "recipe",
-        "by_transform": "transform",
-        "by_label": "label",
-        "by_target": "target",
-        "by_budget": "SNR, dB",
-    }
-    for key, title in titles.items():
-        blocks = metrics[key]
-        if not blocks:
-            continue
-        columns = [Column(title, number=False), *map(Column, COLUMNS)]
-        rows = [
-            [Cell(name(each), order if key == "by_budget" else each), *group_cells(block)]
-            for order, (each, block) in enumerate(blocks.items())
-        ]
-        whole = page.table(f"By {title}; in parentheses the interval and n.", columns, rows)
-        yield whole if len(rows) <= _OPEN_ROWS else page.folded(f"By {title} ({len(rows)})", whole)
-
-
-_OPEN_ROWS = 25
-
-COLUMNS = (
-    "dreams",
-    "clips",
-    "on top",
-    "in the top 5",
-    "another on top",
-    "label stays",
-    "rank before",
-    "after",
-    "SNR, dB",
-)
-"""Heads of `group_cells`."""
-
-
-def group_cells(block: Mapping[str, Any]) -> list[Cell]:
-    """Return a line of the table of groups, from a block of `evaluation.metrics.block`."""
-    snr = block["snr_db"]
-    return [
-        Cell(block["n_examples"], block["n_examples"]),
-        Cell(block["n_sources"], block["n_sources"]),
-        *map(page.percent_cell, (block["success"]["top1"], block["success"]["top5"])),
-        *map(page.percent_cell, (block["top_changed"], block["label_kept"])),
-        *(_rank_cell(block, when) for when in ("before", "after")),
-        page.number_cell(snr["median"], 1, _number_ends(snr["low"], snr["high"], snr["n"], 1)),
-    ]
-
-
-def _rank_cell(block: Mapping[str, Any], when: str) -> Cell:
-    value, low, high = (block["target_rank"][f"{when}_{end}"] for end in ("median", "low", "high"))
-    return page.number_cell(value, 0, _number_ends(low, high, sum(block["results"].values())))
-
-
-def _number_ends(low: float | None, high: float | None, n: int, digits: int = 0) -> str:
-    return f"n {n}" if low is None else f"{page.number(low, digits)} to {page.number(high, digits)}, n {n}"
-
-
-def _listing(found: Evaluation) -> Iterator[Markup]:
-    ranked = players.rank(found.rows)
-    kept = ranked
-    if len(ranked) > MOST_ROWS:
-        kept = ranked.iloc[np.unique(np.linspace(0, len(ranked) - 1, MOST_ROWS).round().astype(int))]
-    columns = [
-        *(Column(title, number=False) for title in ("id", "label", "recipe", "target", "result")),
-        *map(Column, ("rank before", "after")),
-        *(Column(title, number=False) for title in ("heard before", "heard after")),
-        Column("SNR, dB"),
-    ]
-    rows = [_line({str(key): value for key, value in row.items()}) for row in kept.to_dict("records")]
-    told = "all" if len(kept) == len(ranked) else f"{len(kept):,} of {len(ranked):,}, evenly from the best to the worst"
-    whole = page.table(f"From the best to the worst: {told}. All columns are in examples.parquet.", columns, rows)
-    yield page.folded(f"{len(kept):,} dreams", whole)
-
-
-def _line(row: Mapping[str, Any]) -> list[Cell]:
-    target = join("away from " if row["away"] else None, name(row["target_name"]))
-    ranks = [row[f"target_rank_{when}"] for when in ("before", "after")]
-    return [
-        _text(row["id"]),
-        _text(", ".join(row["labels"])),
-        _text(row["recipe"]),
-        Cell(target, row["target_name"]),
-        _text(row["result_top1"] or page.NONE),
-        *(page.number_cell(None if value is None else float(value)) for value in ranks),
-        *(_text(row[f"top_{when}"][0]) for when in ("before", "after")),
-        page.number_cell(row["snr_db"], 1),
-    ]
-
-
 def _run(found: Evaluation) -> Iterator[Markup]:
     metrics, run = found.metrics, _read_run(found.dataset.path)
     judge = metrics["judge_details"]
@@ -358,7 +262,3 @@ def _caption(text: str, groups: Mapping[str, Any]) -> str:
 def _too_many(cells: list[dict[str, Any]]) -> str:
     most = max(len({cell[key] for cell in cells}) for key in ("source", "target"))
     return f" The first {figures.MOST} of {most}." if most > figures.MOST else ""
-
-
-def _text(text: object) -> Cell:
-    return Cell(name(text), str(text))
