@@ -1,8 +1,9 @@
 """One evaluation: from datasets to reports on disk.
 
-Each dataset gets a folder with metrics.json (`evaluation.metrics`), examples.parquet (`evaluation.examples`) and
-failures.jsonl; of several datasets each has its own folder below the report's. Where there is more than one dataset or
-recipe, comparison.json sets them side by side (`evaluation.compare`).
+Each dataset gets a folder with metrics.json (`evaluation.metrics`), examples.parquet (`evaluation.examples`),
+failures.jsonl and report.html (`evaluation.report_page`); of several datasets each has its own folder below the
+report's. Where there is more than one dataset or recipe, comparison.json sets them side by side (`evaluation.compare`),
+and of several datasets a report.html at the top shows it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.ontology import Ontology, OntologyError, audioset_ontology
 from augment.weights import WeightsError
-from evaluation import compare, metrics, pipeline
+from evaluation import compare, comparison_page, metrics, pipeline, report_page
 from evaluation.dataset import Dataset, DatasetError, ReadSource, open_dataset
 from evaluation.examples import SCHEMA, Bearings
 from evaluation.judges import Judge, JudgeSpec, judge_kind, shared_judge
@@ -35,7 +36,7 @@ from evaluation.worker import Failed, Plan
 VERSION = 1
 """Of metrics.json's layout."""
 
-OWN_FILES = ("metrics.json", "examples.parquet", "failures.jsonl", "comparison.json")
+OWN_FILES = ("metrics.json", "examples.parquet", "failures.jsonl", "comparison.json", "report.html")
 
 
 class ReportError(ValueError):
@@ -116,9 +117,21 @@ def evaluate(
     comparison = compare.compare({each.name: each.rows for each in evaluations})
     if len(comparison["entries"]) < 2:
         (target / "comparison.json").unlink(missing_ok=True)
-        return Report(evaluations, None)
-    _write_json(target / "comparison.json", {"version": VERSION, **comparison})
-    return Report(evaluations, comparison)
+        done = Report(evaluations, None)
+    else:
+        _write_json(target / "comparison.json", {"version": VERSION, **comparison})
+        done = Report(evaluations, comparison)
+    _write_pages(target, done, read_source)
+    return done
+
+
+def _write_pages(target: Path, report: Report, read_source: ReadSource) -> None:
+    several = len(report.evaluations) > 1
+    side_by_side = None if several or report.comparison is None else comparison_page.recipes_section(report.comparison)
+    for each in report.evaluations:
+        _write_text(each.folder / "report.html", report_page.evaluation_page(each, read_source, side_by_side))
+    if several and report.comparison is not None:
+        _write_text(target / "report.html", comparison_page.comparison_page(report.evaluations, report.comparison))
 
 
 def _evaluate_one(
@@ -231,6 +244,10 @@ def _nothing(dataset: Dataset, failures: Sequence[Failed]) -> str:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    _write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

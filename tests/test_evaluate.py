@@ -100,7 +100,7 @@ def test_every_dream_has_a_row_and_the_metrics_count_them(dataset: Path, report:
     assert set(told["by_transform"]) == {"deep_dream", "hard_cut"}
     assert set(told["by_label"]) == set(SOURCES)
     assert sorted(path.name for path in report.iterdir()) == [
-        *("comparison.json", "examples.parquet", "failures.jsonl", "metrics.json"),
+        *("comparison.json", "examples.parquet", "failures.jsonl", "metrics.json", "report.html"),
     ]
 
 
@@ -173,7 +173,7 @@ def test_several_workers_give_the_same_files(dataset: Path, report: Path, tmp_pa
     beam = ("--direct_num_workers=2", f"--direct_running_mode={mode}")
     judged(tmp_path / "report", dataset, beam=beam)
     assert metrics(tmp_path / "report") == metrics(report)
-    for name in ("metrics.json", "examples.parquet", "comparison.json"):
+    for name in ("metrics.json", "examples.parquet", "comparison.json", "report.html"):
         assert (tmp_path / "report" / name).read_bytes() == (report / name).read_bytes()
 
 

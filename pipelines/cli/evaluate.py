@@ -150,7 +150,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _files(evaluations: Sequence[Evaluation], comparison: Mapping[str, Any] | None) -> list[str]:
-    names = ["metrics.json", "examples.parquet"]
+    names = ["report.html", "metrics.json", "examples.parquet"]
     if len(evaluations) > 1:
-        names = [f"{each.name}/{name}" for each in evaluations for name in names]
+        names = ["report.html", *(f"{each.name}/{name}" for each in evaluations for name in names)]
     return [*names, *(["comparison.json"] if comparison else [])]
