@@ -117,7 +117,7 @@ def evaluate(
     if len(comparison["entries"]) < 2:
         (target / "comparison.json").unlink(missing_ok=True)
         return Report(evaluations, None)
-    _write_json(target / "comparison.json", {"version": VERSION, **comparison})
+    write_json(target / "comparison.json", {"version": VERSION, **comparison})
     return Report(evaluations, comparison)
 
 
@@ -160,7 +160,7 @@ def _evaluate_one(
     os.replace(folder / "examples.parquet.partial", folder / "examples.parquet")
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in failures)
     (folder / "failures.jsonl").write_text(lines, encoding="utf-8")
-    _write_json(folder / "metrics.json", found)
+    write_json(folder / "metrics.json", found)
     return Evaluation(name, folder, plan.dataset, found, rows, failures)
 
 
@@ -230,7 +230,8 @@ def _nothing(dataset: Dataset, failures: Sequence[Failed]) -> str:
     )
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)

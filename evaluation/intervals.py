@@ -91,7 +91,7 @@ def mean_intervals(values: np.ndarray, clips: Sequence[Hashable], level: float =
     np.add.at(sums, codes, np.where(there, values, 0.0))
     np.add.at(counts, codes, there)
     means = []
-    for weights in _draws(count):
+    for weights in resamples(count):
         with np.errstate(invalid="ignore", divide="ignore"):
             means.append((weights @ sums) / (weights @ counts))  # [resamples, columns]
     found = []
@@ -126,14 +126,14 @@ def quantile_interval(
     order = np.argsort(values, kind="stable")
     drawn = []
     if count > 1:
-        for weights in _draws(count, len(values)):
+        for weights in resamples(count, len(values)):
             upto = np.cumsum(weights[:, codes[order]], axis=1)  # [resamples, n]
             drawn.append(values[order][np.argmax(upto >= quantile * upto[:, -1:], axis=1)])
     low, high = _ends(np.concatenate(drawn) if drawn else np.empty(0), level)
     return Estimate(float(np.quantile(values, quantile)), low, high, len(values), count)
 
 
-def _draws(count: int, width: int = 0) -> Iterator[np.ndarray]:
+def resamples(count: int, width: int = 0) -> Iterator[np.ndarray]:
     """Give how often each of so many clips is drawn: float64 [resamples, clips], in blocks.
 
     Args:
