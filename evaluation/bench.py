@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from augment.ascent import Dreamer, pad_batch
+from augment.budgets import at_snr
 from augment.dreaming import Sound
 from augment.heads import Choice, HeadModel
+from augment.objectives import OBJECTIVES, Hearing
 from augment.recipe import Recipe
 from augment.sound import restore
-from augment.targets import Aim
+from augment.targets import Aim, aim_rows
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from evaluation.heads import load_head
 from evaluation.judges import JudgeSpec, judge_kind
@@ -152,6 +155,33 @@ class Route:
                     found[row] = written.astype(np.float64) - sound.waveform
         return found
 
+    def leads(self, subjects: Sequence[Subject], sounds: Sequence[Sound], *, targeted: bool) -> np.ndarray:
+        """Return by how much each sound leads toward its subject's aim, [sounds]: what `HOLD` is compared with."""
+        found = np.full(len(sounds), -np.inf)
+        for place, (subject, sound) in enumerate(zip(subjects, sounds, strict=True)):
+            aim = self.aim(subject, targeted=targeted)
+            if aim is not None:
+                batch, lengths = pad_batch([sound.heard])
+                row = aim_rows([aim], len(self._model.classes))
+                found[place] = self._lead(batch, patch_count(lengths).astype(np.int32), row).numpy()[0]
+        return found
+
+    @functools.cached_property
+    def _lead(self) -> Any:
+        spec: Any = tf.TensorSpec
+        shapes = [spec([None, None]), spec([None], tf.int32), spec([None, len(self._model.classes)])]
+
+        def lead(waveforms: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
+            heard = Hearing(self._model.activations(waveforms, ("logits",)), counts, aims)
+            return OBJECTIVES[self._model.objective].lead(heard)
+
+        return tf.function(lead, input_signature=shapes, autograph=False)
+
+    @property
+    def hold(self) -> float:
+        """The lead at which a dream is finished."""
+        return HOLD[self._model.objective]
+
     def _dreamer(self, snr_db: float | None) -> Dreamer:
         if snr_db not in self._dreamers:
             objective = self._model.objective
@@ -169,16 +199,47 @@ class Bench:
 
     def __init__(self, trial: Trial, subjects: Sequence[Subject]):
         self.trial, self.subjects = trial, subjects
-        self._routes = shared_routes(trial)
-        self._made: dict[tuple[str, bool, float | None], list[np.ndarray | None]] = {}
+        self._made: dict[tuple[str, bool], tuple[float, list[np.ndarray | None]]] = {}
+        self._step: list[np.ndarray | None] | None = None
 
-    def dreams(self, through: str, snr_db: float | None, *, targeted: bool) -> list[np.ndarray | None]:
-        """Return `Route.changes` of the clips, made once; of earlier budgets nothing is kept."""
-        key = (through, targeted, snr_db)
-        if key not in self._made:
-            self._made = {made: kept for made, kept in self._made.items() if made[2] in (None, snr_db)}
-            self._made[key] = self._routes[through].changes(self.subjects, snr_db, targeted=targeted)
-        return self._made[key]
+    @functools.cached_property
+    def _routes(self) -> dict[str, Route]:
+        return shared_routes(self.trial)  # controls need none
+
+    def dreams(self, through: str, snr_db: float, *, targeted: bool) -> list[np.ndarray | None]:
+        """Return what dreams change (`Route.changes`), made once for each budget.
+
+        A dream that arrived at the last budget is turned up to this one and kept if it still leads: only the others
+        are dreamed anew, which saves most of the steps where budgets grow from one call to the next.
+        """
+        budget, found = self._made.get((through, targeted), (None, []))
+        if found and budget == snr_db:
+            return found
+        route, found = self._routes[through], found or [None] * len(self.subjects)
+        kept = [change is not None and budget is not None and snr_db < budget for change in found]
+        turned = [index for index, keep in enumerate(kept) if keep]
+        subjects = [self.subjects[index] for index in turned]
+        sounds = [_turned(subject, found[index], snr_db) for index, subject in zip(turned, subjects, strict=True)]
+        ahead = route.leads(subjects, sounds, targeted=targeted) >= route.hold
+        arrived = {index for index, leads in zip(turned, ahead, strict=True) if leads}
+        left = [index for index in range(len(self.subjects)) if index not in arrived]
+        made = route.changes([self.subjects[index] for index in left], snr_db, targeted=targeted)
+        anew = dict(zip(left, made, strict=True))
+        result = [anew[index] if index in anew else found[index] for index in range(len(self.subjects))]
+        self._made[through, targeted] = (snr_db, result)
+        return result
+
+    def first_step(self) -> list[np.ndarray | None]:
+        """Return what one step along the sign of the classifier's gradient changes, untargeted; it has no budget."""
+        if self._step is None:
+            self._step = self._routes[JUDGE].changes(self.subjects, None, targeted=False)
+        return self._step
+
+
+def _turned(subject: Subject, change: np.ndarray | None, snr_db: float) -> Sound:
+    assert change is not None
+    sound = subject.sound
+    return Sound(at_snr(sound.waveform, change, snr_db), sound.sample_rate)
 
 
 def has_white_box(spec: JudgeSpec) -> bool:

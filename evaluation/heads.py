@@ -7,6 +7,7 @@ objective is strictly convex in the weights, so that there is one solution, what
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def load_head(path: str | Path) -> Head:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             head = Head(stored["kernel"], stored["bias"], tuple(map(str, stored["names"])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise JudgeError(f"head {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
     if head.kernel.shape != (EMBEDDING, len(head.names)) or head.bias.shape != (len(head.names),):
         raise JudgeError(

@@ -1,9 +1,9 @@
 """What is done to the clips of a robustness report: dreams, and fair controls at the same SNR.
 
-A perturbation gives the direction of the change for each clip of a bench; `at_snr` brings it to exactly the SNR of the
-budget on the sound as it is written, so that all perturbations differ in direction only. Samples beyond full scale are
-left as they are: a float file holds them, and a limit would make the budgets unequal. To add a perturbation, write the
-function and list it in `PERTURBATIONS`.
+A perturbation gives the direction of the change for each clip of a bench; `augment.budgets.at_snr` brings it to exactly
+the SNR of the budget on the sound as it is written, so that all perturbations differ in direction only. Samples beyond
+full scale are left as they are: a float file holds them, and a limit would make the budgets unequal. To add a
+perturbation, write the function and list it in `PERTURBATIONS`.
 
 Controls: noise (white, pink), a random smooth filter (the same at all times: what a microphone or a room does to a
 sound), and the dream of another clip, which shows whether a dream says something of its own clip or is noise of a kind.
@@ -19,7 +19,6 @@ import scipy.interpolate
 import soxr
 
 from augment import draws
-from augment.budgets import snr_db as measure_snr
 from augment.starts import STARTS
 from evaluation.bench import JUDGE, YAMNET, Bench
 
@@ -49,23 +48,6 @@ class Perturbation:
     targeted: bool = False
 
 
-def at_snr(source: np.ndarray, change: np.ndarray, snr_db: float) -> np.ndarray:
-    """Add a change at exactly an SNR: y = x + a c with sum x^2 / sum (a c)^2 = 10^(SNR / 10).
-
-    Args:
-        source: float32 [samples, channels].
-        change: [samples, channels] at any scale.
-        snr_db: dB.
-
-    Returns:
-        float32 [samples, channels]; the source itself where it or the change is silent.
-    """
-    present = measure_snr(source, source.astype(np.float64) + change)
-    if not np.isfinite(present):
-        return source
-    return (source + change * 10 ** ((present - snr_db) / 20)).astype(np.float32)
-
-
 def untargeted(bench: Bench, snr_db: float) -> Changes:
     """Dream toward whichever wrong class is nearest, through the classifier."""
     return bench.dreams(JUDGE, snr_db, targeted=False)
@@ -79,7 +61,7 @@ def targeted(bench: Bench, snr_db: float) -> Changes:
 def one_step(bench: Bench, snr_db: float) -> Changes:
     """Take one step along the sign of the classifier's gradient (Goodfellow et al. 2015), untargeted."""
     del snr_db  # the same direction at all
-    return bench.dreams(JUDGE, None, targeted=False)
+    return bench.first_step()
 
 
 def untargeted_transfer(bench: Bench, snr_db: float) -> Changes:

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from augment import draws
+from augment.budgets import at_snr
 from augment.budgets import snr_db as measure_snr
 from augment.dreaming import Sound
 from augment.sound import to_model
 from evaluation.bench import Bench, Item, Subject, Trial
 from evaluation.dataset import MissingSourceError
 from evaluation.judges import Judge, shared_judge
-from evaluation.perturbations import PERTURBATIONS, at_snr
+from evaluation.perturbations import PERTURBATIONS
 from evaluation.security import CLEAN
 from evaluation.worker import Failed, Row
 
