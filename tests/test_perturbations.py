@@ -27,9 +27,7 @@ def subject(name: str, channels: int = 1, rate: int = 16_000, scale: float = 1.0
 
 def bench(*subjects: Subject, seed: int = 0) -> Bench:
     trial = Trial(JudgeSpec(), (0, 1), ("a", "b"), (("dog", 0),), (), tuple(PERTURBATIONS), BUDGETS, 1, seed)
-    made = Bench.__new__(Bench)  # without models: controls need none
-    made.trial, made.subjects = trial, subjects
-    return made
+    return Bench(trial, subjects)
 
 
 @settings(deadline=None, max_examples=30)

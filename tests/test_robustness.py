@@ -1,4 +1,4 @@
-"""The robustness report from end to end: real recordings, a head that is trained, dreams through it and through YAMNet."""
+"""The robustness report from end to end: real recordings, a trained head, dreams through it and through YAMNet."""
 
 from __future__ import annotations
 
