@@ -114,6 +114,8 @@ class Dreamer:
         self.budget = budgets.Budget(recipe.snr_db, recipe.change_lu, recipe.change_lufs, recipe.peak)
         self._domain = self.transform.domain
         self._objectives = recipe.weighted_objectives()
+        leads = [OBJECTIVES[name].lead for name in self._objectives]
+        self._lead = next((lead for lead in leads if lead is not margin), margin)
         self._compares = [name for name in self._objectives if OBJECTIVES[name].remember]
         if (self.transform.needs_sound or self._compares) and (sound is None or not len(sound)):
             user = self._compares[0] if self._compares else recipe.transform
@@ -243,7 +245,7 @@ class Dreamer:
 
     def _judge(self, state: _State, objective: tf.Tensor, heard: Hearing) -> tuple[tf.Tensor, _State]:
         """Return the lead [batch], and the state whose best waveform is the present one where that is better."""
-        lead = margin(heard)
+        lead = self._lead(heard)
         value = lead if self.recipe.has_class_objective else objective
         better = value > state.best_value
         best = tf.where(better[:, None], state.x, state.best)

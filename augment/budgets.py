@@ -122,6 +122,23 @@ def snr_db(source: np.ndarray, dreamed: np.ndarray) -> float:
     return float(10 * np.log10(signal / change)) if signal else float("-inf")
 
 
+def at_snr(source: np.ndarray, change: np.ndarray, wanted_db: float) -> np.ndarray:
+    """Add a change at exactly an SNR: y = x + a c with sum x^2 / sum (a c)^2 = 10^(SNR / 10).
+
+    Args:
+        source: float32 [samples, channels].
+        change: [samples, channels] at any scale.
+        wanted_db: the SNR in dB.
+
+    Returns:
+        float32 [samples, channels]; the source itself where it or the change is silent.
+    """
+    present = snr_db(source, source.astype(np.float64) + change)
+    if not np.isfinite(present):
+        return source
+    return (source + change * 10 ** ((present - wanted_db) / 20)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Distance:
     """How far a written sound is from what it started from.

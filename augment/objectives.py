@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import tensorflow as tf
 
@@ -88,6 +89,24 @@ def soft_margin(heard: Hearing) -> tf.Tensor:
     return _side(logs, heard.aims > 0, heard.aims < 0) - tf.where(going, _rest(logs, heard.aims), summed)
 
 
+def mean_margin(heard: Hearing) -> tf.Tensor:
+    """Return the log odds of the target among all classes by the clip's mean logits: z_t - log(sum of other exp(z)).
+
+    What a classifier decides by that sees the mean over a clip's patches before its last, linear layer, as a linear
+    head on YAMNet's mean embedding does (`augment.heads`). Several classes count as the best of them.
+    """
+    means, aims = mean_over_patches(heard.activations["logits"], heard.counts), heard.aims
+    others = tf.reduce_logsumexp(whole_packets(tf.where(aims > 0, _NOWHERE, means), _NOWHERE), axis=1)
+    going = tf.reduce_any(aims < 0, axis=1)
+    return _side(means, aims > 0, aims < 0) - tf.where(going, _rest(means, aims), others)
+
+
+def mean_lead(heard: Hearing) -> tf.Tensor:
+    """Return the target's mean logit less the best other's: positive just where the target is on top by these."""
+    means, aims = mean_over_patches(heard.activations["logits"], heard.counts), heard.aims
+    return _side(means, aims > 0, aims < 0) - _rest(means, aims)
+
+
 def layer(heard: Hearing) -> tf.Tensor:
     """Return the mean activation of the layers: Deep Dream's own objective."""
     return _mean([_mean_activation(heard, heard.of(name)) for name in heard.layers])
@@ -137,6 +156,7 @@ class Objective:
         default_layers: where the recipe names none.
         remember: the hearing of the target sound -> what to compare with; None if it needs no target sound.
         channel: it is of one channel.
+        lead: the hearing -> [batch], positive where a clip has arrived; of the objectives on classes.
     """
 
     value: Callable[[Hearing], tf.Tensor]
@@ -144,6 +164,7 @@ class Objective:
     default_layers: tuple[str, ...] = ()
     remember: Callable[[Hearing], dict[str, tf.Tensor]] | None = None
     channel: bool = False
+    lead: Callable[[Hearing], tf.Tensor] = margin
 
     def layers_of(self, named: Sequence[str]) -> tuple[str, ...]:
         """Return the layers that it works on if the recipe names these."""
@@ -157,6 +178,7 @@ OBJECTIVES: dict[str, Objective] = {
     "logit": Objective(logit, ("logits",)),
     "margin": Objective(margin, ("logits",)),
     "soft_margin": Objective(soft_margin, ("logits",)),
+    "mean_margin": Objective(mean_margin, ("logits",), lead=mean_lead),
     "layer": Objective(layer, default_layers=("layer7/pointwise_conv/relu",)),
     "channel": Objective(channel, default_layers=("layer14/pointwise_conv/relu",), channel=True),
     "embedding": Objective(embedding, ("embeddings",), remember=_keep_embedding),
@@ -187,7 +209,9 @@ def _log_sum_exp(values: tf.Tensor) -> tf.Tensor:
 def _side(logs: tf.Tensor, toward: tf.Tensor, leave: tf.Tensor) -> tf.Tensor:
     """Return the log score that is to rise: of the best class of the target, or of the fifth beside those to leave."""
     best = tf.reduce_max(tf.where(toward, logs, _NOWHERE), axis=1)
-    fifth = tf.math.top_k(tf.where(leave, _NOWHERE, logs), AWAY_RANK).values[:, -1]
+    count: Any = logs.shape[-1]
+    places = max(1, min(AWAY_RANK, count - 1))  # of few classes: the last
+    fifth = tf.math.top_k(tf.where(leave, _NOWHERE, logs), places).values[:, -1]
     return tf.where(tf.reduce_any(leave, axis=1), fifth, best)
 
 

@@ -20,7 +20,7 @@ TransformName = Literal[
     "spectrogram",
 ]
 ObjectiveName = Literal[
-    "score", "logit", "margin", "soft_margin", "layer", "channel", "embedding", "layer_match", "style"
+    "score", "logit", "margin", "soft_margin", "mean_margin", "layer", "channel", "embedding", "layer_match", "style"
 ]
 UpdateName = Literal["normalised", "sign", "momentum", "sign_momentum", "adam"]
 StartName = Literal["clip", "white", "pink", "silence", "mix"]
@@ -30,7 +30,7 @@ _REPLACING = ("hard_cut", "gradients")
 _OWN_UNIT = ("spectrogram",)
 _SOUND_TRANSFORMS = ("target_filter", "soft_target_filter")
 _SOUND_OBJECTIVES = ("embedding", "layer_match", "style")
-_CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin")
+_CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin", "mean_margin")
 _LAYER_OBJECTIVES = ("layer", "channel", "layer_match", "style")
 
 _SOFT = {"snr_db": 15.0, "steps": 60, "step_size": 0.14, "power": 0.25}

@@ -140,7 +140,7 @@ class DreamingModel(tf.Module):
 
         rows = batch * count
         signal = tf.reshape(patches, [rows, PATCH_FRAMES, MEL_BANDS, 1])  # [rows, time, frequency, channels]
-        signal = _at_least(2, signal)
+        signal = at_least(2, signal)
         for name, kernel, bias, stride in self._convolutions:
             if name == "layer1/conv":
                 signal = _first_convolution(signal, kernel)
@@ -155,7 +155,7 @@ class DreamingModel(tf.Module):
         embeddings = tf.reduce_mean(signal, [1, 2])
         keep("embeddings", embeddings)
         kernel, bias = self._dense
-        logits = tf.matmul(_at_least(16, embeddings), kernel) + bias
+        logits = tf.matmul(at_least(16, embeddings), kernel) + bias
         keep("logits", logits)
         keep("scores", sigmoid(logits))
         return found
@@ -230,7 +230,7 @@ def load_dreaming_model(path: str | os.PathLike[str] | None = None) -> DreamingM
     return DreamingModel(weights.load_variables(Path(weights.resolve_weights(path))))
 
 
-def _at_least(count: int, values: tf.Tensor) -> tf.Tensor:
+def at_least(count: int, values: tf.Tensor) -> tf.Tensor:
     """Pad the first axis with zeros to so many rows: with fewer, kernels are chosen that round differently."""
     missing = tf.maximum(0, count - tf.shape(values)[0])
     paddings: Any = [[0, missing], *[[0, 0]] * (values.shape.rank - 1)]

@@ -119,7 +119,7 @@ def evaluate(
         (target / "comparison.json").unlink(missing_ok=True)
         done = Report(evaluations, None)
     else:
-        _write_json(target / "comparison.json", {"version": VERSION, **comparison})
+        write_json(target / "comparison.json", {"version": VERSION, **comparison})
         done = Report(evaluations, comparison)
     _write_pages(target, done, read_source)
     return done
@@ -173,7 +173,7 @@ def _evaluate_one(
     os.replace(folder / "examples.parquet.partial", folder / "examples.parquet")
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in failures)
     (folder / "failures.jsonl").write_text(lines, encoding="utf-8")
-    _write_json(folder / "metrics.json", found)
+    write_json(folder / "metrics.json", found)
     return Evaluation(name, folder, plan.dataset, found, rows, failures)
 
 
@@ -243,7 +243,8 @@ def _nothing(dataset: Dataset, failures: Sequence[Failed]) -> str:
     )
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file that is whole or not there."""
     _write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 

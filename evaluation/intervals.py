@@ -91,7 +91,7 @@ def mean_intervals(values: np.ndarray, clips: Sequence[Hashable], level: float =
     np.add.at(sums, codes, np.where(there, values, 0.0))
     np.add.at(counts, codes, there)
     means = []
-    for weights in _draws(count):
+    for weights in resamples(count):
         with np.errstate(invalid="ignore", divide="ignore"):
             means.append((weights @ sums) / (weights @ counts))  # [resamples, columns]
     found = []
@@ -139,7 +139,7 @@ def _drawn_quantiles(values: np.ndarray, codes: np.ndarray, quantile: float, win
     below, whole = (np.bincount(part, minlength=count) for part in (codes[: window.start], codes))
     inside, near = codes[window], values[window]
     found = []
-    for weights in _draws(count, len(near)):
+    for weights in resamples(count, len(near)):
         upto = (weights @ below)[:, None] + np.cumsum(weights[:, inside], axis=1)  # [resamples, window]
         wanted = quantile * (weights @ whole)
         if (window.start and np.any(weights @ below >= wanted)) or np.any(upto[:, -1] < wanted):
@@ -148,7 +148,7 @@ def _drawn_quantiles(values: np.ndarray, codes: np.ndarray, quantile: float, win
     return np.concatenate(found)
 
 
-def _draws(count: int, width: int = 0) -> Iterator[np.ndarray]:
+def resamples(count: int, width: int = 0) -> Iterator[np.ndarray]:
     """Give how often each of so many clips is drawn: float64 [resamples, clips], in blocks.
 
     Args:

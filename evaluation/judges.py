@@ -143,14 +143,16 @@ def judge_kind(judge: str) -> str:
     path = Path(judge)
     if (path / "saved_model.pb").is_file():
         return "savedmodel"
+    if path.is_file() and path.suffix == ".npz":
+        return "head"
     if path.is_file() and path.suffix in (".keras", ".h5", ".hdf5"):
         return "keras"
     if not path.exists() and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", judge):
         return "callable"
     what = "is no model" if path.exists() else "is not there"
     raise JudgeError(
-        f"judge {judge!r} {what}: expected yamnet, crnn, the folder of a SavedModel, a .keras or .h5 file, or "
-        "module:function"
+        f"judge {judge!r} {what}: expected yamnet, crnn, the folder of a SavedModel, a .keras or .h5 file, a head.npz, "
+        "or module:function"
     )
 
 
@@ -200,6 +202,11 @@ def yamnet_beside(spec: JudgeSpec) -> Judge:
     return _load(JudgeSpec(weights=spec.weights))
 
 
+def forget_judges() -> None:
+    """Load judges anew from now on: a file has changed."""
+    _load.cache_clear()
+
+
 @functools.lru_cache(maxsize=2)  # the judge, and YAMNet beside another one
 def _load(spec: JudgeSpec) -> Judge:
     return make_judge(spec)
@@ -215,6 +222,13 @@ def _crnn(spec: JudgeSpec) -> Judge:
 
     _refuse_settings(spec, Crnn.sample_rate)
     return Crnn()
+
+
+def _head(spec: JudgeSpec) -> Judge:
+    from evaluation.heads import load_head_judge
+
+    _refuse_settings(spec, SAMPLE_RATE)
+    return load_head_judge(spec)
 
 
 def _savedmodel(spec: JudgeSpec) -> Judge:
@@ -248,6 +262,7 @@ INPUTS = ("auto", "waveform", "embeddings")
 JUDGES: dict[str, Callable[[JudgeSpec], Judge]] = {
     "yamnet": _yamnet,
     "crnn": _crnn,
+    "head": _head,
     "savedmodel": _savedmodel,
     "keras": _keras,
     "callable": _callable,

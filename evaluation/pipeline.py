@@ -56,7 +56,7 @@ def run_pipeline(plan: Plan, read_source: ReadSource, parts: str, options: Pipel
     _ = (
         found[_FAILED]
         | "OneFile" >> beam.GroupBy(lambda _: 0)
-        | "WriteFailures" >> beam.MapTuple(lambda _, failures: _write_failures(parts, failures))
+        | "WriteFailures" >> beam.MapTuple(lambda _, failures: write_failures(parts, failures))
     )
     _ = (
         found[_EMBEDDINGS]
@@ -90,8 +90,8 @@ class EvaluateFn(beam.DoFn):
 class WriteRowsFn(beam.DoFn):
     """Writes rows to a file for each bundle, some at a time."""
 
-    def __init__(self, parts: str):
-        self._parts = parts
+    def __init__(self, parts: str, schema: pa.Schema = SCHEMA):
+        self._parts, self._schema = parts, schema
 
     def start_bundle(self) -> None:
         """Begin with no row."""
@@ -106,7 +106,7 @@ class WriteRowsFn(beam.DoFn):
     def finish_bundle(self) -> None:
         """Write what is kept."""
         if self._rows:
-            table = pa.Table.from_pylist(self._rows, SCHEMA)
+            table = pa.Table.from_pylist(self._rows, self._schema)
             pq.write_table(table, f"{self._parts}/{uuid.uuid4().hex}.parquet")
             self._rows = []
 
@@ -161,7 +161,8 @@ def read_sums(parts: str) -> dict[Any, Sums]:
     return found
 
 
-def _write_failures(parts: str, failures: Iterable[Failed]) -> None:
+def write_failures(parts: str, failures: Iterable[Failed]) -> None:
+    """Write failures to a part file."""
     with open(f"{parts}/{uuid.uuid4().hex}.jsonl", "w", encoding="utf-8") as out:
         for each in failures:
             out.write(json.dumps({"id": each.id, "stage": each.stage, "error": each.error}) + "\n")

@@ -16,7 +16,7 @@ from augment.recipe import Recipe
 from augment.targets import Aim, aim_rows
 from augment.yamnet import DreamingModel
 
-CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin")
+CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin", "mean_margin")
 
 
 def by_hand(name: str, logits: np.ndarray, aim: Aim) -> float:
@@ -25,6 +25,12 @@ def by_hand(name: str, logits: np.ndarray, aim: Aim) -> float:
     way = -1 if aim.away else 1
     if name == "logit":
         return way * float(logits[:, own].mean())
+    if name == "mean_margin":
+        means = logits.mean(axis=0)
+        beside = np.delete(means, own)
+        if aim.away:
+            return float(np.sort(beside)[-5] - means[own].max())
+        return float(means[own].max() - np.log(np.sum(np.exp(beside))))
     logs = np.log(np.mean(1 / (1 + np.exp(-logits)), axis=0))
     if name == "score":
         return way * float(np.exp(logs[own]).mean())
@@ -74,6 +80,14 @@ def test_the_margin_is_positive_just_where_the_aim_is_reached():
     for aim in (Aim((1,)), Aim((1, 4)), Aim((2,), away=True)):
         margins = np.asarray(value("margin", tf.constant(logits), [3] * 200, [aim] * 200))
         np.testing.assert_array_equal(margins > 0, [aim.reached(row) for row in scores])
+
+
+def test_the_lead_of_mean_logits_is_positive_just_where_their_softmax_is_highest_for_the_aim():
+    logits = np.random.default_rng(0).normal(0, 4, (200, 3, 9)).astype(np.float32)
+    for aim in (Aim((1,)), Aim((1, 4))):
+        heard = Hearing({"logits": tf.constant(logits)}, tf.constant([3] * 200), tf.constant(aim_rows([aim] * 200, 9)))
+        leads = np.asarray(OBJECTIVES["mean_margin"].lead(heard))
+        np.testing.assert_array_equal(leads > 0, [aim.reached(row) for row in logits.mean(axis=1)])
 
 
 def test_the_margin_has_a_gradient_where_every_score_is_zero():

@@ -306,6 +306,81 @@ def evaluate(
     raise typer.Exit(run([*datasets, *context.args], report, spec, class_map, debug=debug))
 
 
+@app.command(context_settings=_BEAM)
+def robustness(
+    context: typer.Context,
+    data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Recordings: files, folders, globs.")],
+    report: Annotated[str, typer.Option(help="Folder for metrics.json, table and picture.", metavar="DIR")],
+    metadata: Annotated[str | None, typer.Option(help="CSV of labels; else each folder is one.", metavar="CSV")] = None,
+    path_column: Annotated[str | None, typer.Option(help="Its column of paths.", metavar="NAME")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(help="Parts several labels of a clip; the figure is then mAP.", metavar="TEXT")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Train a linear head on YAMNet on these, such as fold=1.", metavar="COLUMN=VALUE")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Try the classifier on these [all others].", metavar="COLUMN=VALUE")
+    ] = None,
+    judge: Annotated[
+        str, typer.Option(help="yamnet, head.npz, crnn, a SavedModel folder, a .keras file, or module:function.")
+    ] = "yamnet",
+    classes: Annotated[
+        str | None, typer.Option(help="Its classes: a name in each line, or a CSV like YAMNet's.", metavar="FILE")
+    ] = None,
+    sample_rate: Annotated[int | None, typer.Option(help="What it hears, in Hz.")] = None,
+    judge_input: Annotated[
+        str, typer.Option(help="waveform, or YAMNet's embeddings; auto tells by the shape.", metavar="KIND")
+    ] = "auto",
+    class_map: Annotated[
+        str | None, typer.Option(help="CSV (name,class) from labels to its classes.", metavar="FILE")
+    ] = None,
+    yamnet_map: Annotated[
+        str | None, typer.Option(help="The same to YAMNet's, for dreams through YAMNet.", metavar="FILE")
+    ] = None,
+    through: Annotated[
+        str,
+        typer.Option(help="Dream through the judge (yamnet or a head), yamnet (transfer), or both.", metavar="WHAT"),
+    ] = "auto",
+    snr_db: Annotated[
+        str | None, typer.Option("--snr-db", help="Budgets in dB [40,35,30,25,20,15,10].", metavar="LIST")
+    ] = None,
+    untargeted: Annotated[
+        bool | None, typer.Option("--untargeted/--targeted", help="Only dreams of this kind [both].")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Gradient steps of a dream, at most.")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many files, drawn by the seed [all].")] = None,
+    seed: Annotated[int, typer.Option(help="Of targets, noise and the draw of files.")] = 0,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Try a classifier: its accuracy against SNR under dreams, next to noise and filters at the same SNR.
+
+    Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
+    """
+    run = _command("robustness")
+    from evaluation.judges import JudgeSpec
+    from evaluation.robustness import Settings
+    from pipelines.cli.robustness import Data, read_budgets
+
+    spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
+    settings = Settings(
+        judge=spec,
+        class_map=class_map,
+        yamnet_map=yamnet_map,
+        through=through,
+        targeted=untargeted is not True,
+        untargeted=untargeted is not False,
+        budgets=read_budgets(snr_db),
+        steps=steps,
+        seed=seed,
+        multi_label=label_separator is not None,
+    )
+    given = Data(metadata, path_column, label_column, label_separator, train, test, limit)
+    raise typer.Exit(run([*data, *context.args], report, given, settings, debug=debug))
+
+
 @app.command()
 def targets(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name ('siren'), or a branch ('Alarm/*').")],

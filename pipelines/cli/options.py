@@ -51,7 +51,22 @@ EVALUATE_FLAGS = (
     *("--report", "--judge", "--classes", "--sample-rate", "--judge-input", "--class-map", "--weights", "--debug"),
 )
 
-COMMAND_FLAGS = {"augment": OWN_FLAGS, "evaluate": EVALUATE_FLAGS}
+ROBUSTNESS_FLAGS = (
+    *(
+        "--report",
+        "--judge",
+        "--classes",
+        "--sample-rate",
+        "--judge-input",
+        "--class-map",
+        "--yamnet-map",
+        "--metadata",
+    ),
+    *("--path-column", "--label-column", "--label-separator", "--train", "--test", "--through", "--snr-db", "--steps"),
+    *("--untargeted", "--targeted", "--limit", "--seed", "--weights", "--debug"),
+)
+
+COMMAND_FLAGS = {"augment": OWN_FLAGS, "evaluate": EVALUATE_FLAGS, "robustness": ROBUSTNESS_FLAGS}
 """The flags of the commands that pass others to Beam, for the nearest to one that is unknown."""
 
 

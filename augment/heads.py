@@ -1,0 +1,123 @@
+"""Classifiers on top of YAMNet as models to dream through: a linear head, or some of YAMNet's own classes.
+
+`Head` is a linear classifier of a clip's mean embedding. `HeadModel` and `Choice` are the dreaming model with other
+logits, which `augment.ascent.Dreamer` takes in its place: what is dreamed is then the gradient of that classifier's own
+decision (white box).
+
+Which decision that is. With e_p the embedding of patch p of n, a head says z = W mean_p(e_p) + b, and its scores are
+softmax(z). Being linear it changes places with the mean: z = mean_p(W e_p + b), so that z is the mean over the patches
+of the patch logits that `HeadModel` gives, and the objective `mean_margin` works on z itself. YAMNet takes its mean
+after the sigmoid, mean_p(sigmoid(z_p)), which `soft_margin` works on: that is the objective for a `Choice`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from augment.classes import AudioClass, ClassList
+from augment.yamnet import DreamingModel, at_least
+
+EMBEDDING = 1024
+"""Size of YAMNet's embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A linear classifier of YAMNet's mean embeddings.
+
+    Attributes:
+        kernel: float32 [1024, classes].
+        bias: float32 [classes].
+        names: of the classes.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    names: tuple[str, ...]
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the logits [..., classes] of mean embeddings [..., 1024], float64."""
+        return np.asarray(embeddings, np.float64) @ self.kernel.astype(np.float64) + self.bias
+
+    def scores(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return the softmax of the logits, float32 [..., classes]."""
+        logits = self.logits(embeddings)
+        odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return (odds / odds.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+    @property
+    def identity(self) -> str:
+        """Sha256 of weights and names."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for values in (self.kernel, self.bias):
+            digest.update(np.ascontiguousarray(values, "<f4").tobytes())
+        return digest.hexdigest()
+
+
+class _Relabelled(DreamingModel):
+    """The dreaming model with other logits.
+
+    Attributes:
+        classes: of the logits.
+        objective: of the recipe that works on what the classifier decides by.
+    """
+
+    objective: str
+
+    def __init__(self, model: DreamingModel, names: Sequence[str], objective: str):  # no weights of its own
+        tf.Module.__init__(self, name="relabelled")
+        self._model, self.identity, self.objective = model, model.identity, objective
+        self.classes = ClassList(tuple(AudioClass(index, "", name) for index, name in enumerate(names)))
+
+    def _needs(self) -> str:
+        raise NotImplementedError
+
+    def _relabel(self, values: tf.Tensor) -> tf.Tensor:
+        raise NotImplementedError
+
+    def activations(self, waveforms: tf.Tensor, layers: Collection[str]) -> dict[str, tf.Tensor]:
+        """Return the activations of the named layers (`DreamingModel.activations`), the logits being its own."""
+        needed = {*layers} - {"logits", "scores"} | {self._needs()}
+        found = self._model.activations(waveforms, needed)
+        own = self._relabel(found[self._needs()])
+        more = {"logits": own, "scores": tf.sigmoid(own)}
+        return {name: more[name] if name in more else found[name] for name in layers}
+
+
+class HeadModel(_Relabelled):
+    """A head on YAMNet, with logits [batch, patches, classes of the head]."""
+
+    def __init__(self, model: DreamingModel, head: Head):
+        """Put a head on the dreaming model."""
+        super().__init__(model, head.names, "mean_margin")
+        self._head = tf.constant(head.kernel, tf.float32), tf.constant(head.bias, tf.float32)
+
+    def _needs(self) -> str:
+        return "embeddings"
+
+    def _relabel(self, values: tf.Tensor) -> tf.Tensor:
+        kernel, bias = self._head
+        sizes = tf.shape(values)
+        rows = tf.reshape(values, [-1, EMBEDDING])
+        logits = (tf.matmul(at_least(16, rows), kernel) + bias)[: tf.shape(rows)[0]]
+        return tf.reshape(logits, [sizes[0], sizes[1], len(self.classes)])
+
+
+class Choice(_Relabelled):
+    """YAMNet asked for the best of some of its classes, the others left out; logits [batch, patches, chosen]."""
+
+    def __init__(self, model: DreamingModel, chosen: Sequence[int]):
+        """Choose classes by their indices."""
+        super().__init__(model, [model.classes[index].name for index in chosen], "soft_margin")
+        self._chosen = tf.constant(list(chosen), tf.int32)
+
+    def _needs(self) -> str:
+        return "logits"
+
+    def _relabel(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.gather(values, self._chosen, axis=-1)

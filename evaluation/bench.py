@@ -1,0 +1,283 @@
+"""The bench: a batch of clips on which a classifier is tried, and the dreams that are made of them.
+
+`Trial` says what is tried, and crosses to the workers. `Bench` holds the clips of one batch and makes their dreams when
+a perturbation asks, once for each budget; which clips share a batch is settled before any worker starts, so that
+nothing depends on how many there are. `Route` is what is dreamed through: the classifier itself or YAMNet.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from augment.ascent import Dreamer, pad_batch
+from augment.budgets import at_snr
+from augment.dreaming import Sound
+from augment.heads import Choice, HeadModel
+from augment.objectives import OBJECTIVES, Hearing
+from augment.recipe import Recipe
+from augment.sound import restore
+from augment.targets import Aim, aim_rows
+from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
+from evaluation.heads import load_head
+from evaluation.judges import JudgeSpec, judge_kind
+
+BATCH = 32
+"""Clips that share a batch, at most."""
+
+HOLD = {"mean_margin": 1.0, "soft_margin": 0.3}
+"""A dream is finished when it leads by so much (`augment.objectives`), and is then brought to its whole budget."""
+
+JUDGE, YAMNET = "judge", "yamnet"
+"""What can be dreamed through."""
+
+_NO_LIMIT = 100.0  # of the peak: a control has none either, and a float file holds it
+_MAX_PATCHES = 640  # of a batch, some 5 MB each
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip, unread.
+
+    Attributes:
+        id: of the clip.
+        source: what it was cut from; intervals are drawn over these.
+        uri: of the file.
+        labels: its labels.
+        where: what the reader needs to know.
+    """
+
+    id: str
+    source: str
+    uri: str
+    labels: tuple[str, ...]
+    where: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried.
+
+    Attributes:
+        judge: the classifier.
+        columns: its classes that are under test, by index; the others are not looked at. What follows counts them by
+            their position here.
+        names: of these classes.
+        truths: (label, position) pairs.
+        answers: (YAMNet's class, position) pairs: what is dreamed toward where YAMNet is dreamed through.
+        perturbations: keys of `evaluation.perturbations.PERTURBATIONS`.
+        budgets: SNRs in dB.
+        steps: of gradient ascent.
+        seed: of targets and noise.
+    """
+
+    judge: JudgeSpec
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    truths: tuple[tuple[str, int], ...]
+    answers: tuple[tuple[int, int], ...]
+    perturbations: tuple[str, ...]
+    budgets: tuple[float, ...]
+    steps: int
+    seed: int
+
+    def truth(self, labels: Sequence[str]) -> tuple[int, ...]:
+        """Return the positions of labels, each once; those that the classifier does not know are left out."""
+        known = dict(self.truths)
+        return tuple(dict.fromkeys(known[label] for label in labels if label in known))
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A clip on the bench.
+
+    Attributes:
+        item: what it is.
+        sound: its samples.
+        truth: positions of its classes.
+        target: position of the class that targeted dreams aim at, None if it has all classes.
+    """
+
+    item: Item
+    sound: Sound
+    truth: tuple[int, ...]
+    target: int | None
+
+
+class Route:
+    """What is dreamed through: a model, and which position each of its classes stands for."""
+
+    def __init__(self, model: Any, positions: Sequence[int], steps: int):
+        self._model, self._positions, self._steps = model, tuple(positions), steps
+        self._dreamers: dict[float | None, Dreamer] = {}
+
+    def aim(self, subject: Subject, *, targeted: bool) -> Aim | None:
+        """Return what a clip is dreamed toward, None if the model has no class for it.
+
+        Untargeted is toward whichever other class is nearest: all classes that are not the clip's count as one target,
+        so that the dream has arrived just when the classifier errs.
+        """
+        wrong = {subject.target} if targeted else set(range(max(self._positions) + 1)) - set(subject.truth)
+        found = tuple(index for index, position in enumerate(self._positions) if position in wrong)
+        known = any(position in subject.truth for position in self._positions)
+        return Aim(found) if found and known else None
+
+    def changes(self, subjects: Sequence[Subject], snr_db: float | None, *, targeted: bool) -> list[np.ndarray | None]:
+        """Dream clips; return what changed, float64 [samples, channels], or None of a clip that has no aim.
+
+        Args:
+            subjects: the clips.
+            snr_db: budget; None makes one step along the gradient's sign, of any size.
+            targeted: toward the subject's target, not just away from its own classes.
+        """
+        aims = [self.aim(subject, targeted=targeted) for subject in subjects]
+        by_length: dict[int, list[int]] = {}
+        for index, (subject, aim) in enumerate(zip(subjects, aims, strict=True)):
+            if aim is not None:
+                by_length.setdefault(padded_length(len(subject.sound.heard)), []).append(index)
+        found: list[np.ndarray | None] = [None] * len(subjects)
+        for length, rows in by_length.items():
+            most = max(1, _MAX_PATCHES // int(patch_count(length)))
+            for first in range(0, len(rows), most):
+                block = rows[first : first + most]
+                heard = [subjects[row].sound.heard for row in block]
+                chosen = [aim for aim in (aims[row] for row in block) if aim is not None]
+                made = self._dreamer(snr_db)(*pad_batch(heard), chosen).waveforms
+                for row, mono, dreamed in zip(block, heard, made, strict=True):
+                    sound = subjects[row].sound
+                    written = restore(sound.waveform, sound.sample_rate, dreamed[: len(mono)], mono, adds=True)
+                    found[row] = written.astype(np.float64) - sound.waveform
+        return found
+
+    def leads(self, subjects: Sequence[Subject], sounds: Sequence[Sound], *, targeted: bool) -> np.ndarray:
+        """Return by how much each sound leads toward its subject's aim, [sounds]: what `HOLD` is compared with."""
+        found = np.full(len(sounds), -np.inf)
+        for place, (subject, sound) in enumerate(zip(subjects, sounds, strict=True)):
+            aim = self.aim(subject, targeted=targeted)
+            if aim is not None:
+                batch, lengths = pad_batch([sound.heard])
+                row = aim_rows([aim], len(self._model.classes))
+                found[place] = self._lead(batch, patch_count(lengths).astype(np.int32), row).numpy()[0]
+        return found
+
+    @functools.cached_property
+    def _lead(self) -> Any:
+        spec: Any = tf.TensorSpec
+        shapes = [spec([None, None]), spec([None], tf.int32), spec([None, len(self._model.classes)])]
+
+        def lead(waveforms: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
+            heard = Hearing(self._model.activations(waveforms, ("logits",)), counts, aims)
+            return OBJECTIVES[self._model.objective].lead(heard)
+
+        return tf.function(lead, input_signature=shapes, autograph=False)
+
+    @property
+    def hold(self) -> float:
+        """The lead at which a dream is finished."""
+        return HOLD[self._model.objective]
+
+    def _dreamer(self, snr_db: float | None) -> Dreamer:
+        if snr_db not in self._dreamers:
+            objective = self._model.objective
+            values: dict[str, Any] = {"objective": objective, "peak": _NO_LIMIT}
+            if snr_db is None:
+                values |= {"steps": 1, "step_size": 1.0, "update": "sign", "keep": "last", "hold": None}
+            else:
+                values |= {"steps": self._steps, "snr_db": snr_db, "hold": HOLD[objective]}
+            self._dreamers[snr_db] = Dreamer(self._model, Recipe.model_validate(values))
+        return self._dreamers[snr_db]
+
+
+class Bench:
+    """The clips of a batch, and the dreams of the budget that is being tried."""
+
+    def __init__(self, trial: Trial, subjects: Sequence[Subject]):
+        self.trial, self.subjects = trial, subjects
+        self._made: dict[tuple[str, bool], tuple[float, list[np.ndarray | None]]] = {}
+        self._step: list[np.ndarray | None] | None = None
+
+    @functools.cached_property
+    def _routes(self) -> dict[str, Route]:
+        return shared_routes(self.trial)  # controls need none
+
+    def dreams(self, through: str, snr_db: float, *, targeted: bool) -> list[np.ndarray | None]:
+        """Return what dreams change (`Route.changes`), made once for each budget.
+
+        A dream that arrived at the last budget is turned up to this one and kept if it still leads: only the others
+        are dreamed anew, which saves most of the steps where budgets grow from one call to the next.
+        """
+        budget, found = self._made.get((through, targeted), (None, []))
+        if found and budget == snr_db:
+            return found
+        route, found = self._routes[through], found or [None] * len(self.subjects)
+        kept = [change is not None and budget is not None and snr_db < budget for change in found]
+        turned = [index for index, keep in enumerate(kept) if keep]
+        subjects = [self.subjects[index] for index in turned]
+        sounds = [_turned(subject, found[index], snr_db) for index, subject in zip(turned, subjects, strict=True)]
+        ahead = route.leads(subjects, sounds, targeted=targeted) >= route.hold
+        arrived = {index for index, leads in zip(turned, ahead, strict=True) if leads}
+        left = [index for index in range(len(self.subjects)) if index not in arrived]
+        made = route.changes([self.subjects[index] for index in left], snr_db, targeted=targeted)
+        anew = dict(zip(left, made, strict=True))
+        result = [anew[index] if index in anew else found[index] for index in range(len(self.subjects))]
+        self._made[through, targeted] = (snr_db, result)
+        return result
+
+    def first_step(self) -> list[np.ndarray | None]:
+        """Return what one step along the sign of the classifier's gradient changes, untargeted; it has no budget."""
+        if self._step is None:
+            self._step = self._routes[JUDGE].changes(self.subjects, None, targeted=False)
+        return self._step
+
+
+def _turned(subject: Subject, change: np.ndarray | None, snr_db: float) -> Sound:
+    assert change is not None
+    sound = subject.sound
+    return Sound(at_snr(sound.waveform, change, snr_db), sound.sample_rate)
+
+
+def has_white_box(spec: JudgeSpec) -> bool:
+    """Tell whether a classifier can be dreamed through: YAMNet and heads on it."""
+    return judge_kind(spec.judge) in ("yamnet", "head")
+
+
+def white_box(spec: JudgeSpec, columns: Sequence[int], model: DreamingModel) -> HeadModel | Choice:
+    """Return the model whose gradients are the classifier's own."""
+    if judge_kind(spec.judge) == "yamnet":
+        return Choice(model, columns)
+    head = load_head(spec.judge)
+    names = tuple(head.names[index] for index in columns)
+    return HeadModel(model, type(head)(head.kernel[:, list(columns)], head.bias[list(columns)], names))
+
+
+_loading = threading.Lock()
+
+
+def shared_routes(trial: Trial) -> dict[str, Route]:
+    """Load what is dreamed through, once for the whole process."""
+    with _loading:
+        return _load(trial)
+
+
+def forget_routes() -> None:
+    """Load models anew from now on: a file has changed."""
+    _load.cache_clear()
+
+
+@functools.lru_cache(maxsize=1)
+def _load(trial: Trial) -> dict[str, Route]:
+    model = load_dreaming_model(trial.judge.weights)
+    found = {}
+    if has_white_box(trial.judge):
+        own = white_box(trial.judge, trial.columns, model)
+        found[JUDGE] = Route(own, range(len(trial.columns)), trial.steps)
+    if trial.answers:
+        choice = Choice(model, [index for index, _ in trial.answers])
+        found[YAMNET] = Route(choice, [position for _, position in trial.answers], trial.steps)
+    return found

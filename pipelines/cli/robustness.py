@@ -1,0 +1,221 @@
+"""``dreambeam robustness``: how well a classifier withstands dreams, next to noise at the same SNR."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from augment import draws
+from evaluation.bench import Item
+from evaluation.dataset import MissingSourceError
+from evaluation.perturbations import PERTURBATIONS
+from evaluation.robustness import BUDGETS, Robustness, Settings, robustness
+from evaluation.worker import Failed
+from pipelines.cli.evaluate import split_flags
+from pipelines.cli.options import beam_arguments
+from pipelines.cli.quiet import own_stderr
+from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
+from pipelines.config import ConfigError
+from pipelines.metadata import Columns
+from pipelines.run import is_local, pipeline_options
+from pipelines.sources import list_files
+
+SEGMENT_SECONDS = 10.0
+"""Longer files are cut into clips of so many seconds."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the clips come from.
+
+    Attributes:
+        metadata: CSV of labels.
+        path_column: as in `pipelines.metadata.Columns`.
+        label_column: likewise.
+        separator: parts the labels of a clip; None takes each as one label.
+        train: "column=value" of the clips that a head is trained on, None trains none.
+        test: the same of those that are tried; None tries all that are not for training.
+        limit: of files that are tried, None for all.
+    """
+
+    metadata: str | None = None
+    path_column: str | None = None
+    label_column: str | None = None
+    separator: str | None = None
+    train: str | None = None
+    test: str | None = None
+    limit: int | None = None
+
+
+def run(given: Sequence[str], report: str, data: Data, settings: Settings, *, debug: bool) -> int:
+    """Make the report, print its curve and say where it is; return 3 if some clips could not be used.
+
+    Args:
+        given: files, folders and globs, with Beam's flags among them or after them.
+        report: folder.
+        data: what of them is used, and for what.
+        settings: how the classifier is tried.
+        debug: show Beam's own messages.
+    """
+    inputs, extra = split_flags(given)
+    beam_args = beam_arguments(extra, "robustness")
+    if not inputs:
+        raise ConfigError("expected recordings: give files, folders or globs")
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # it prints the traceback of what is raised again and explained in one line
+        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    training, tested, lost = list_items(inputs, data, settings.seed)
+    with own_stderr() if is_local(beam_args) and not debug else nullcontext():
+        done = robustness(
+            tested, report, settings, read_item, pipeline_options(beam_args), training=training, lost=lost
+        )
+    _print(Console(highlight=False, soft_wrap=True), done)
+    return 3 if done.failures else 0
+
+
+def read_item(where: Mapping[str, Any]) -> tuple[np.ndarray, int]:
+    """Read a clip: float32 [samples, channels], and its sample rate in Hz.
+
+    Raises:
+        MissingSourceError: it cannot be read.
+    """
+    try:
+        clip = decode(ClipRef(**where))
+    except ClipError as error:
+        raise MissingSourceError(str(error)) from error
+    return clip.waveform, clip.ref.sample_rate
+
+
+def list_items(inputs: Sequence[str], data: Data, seed: int) -> tuple[list[Item], list[Item], list[Failed]]:
+    """List clips for training, clips to be tried, and what cannot be used.
+
+    Raises:
+        ConfigError: the training clips and the tested ones are not told apart, or there are none.
+        SourceError: nothing can be read there.
+    """
+    column, train, test = _parts(data)
+    columns = Columns(path=data.path_column, label=data.label_column, split=column)
+    lost, training, tested = [], [], []
+    values: set[str] = set()
+    for file in list_files(inputs, metadata=data.metadata, columns=columns):
+        if isinstance(file, Failure):
+            lost.append(Failed(file.id, file.stage, file.error))
+        elif file.label is None:
+            lost.append(Failed(file.id, "label", f"{file.id!r} has no label: give --metadata, or a folder for each"))
+        else:
+            values.add(file.split)
+            (training if train == file.split else tested if test in (None, file.split) else []).append(file)
+    for name, wanted, found in (("--train", train, training), ("--test", test, tested)):
+        if wanted is not None and not found:
+            there = ", ".join(sorted(values)) or "nothing"
+            raise ConfigError(f"{name}: no file has {wanted!r} in column {column!r}; it has {there}")
+    if not tested:
+        raise ConfigError(f"{', '.join(inputs)}: no file is left to try the classifier on")
+    mixed = sorted(tested, key=lambda file: (draws.draw(seed, file.id, 0, "limit"), file.id))[: data.limit]
+    return _cut(training, data.separator, lost), _cut(mixed, data.separator, lost), lost
+
+
+def _parts(data: Data) -> tuple[str | None, str | None, str | None]:
+    """Read --train and --test: the column, and the values."""
+    found: dict[str, tuple[str, str] | None] = {}
+    for name, given in (("--train", data.train), ("--test", data.test)):
+        column, sign, value = (given or "").partition("=")
+        if given is not None and not (column and sign and value):
+            raise ConfigError(f"{name} is {given!r}; expected a column of the metadata and its value, such as fold=1")
+        found[name] = (column, value) if given is not None else None
+    if any(found.values()) and data.metadata is None:
+        raise ConfigError("--train and --test name a column of a CSV: give it with --metadata")
+    named = [each for each in found.values() if each]
+    if len({column for column, _ in named}) > 1:
+        raise ConfigError(f"--train and --test name different columns ({data.train}, {data.test}); expected the same")
+    if len(named) == 2 and named[0] == named[1]:
+        raise ConfigError(
+            f"--train and --test are both {data.train}: a head must be tried on what it was not trained on"
+        )
+    if data.train is not None and data.separator is not None:
+        raise ConfigError("--label-separator: a head is trained on one label for each clip; try a judge of your own")
+    train, test = found["--train"], found["--test"]
+    return named[0][0] if named else None, train and train[1], test and test[1]
+
+
+def _cut(files: Sequence[SoundFileRef], separator: str | None, lost: list[Failed]) -> list[Item]:
+    items = []
+    for file in files:
+        try:
+            cut = segments(file, segment_seconds=SEGMENT_SECONDS)
+        except ClipError as error:
+            lost.append(Failed(file.id, error.stage, str(error)))
+            continue
+        label = file.label or ""
+        names = [label] if separator is None else [part.strip() for part in label.split(separator)]
+        labels = tuple(dict.fromkeys(name for name in names if name))
+        items += [Item(ref.id, file.id, file.uri, labels, asdict(ref)) for ref in cut]
+    return items
+
+
+def read_budgets(text: str | None) -> tuple[float, ...]:
+    """Read SNRs with commas between them.
+
+    Raises:
+        ConfigError: one is no number.
+    """
+    if text is None:
+        return BUDGETS
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"--snr-db is {text!r}; expected numbers with commas between them, such as 40,30,20"
+        ) from error
+
+
+def _print(console: Console, done: Robustness) -> None:
+    metrics = done.metrics
+    what = "mean average precision" if metrics["metric"] == "map" else "accuracy"
+    head = f"{metrics['judge']} on {metrics['n_clips']} clips: {what} {_share(metrics['clean'])}"
+    if trained := metrics["judge_details"]["trained"]:
+        head += f", trained on {trained['clips']} others"
+    console.print(head, markup=False)
+    budgets = sorted({point.snr_db for point in done.points}, reverse=True)
+    table = Table(title=f"{what} by SNR in dB (95 % intervals over sources)", title_justify="left")
+    table.add_column("")
+    for snr in budgets:
+        table.add_column(f"{snr:g}", justify="right")
+    table.add_column("halved at", justify="right")
+    by_key: Mapping[Any, Mapping[str, Any]] = {
+        (each["perturbation"], each["snr_db"]): each for each in metrics["curve"]
+    }
+    for name, halved in metrics["halving"].items():
+        cells = [_point(by_key.get((name, snr))) for snr in budgets]
+        table.add_row(PERTURBATIONS[name].title, *cells, _HALVED[halved["at"]](halved["snr_db"], budgets))
+    console.print(table)
+    console.print("The report trusts itself." if metrics["trusted"] else "The report does not trust itself:")
+    for warning in metrics["warnings"]:
+        console.print(f"  note: {warning}", markup=False)
+    names = ["metrics.json", "robustness.parquet", "curve.csv", "robustness.png"]
+    names += ["head.npz"] if trained else []
+    console.print(f"{done.folder}: {', '.join(names)}", markup=False)
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    ends = "" if found["low"] is None else f" ({found['low']:.0%}-{found['high']:.0%})"
+    return "-" if found["value"] is None else f"{found['value']:.1%}{ends}"
+
+
+def _point(found: Mapping[str, Any] | None) -> str:
+    return "-" if found is None else _share({**found, "value": found["accuracy"]})
+
+
+_HALVED: dict[str, Callable[[float | None, Sequence[float]], str]] = {
+    "within": lambda snr, budgets: f"{snr:.1f} dB",
+    "above": lambda snr, budgets: f"above {budgets[0]:g} dB",
+    "not reached": lambda snr, budgets: "-",
+}

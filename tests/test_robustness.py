@@ -1,0 +1,170 @@
+"""The robustness report from end to end: real recordings, a trained head, dreams through it and through YAMNet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from recordings import complaint, dreambeam, record, samples
+
+from evaluation.bench import BATCH, Item
+from evaluation.heads import load_head
+from evaluation.judges import JudgeSpec, make_judge
+from evaluation.perturbations import PERTURBATIONS
+from evaluation.robustness import batches
+from evaluation.security import CLEAN
+
+LABELS = {"rooster": "Crowing, cock-a-doodle-doo", "rain": "Rain", "helicopter": "Helicopter"}
+FLAGS = ("--snr-db=30,0", "--steps=8", "--seed=3")
+
+
+@pytest.fixture(scope="module")
+def data(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, two folds: 1.3 s of two real recordings for training, of one to be tried."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for label in LABELS:
+        for number, path in enumerate(sorted((shared / "data/esc10-dev" / label).glob("*.ogg"))[:3]):
+            name = f"{label}-{number}.wav"
+            soundfile.write(folder / name, samples(path)[:57_000], 44_100, subtype="PCM_16")
+            rows.append((name, label, "2" if number == 2 else "1"))
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "fold"), *rows])
+    with (folder / "map.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("name", "class"), *LABELS.items()])
+    return folder
+
+
+def arguments(data: Path, report: Path, *more: str) -> list[str]:
+    metadata = (f"--metadata={data / 'labels.csv'}", "--train=fold=1", "--test=fold=2")
+    return ["robustness", str(data), "--report", str(report), *metadata, *FLAGS, *more]
+
+
+@pytest.fixture(scope="module")
+def report(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reports") / "report"
+    assert dreambeam(*arguments(data, folder, f"--yamnet-map={data / 'map.csv'}")) == 0
+    return folder
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "robustness.parquet")
+
+
+def test_the_report_has_its_stable_keys_and_files(report: Path):
+    told = metrics(report)
+    assert {"clean_accuracy", "curve", "trusted", "warnings", "judge", "seed", "versions", "per_class", "halving"} <= {
+        *told
+    }
+    assert {tuple(point) for point in told["curve"]} == {("perturbation", "snr_db", "accuracy", "low", "high", "n")}
+    assert {(p["perturbation"], p["snr_db"]) for p in told["curve"]} == {(n, s) for n in PERTURBATIONS for s in (30, 0)}
+    assert (told["judge"], told["n_clips"], told["n_failed"], told["seed"]) == ("head", 3, 0, 3)
+    assert told["judge_details"]["trained"]["clips"] == 6
+    assert told["judge_details"]["classes"] == sorted(LABELS)
+    assert sorted(path.name for path in report.iterdir()) == [
+        *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "robustness.parquet", "robustness.png"),
+    ]
+
+
+def test_every_row_meets_its_snr_exactly_and_the_curve_follows_from_the_rows(report: Path):
+    found, told = rows(report), metrics(report)
+    assert len(found) == 3 * (1 + 2 * len(PERTURBATIONS))
+    changed = found[found["perturbation"] != CLEAN]
+    np.testing.assert_allclose(changed["measured_snr_db"], changed["snr_db"], atol=5e-3)
+    for point in told["curve"]:
+        own = found[(found["perturbation"] == point["perturbation"]) & (found["snr_db"] == point["snr_db"])]
+        assert (point["accuracy"], point["n"]) == (pytest.approx(own["correct"].mean(), rel=1e-5), len(own))
+
+
+def test_white_box_dreams_turn_what_noise_does_not(report: Path):
+    curve = {(p["perturbation"], p["snr_db"]): p["accuracy"] for p in metrics(report)["curve"]}
+    assert metrics(report)["clean_accuracy"] == 1
+    assert curve["untargeted", 0] == 0
+    assert curve["smooth_filter", 30] == curve["white_noise", 30] == 1
+
+
+def test_the_trained_head_is_the_judge_that_heard(data: Path, report: Path):
+    judge = make_judge(JudgeSpec(str(report / "head.npz")))
+    clean = rows(report).query("perturbation == 'clean'")
+    for row in clean.to_dict("records"):
+        import soxr
+
+        heard = soxr.resample(samples(data / row["id"])[:, 0], 44_100, 16_000, quality="HQ")
+        np.testing.assert_allclose(judge.judge(heard).scores, row["scores"], atol=1e-3)
+    assert load_head(report / "head.npz").names == tuple(sorted(LABELS))
+
+
+def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_path: Path):
+    beam = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
+    assert dreambeam(*arguments(data, tmp_path / "again", f"--yamnet-map={data / 'map.csv'}", *beam)) == 0
+    pd.testing.assert_frame_equal(rows(tmp_path / "again"), rows(report))
+    assert metrics(tmp_path / "again") == metrics(report)
+
+
+def test_batches_are_of_nearly_equal_size_and_do_not_depend_on_the_order():
+    items = [Item(str(number), str(number), "", (), {}) for number in range(2 * BATCH + 1)]
+    made = batches(items, 0)
+    assert sorted(map(len, made)) == [21, 22, 22]
+    assert batches(items[::-1], 0) == made
+    assert batches(items, 1) != made
+
+
+def test_a_clip_that_cannot_be_read_is_a_failure_and_the_others_are_tried(data: Path, tmp_path: Path):
+    folder = tmp_path / "data"
+    for label in ("rain", "helicopter"):
+        (folder / label).mkdir(parents=True)
+        (folder / label / "clip.wav").write_bytes((data / f"{label}-2.wav").read_bytes())
+    (folder / "rain" / "broken.wav").write_bytes(b"RIFF")
+    record(folder / "unheard" / "clip.wav")
+    report = tmp_path / "report"
+    assert dreambeam("robustness", folder, "--report", report, "--snr-db=10", "--steps=1", "--untargeted") == 3
+    told = metrics(report)
+    assert (told["judge"], told["n_clips"], told["n_failed"]) == ("yamnet", 2, 1)
+    assert {p["perturbation"] for p in told["curve"]} == {
+        *("untargeted", "one_step", "other_dream", "white_noise", "pink_noise", "smooth_filter")
+    }
+    assert any("no class for 1 of 3 labels (unheard)" in each for each in told["warnings"])
+
+
+WRONG = [
+    (("--snr-db=loud",), "--snr-db is 'loud'"),
+    (("--snr-db=1000",), "--snr-db takes SNRs from -20 to 100 dB"),
+    (("--through=walls",), "--through is 'walls'; choices: auto"),
+    (("--train=fold",), "--train is 'fold'; expected a column"),
+    (("--train=fold=7",), "--train: no file has '7' in column 'fold'; it has 1, 2"),
+    (("--train=fold=2",), "both fold=2"),
+    (("--test=split=2",), "different columns"),
+    (("--label-separator=;",), "a head is trained on one label"),
+    (("--limits=3",), "did you mean --limit?"),
+    (("--metadata=missing.csv",), "metadata 'missing.csv' does not exist"),
+]
+
+
+@pytest.mark.parametrize(("flags", "expected"), WRONG)
+def test_wrong_arguments_are_one_line(
+    flags: tuple[str, ...], expected: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert expected in complaint(capsys, *arguments(data, tmp_path / "report", *flags))
+
+
+def test_a_judge_without_gradients_or_labels_is_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    given = ["robustness", data, "--report", tmp_path / "report", "--metadata", data / "labels.csv", "--judge=crnn"]
+    assert "has no class for any of the labels" in complaint(capsys, *given)
+    mapped = tmp_path / "map.csv"
+    mapped.write_text("name,class\n" + "".join(f"{label},No bicycle bell\n" for label in LABELS))
+    assert "gives no gradients" in complaint(capsys, *given, "--class-map", mapped, "--through=judge")
+    (tmp_path / "report").rmdir()
+    (tmp_path / "report").write_text("")
+    assert "is a file" in complaint(capsys, *given)
