@@ -237,7 +237,10 @@ class OneForEachIdFn(beam.DoFn):
         first, *others = sorted(set(clips[1]), key=repr)
         yield first
         for other in others:
-            error = f"another clip has the same id, of {first.uri!r}: rename one of them, or name a feature of ids"
+            error = (
+                f"another clip has the same id, of {first.uri!r}, with labels {list(first.labels)}: leave one row of a "
+                "table for each piece of a file, rename one of two files, or name a feature of ids"
+            )
             yield TaggedOutput(FAILED, Lost(Failure(other.uri, other.id, "list", error), 0))
 
 

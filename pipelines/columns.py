@@ -94,6 +94,7 @@ class Reader:
         table: that is read.
         path: name of the column of paths.
         label: name of the column of labels, if there is one.
+        other_label: column of one label where that has none, as where a table has both "labels" and "label".
         split: name of the column of splits, if there is one.
         offset: name of the column of offsets, if there is one.
         duration: name of the column of durations, if there is one.
@@ -109,24 +110,30 @@ class Reader:
     duration: str | None
     groups: tuple[tuple[str, str], ...]
     separator: str | None
+    other_label: str | None = None
 
     def entries(self) -> Iterator[Entry]:
-        """Give what the rows say; a row without a path is left out.
+        """Give what the rows say; an empty row is left out, one that says something of no file has a fault.
 
         Raises:
             SourceError: the table can not be read on.
         """
-        names = {self.path, self.label, self.split, self.offset, self.duration, *(column for _, column in self.groups)}
+        own = (self.path, self.label, self.other_label, self.split, self.offset, self.duration)
+        names = {*own, *(column for _, column in self.groups)}
         for row in self.table.rows([name for name in names if name is not None]):
             path = cell_text(row.cells.get(self.path))
             if row.fault or path is None:
                 yield Entry(row.line, path or "", fault=row.fault or f"has no text in column {self.path!r}")
             elif path:
                 yield self._entry(row, path)
+            elif any(cell_text(value) != "" for value in row.cells.values()):
+                yield Entry(row.line, "", fault=f"names no file in column {self.path!r}")
 
     def _entry(self, row: Row, path: str) -> Entry:
         cells = row.cells
         labels = None if self.label is None else self._labels(cells.get(self.label))
+        if labels == () and self.other_label is not None:
+            labels = self._labels(cells.get(self.other_label))
         split = None if self.split is None else cell_text(cells.get(self.split)) or ""
         groups = tuple((name, "".join(tidy([cell_text(cells.get(column)) or ""]))) for name, column in self.groups)
         fault = "" if self.label is None or labels is not None else f"has no labels, but {cells.get(self.label)!r:.80}"
@@ -167,10 +174,15 @@ def reader(table: Table, columns: Columns) -> Reader:
     path = _column(table, columns.path, PATHS)
     if path is None:
         raise SourceError(f"{table.uri!r} has no column that names files: {_there(table)}; expected one of {PATHS}")
+    label, other_label = _column(table, columns.label, LABELS), None
+    several = next((name for name in table.columns if name.lower() in _PLURALS), None)
+    if columns.label is None and label is not None and several is not None and several != label:
+        label, other_label = several, label
     return Reader(
         table=table,
         path=path,
-        label=_column(table, columns.label, LABELS),
+        label=label,
+        other_label=other_label,
         split=_column(table, columns.split, SPLITS),
         offset=_column(table, columns.offset, OFFSETS),
         duration=_column(table, columns.duration, DURATIONS),

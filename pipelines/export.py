@@ -205,8 +205,7 @@ def _read_shard(path: str) -> Iterator[bytes]:
     try:
         yield from records
     except tf.errors.OpError as error:
-        message = str(error.message).splitlines()[0]
-        raise ExportError(f"{path} cannot be read ({message}): run the augmentation again") from error
+        raise ExportError(f"{path} is damaged: dreambeam verify says where; run the augmentation again") from error
 
 
 def _place(example: Mapping[str, Any], file_format: str) -> str:

@@ -37,11 +37,15 @@ def read_sound(path: str, max_seconds: float | None = None) -> Clip:
     return decode(ref)
 
 
-def check_writable(path: str) -> None:
+def check_writable(path: str, *, overwrite: bool) -> None:
     """Make sure that a sound can be written there.
 
+    Args:
+        path: of the file.
+        overwrite: it may replace a file that is there.
+
     Raises:
-        ClipError: the ending is not that of a format written here, or the folder does not exist.
+        ClipError: the ending is not that of a format written here, the folder does not exist, or the file does.
     """
     if Path(path).suffix.lower() not in _SUBTYPES:
         raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_SUBTYPES)}", "write")
@@ -49,6 +53,8 @@ def check_writable(path: str) -> None:
         raise ClipError(f"cannot write {path!r}: there is no such folder; make it first", "write")
     if Path(path).is_dir():
         raise ClipError(f"cannot write {path!r}: it is a folder; give a file name", "write")
+    if Path(path).exists() and not overwrite:
+        raise ClipError(f"{path!r} exists already: add --overwrite to replace it, or give another name", "write")
 
 
 def check_picture(path: str) -> None:

@@ -48,6 +48,9 @@ def resolve_output(output: str | os.PathLike[str], inputs: Sequence[str] = ()) -
     target = Path(os.path.realpath(place))
     if target == Path(os.path.realpath(os.curdir)):
         raise OutputError(f"{given!r} is the working directory: give a folder inside it")
+    for parent in target.parents:
+        if (parent / "run.json").is_file() and not foreign_dataset(parent):
+            raise OutputError(f"the output {given} lies inside the dataset {parent}: give another --output")
     for item in inputs:
         source = local_path(item)
         if source and Path(os.path.realpath(source)).is_relative_to(target):

@@ -79,6 +79,7 @@ def publish(
             if not is_dreamed(split, augment_test=config.augment_test)
         },
         "warnings": warnings(manifest["clips_by_split"], augment_test=config.augment_test),
+        "labels": len(manifest["labels"]),
         "failures_by_stage": failures["stages"],
         "recipes": {
             name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}

@@ -14,9 +14,11 @@ from listings import table, tree
 from recordings import augment, dreambeam, failures_of, load, record, samples
 
 from pipelines.clips import ClipError, Failure, SoundFileRef, clip_ref, decode, segments, source_of
+from pipelines.columns import Columns
 from pipelines.config import SourceConfig
 from pipelines.inputs import list_inputs
 from pipelines.listing import SourceError
+from pipelines.manifests import list_manifests
 
 ROWS = [
     {"path": "dog/a.wav", "labels": ["dog", "wolf"], "split": "test", "offset": 0.5, "duration": 0.25, "fold": 3},
@@ -310,3 +312,22 @@ def test_the_order_of_classes_can_be_given_and_other_labels_are_failures(tmp_pat
         assert {id_: line["stage"] for id_, line in failures_of(output).items()} == {"bird/c.wav": "label"}
     with pytest.raises(SourceError, match="does not exist"):
         augment(tmp_path / "in", tmp_path / "x", f"source.classes={tmp_path}/nowhere.txt")
+
+
+def test_a_row_of_labels_and_a_row_of_one_label_each_keep_theirs(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        record(tmp_path / f"{name}.wav", 0.2)
+    lines = [{"path": "a.wav", "label": "x"}, {"path": "b.wav", "labels": ["y", "z"]}, {"path": "c.wav"}]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    items = list(list_manifests([str(tmp_path / "m.jsonl")], columns=Columns()))
+    assert [item.labels for item in items if isinstance(item, SoundFileRef)] == [("x",), ("y", "z"), ()]
+
+
+def test_a_row_that_names_no_file_is_a_failure_and_an_empty_one_is_nothing(tmp_path: Path) -> None:
+    record(tmp_path / "a.wav", 0.2)
+    (tmp_path / "m.csv").write_text("path,label\n,dog\n,\na.wav,cat\n")
+    failure, item = list_manifests([str(tmp_path / "m.csv")], columns=Columns())
+    assert isinstance(failure, Failure)
+    assert failure.id == "m.csv#line=2"
+    assert "names no file in column 'path'" in failure.error
+    assert isinstance(item, SoundFileRef)

@@ -216,6 +216,12 @@ def test_inputs_below_the_output_and_the_working_directory_are_refused(
             augment(recordings, place)
 
 
+def test_an_output_inside_a_dataset_is_refused(recordings: Path, tmp_path: Path):
+    augment(recordings, tmp_path / "out")
+    with pytest.raises(OutputError, match="lies inside the dataset"):
+        augment(recordings, tmp_path / "out/in/deep")
+
+
 def test_a_dataset_that_holds_files_of_others_is_not_overwritten(recordings: Path, tmp_path: Path):
     augment(recordings, tmp_path / "out", "recipe.steps=0")
     (tmp_path / "out" / "notes.txt").touch()

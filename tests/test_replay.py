@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,14 @@ def test_wrong_arguments_are_one_line(dataset: Path, tmp_path: Path, capsys: pyt
     assert "does not exist" in complaint(capsys, "replay", tmp_path / "nowhere", "--id", DREAM)
     assert "no run.json" in complaint(capsys, "replay", record(tmp_path / "x/a.wav").parent, "--id", DREAM)
     assert "must end in" in complaint(capsys, "replay", dataset, "--id", DREAM, "--output", "x.mp3")
+
+
+def test_a_replay_overwrites_nothing_unless_it_is_told_to(published: Path, dataset: Path, capsys: Any, tmp_path: Path):
+    recording = tmp_path / "precious.wav"
+    shutil.copy(published / "in/dog/a.wav", recording)
+    before = recording.read_bytes()
+    assert "exists already" in complaint(capsys, "replay", dataset, "--id", DREAM, "--output", recording)
+    assert "in the dataset" in complaint(capsys, "replay", dataset, "--id", DREAM, "--output", dataset / "x.wav")
+    assert recording.read_bytes() == before
+    assert dreambeam("replay", dataset, "--id", DREAM, "--output", recording, "--overwrite") == 0
+    assert recording.read_bytes() != before

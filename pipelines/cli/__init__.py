@@ -235,6 +235,7 @@ def dream(
     seed: Annotated[int, typer.Option(help="Of random targets and noise.")] = 0,
     weights: Weights = None,
     set_: Set = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     debug: Debug = False,
 ) -> None:
     """Dream one audio file, or noise, and say what YAMNet heard before and after."""
@@ -256,7 +257,8 @@ def dream(
         "sound": sound,
         "start": None if start is StartChoice.clip else start.value,
     }
-    raise typer.Exit(run(source, output, target, settings, set_ or [], picture, seed, weights, seconds=seconds))
+    arguments = (source, output, target, settings, set_ or [], picture, seed, weights)
+    raise typer.Exit(run(*arguments, seconds=seconds, overwrite=overwrite))
 
 
 @app.command()
@@ -405,12 +407,14 @@ def replay(
     ] = None,
     source: Annotated[str | None, typer.Option(help="Where the source file is now.", metavar="PATH")] = None,
     sound: Annotated[str | None, typer.Option(help="Where the target sound is now.", metavar="PATH")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
     """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
-    raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, as_json=as_json))
+    flags = {"overwrite": overwrite, "as_json": as_json}
+    raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, **flags))
 
 
 @app.command()

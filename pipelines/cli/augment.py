@@ -83,6 +83,10 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     for name, found in content["recipes"].items():
         console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    if not content["labels"] and counts["records"]:
+        console.print("  no clip has a label: it is the name of its folder below --input, or in a table", markup=False)
+    if not counts["records"]:
+        console.print("  nothing could be used: mend what failures.jsonl names, then run again with --overwrite")
     if counts["reused"]:
         console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
     if content["not_dreamed"]:

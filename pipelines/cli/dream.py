@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ def run(
     weights: str | None,
     *,
     seconds: float | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Dream the file, or so many seconds of what the recipe starts from, write it and say what became of it."""
     given = [
@@ -48,9 +50,9 @@ def run(
     if other:
         raise ConfigError(f"dream takes --set recipe.KEY=VALUE only, got {other[0]!r}")
     recipe = load_config(None, [*given, *changes]).recipe
-    check_writable(output)
     if source and Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
         raise ClipError(f"{output!r} is the input itself: give another name to write to", "write")
+    check_writable(output, overwrite=overwrite)
     if picture:
         check_picture(picture)
     number = draws.draw(seed, "", 0, "start")
@@ -106,11 +108,13 @@ def _way(dreamed: Dreamed) -> str:
 def _report(output: str, dreamed: Dreamed, names: list[str]) -> None:
     own = list(dreamed.aim.classes)
     distance = dreamed.distance
+    louder = distance.lufs_change - distance.lufs_before
+    change = f"{louder:+.1f} LU" if math.isfinite(louder) else "none" if not distance.lufs_change > -math.inf else "all"
     print(
         f"{output}: {_way(dreamed)}: score {dreamed.scores_before[own].max():.3f} -> "
         f"{dreamed.scores_after[own].max():.3f}, rank {dreamed.aim.rank(dreamed.scores_after)} of {len(names)}, "
         f"{len(dreamed.objectives)} steps, SNR {dreamed.snr_db:.1f} dB, "
-        f"change {distance.lufs_change - distance.lufs_before:+.1f} LU"
+        f"change {change}"
     )
     for word, scores in (("before", dreamed.scores_before), ("after", dreamed.scores_after)):
         best = np.argsort(-scores, kind="stable")[:3]

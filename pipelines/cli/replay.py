@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
+from pipelines.clips import ClipError
 from pipelines.dataset import DamagedError, open_dataset
 from pipelines.files import check_writable, write_sound
 from pipelines.replay import Replayed, replay
@@ -21,11 +23,14 @@ def run(
     sound: str | None,
     weights: str | None,
     *,
+    overwrite: bool = False,
     as_json: bool = False,
 ) -> int:
     """Make the record again, write it and say whether it is the same; return 0 if so, 1 if not."""
     if output:
-        check_writable(output)
+        check_writable(output, overwrite=overwrite)
+        if Path(output).resolve().is_relative_to(Path(folder).resolve()):
+            raise ClipError(f"cannot write {output!r}: it lies in the dataset; give another folder", "write")
     try:
         dataset = open_dataset(folder)
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:

@@ -102,13 +102,13 @@ def list_items(inputs: Sequence[str], data: Data, seed: int) -> tuple[list[Item]
         SourceError: nothing can be read there.
     """
     column, train, test = _parts(data)
-    columns = Columns(path=data.path_column, label=data.label_column, split=column)
+    columns = Columns(path=data.path_column, label=data.label_column, split=column, separator=data.separator)
     lost, training, tested = [], [], []
     values: set[str] = set()
     for file in list_files(inputs, metadata=data.metadata, columns=columns):
         if isinstance(file, Failure):
             lost.append(Failed(file.id, file.stage, file.error))
-        elif file.label is None:
+        elif not file.labels:
             lost.append(Failed(file.id, "label", f"{file.id!r} has no label: give --metadata, or a folder for each"))
         else:
             values.add(file.split)
@@ -154,9 +154,7 @@ def _cut(files: Sequence[SoundFileRef], separator: str | None, lost: list[Failed
         except ClipError as error:
             lost.append(Failed(file.id, error.stage, str(error)))
             continue
-        label = file.label or ""
-        names = [label] if separator is None else [part.strip() for part in label.split(separator)]
-        labels = tuple(dict.fromkeys(name for name in names if name))
+        labels = file.labels[:1] if separator is None else file.labels
         items += [Item(ref.id, file.id, file.uri, labels, asdict(ref)) for ref in cut]
     return items
 
