@@ -321,7 +321,8 @@ def test_dream_from_noise_needs_no_input(tmp_path: Path, capsys: pytest.CaptureF
     assert dreambeam(*arguments) == 0
     assert samples(out).shape == (24_000, 1)
     assert "toward Dog" in capsys.readouterr().out
-    assert dreambeam(*arguments, "--seed", "1", "--set", "recipe.steps=0") == 0
+    assert "exists already" in complaint(capsys, *arguments)
+    assert dreambeam(*arguments, "--seed", "1", "--set", "recipe.steps=0", "--overwrite") == 0
     assert 0.05 < np.std(samples(out)) < 0.2
 
 

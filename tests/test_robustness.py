@@ -146,7 +146,7 @@ WRONG = [
     (("--test=split=2",), "different columns"),
     (("--label-separator=;",), "a head is trained on one label"),
     (("--limits=3",), "did you mean --limit?"),
-    (("--metadata=missing.csv",), "metadata 'missing.csv' does not exist"),
+    (("--metadata=missing.csv",), "'missing.csv' does not exist"),
 ]
 
 
