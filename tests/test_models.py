@@ -207,4 +207,4 @@ def test_class_lists_are_read_from_yamnets_csv_or_lines(tmp_path: Path) -> None:
 
 
 def test_the_kinds_of_judges_are_listed() -> None:
-    assert set(JUDGES) == {"yamnet", "crnn", "savedmodel", "keras", "callable"}
+    assert set(JUDGES) == {"yamnet", "crnn", "head", "savedmodel", "keras", "callable"}
