@@ -63,7 +63,8 @@ class Settings:
     """What the user may choose.
 
     Attributes:
-        judge: the classifier; not looked at where a head is trained.
+        judge: the classifier; not looked at where a head is trained. Of YAMNet's 521 classes only those compete that a
+            label means, or a bark would be lost to "Animal"; of any other classifier all do.
         class_map: CSV from labels to the classifier's classes.
         yamnet_map: CSV from labels to YAMNet's classes, for dreams through it.
         through: of `THROUGH`.
@@ -241,7 +242,7 @@ def _trial(
             f"the judge has no class for {len(missing)} of {len(labels)} labels ({', '.join(missing[:5])}): their "
             "clips are left out; map them with --class-map"
         )
-    if len(columns) == 1:  # all labels mean the same class: against all that the classifier knows
+    if judge_kind(spec.judge) != "yamnet" or len(columns) == 1:  # a classifier of one's own answers with any class
         columns = tuple(range(len(judge.classes)))
     position = {column: place for place, column in enumerate(columns)}
     truths = tuple((label, position[column]) for label, column in sorted(known.labels.items()))

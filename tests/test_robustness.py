@@ -111,6 +111,20 @@ def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_p
     assert metrics(tmp_path / "again") == metrics(report)
 
 
+def test_every_class_of_a_head_competes_though_no_clip_that_is_tried_has_it(data: Path, report: Path, tmp_path: Path):
+    from evaluation.robustness import Settings, robustness
+    from pipelines.cli.robustness import Data, list_items, read_item
+    from pipelines.run import pipeline_options
+
+    given = Data(str(data / "labels.csv"), test="fold=2")
+    _, items, _ = list_items([str(data)], given, 0)
+    few = [item for item in items if item.labels == ("rain",)]
+    settings = Settings(JudgeSpec(str(report / "head.npz")), through="judge", budgets=(10.0,), steps=1, targeted=False)
+    done = robustness(few, tmp_path / "few", settings, read_item, pipeline_options([]))
+    assert done.metrics["judge_details"]["classes"] == sorted(LABELS)
+    assert len(done.rows["scores"].iloc[0]) == len(LABELS)
+
+
 def test_batches_are_of_nearly_equal_size_and_do_not_depend_on_the_order():
     items = [Item(str(number), str(number), "", (), {}) for number in range(2 * BATCH + 1)]
     made = batches(items, 0)

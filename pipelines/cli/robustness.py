@@ -183,11 +183,11 @@ def _print(console: Console, done: Robustness) -> None:
         head += f", trained on {trained['clips']} others"
     console.print(head, markup=False)
     budgets = sorted({point.snr_db for point in done.points}, reverse=True)
-    table = Table(title=f"{what} by SNR in dB (95 % intervals over sources)", title_justify="left")
-    table.add_column("")
+    table = Table(title=f"{what} by SNR in dB (intervals: curve.csv)", title_justify="left")
+    table.add_column("", no_wrap=True)
     for snr in budgets:
         table.add_column(f"{snr:g}", justify="right")
-    table.add_column("halved at", justify="right")
+    table.add_column("halved at", justify="right", no_wrap=True)
     by_key: Mapping[Any, Mapping[str, Any]] = {
         (each["perturbation"], each["snr_db"]): each for each in metrics["curve"]
     }
@@ -209,11 +209,11 @@ def _share(found: Mapping[str, Any]) -> str:
 
 
 def _point(found: Mapping[str, Any] | None) -> str:
-    return "-" if found is None else _share({**found, "value": found["accuracy"]})
+    return "-" if found is None or found["accuracy"] is None else f"{found['accuracy']:.0%}"
 
 
 _HALVED: dict[str, Callable[[float | None, Sequence[float]], str]] = {
     "within": lambda snr, budgets: f"{snr:.1f} dB",
-    "above": lambda snr, budgets: f"above {budgets[0]:g} dB",
+    "above": lambda snr, budgets: f"> {budgets[0]:g} dB",
     "not reached": lambda snr, budgets: "-",
 }
