@@ -105,8 +105,7 @@ class DreamingModel(tf.Module):
 
     def log_mel(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return log(mel + 0.001) of the waveforms [batch, samples] as [batch, frames, 64]."""
-        magnitudes = tf.abs(tf.signal.stft(waveforms, FRAME_LENGTH, FRAME_HOP, FFT_LENGTH))
-        return tf.math.log(tf.matmul(magnitudes, self._mel) + LOG_OFFSET)
+        return _log_mel(waveforms, self._mel)
 
     def logits(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return what precedes the sigmoid, [batch, patches, 521], of the waveforms [batch, samples]."""
@@ -237,20 +236,63 @@ def at_least(count: int, values: tf.Tensor) -> tf.Tensor:
     return tf.pad(values, paddings)
 
 
-def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Convolve [rows, 96, 64, 1] by a kernel [3, 3, 1, 32] with stride 2 and SAME padding, as a matrix product.
+def _log_mel(waveforms: tf.Tensor, mel: tf.Tensor) -> tf.Tensor:
+    """Return log(|STFT| mel + 0.001); with the gradient that follows, written out, it takes a third less time.
 
-    The gradient of the library's convolution rounds differently with the number of rows and threads; this one does not.
+    Of m = |X|, dL/dx = sum over frames of window * irfft(dL/dm X / |X|) * N / 2: the bins at 0 Hz and at half the
+    sample rate would count twice as much, but the mel bands leave them out. The gradient of |X| at 0 is 0.
     """
-    padded = tf.pad(
-        tf.squeeze(patches, -1), [[0, 0], [0, 1], [0, 1]]
-    )  # SAME for even sizes, stride 2 and a kernel of 3
-    taps = [
-        padded[:, row : row + PATCH_FRAMES - 1 : 2, column : column + MEL_BANDS - 1 : 2]
-        for row in range(3)
-        for column in range(3)
-    ]
-    return tf.matmul(tf.stack(taps, axis=-1), tf.reshape(kernel, [9, -1]))  # [rows, 48, 32, 32]
+
+    @tf.custom_gradient
+    def forward(samples: tf.Tensor) -> Any:
+        spectra = tf.signal.stft(samples, FRAME_LENGTH, FRAME_HOP, FFT_LENGTH)
+        real, imaginary = tf.math.real(spectra), tf.math.imag(spectra)
+        magnitudes = tf.sqrt(real * real + imaginary * imaginary)
+        bands = tf.matmul(magnitudes, mel) + LOG_OFFSET
+
+        def backward(gradient: tf.Tensor) -> tf.Tensor:
+            by_magnitude = tf.matmul(gradient / bands, mel, transpose_b=True) * (FFT_LENGTH / 2)
+            share = tf.math.divide_no_nan(by_magnitude, magnitudes)
+            frames = tf.signal.irfft(tf.complex(real * share, imaginary * share), [FFT_LENGTH])[..., :FRAME_LENGTH]
+            by_samples = tf.signal.overlap_and_add(frames * tf.signal.hann_window(FRAME_LENGTH), FRAME_HOP)
+            return tf.pad(by_samples, [[0, 0], [0, tf.shape(samples)[1] - tf.shape(by_samples)[1]]])
+
+        return tf.math.log(bands), backward
+
+    return forward(waveforms)
+
+
+def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolve [rows, 96, 64, 1] by a kernel [3, 3, 1, 32] with stride 2 and SAME padding.
+
+    The gradient of the library's convolution rounds differently with the number of rows and threads; this one does not,
+    and takes half the time. Every place of the input has its own parity of row and column, which says by which taps it
+    is seen.
+    """
+
+    @tf.custom_gradient
+    def forward(signal: tf.Tensor) -> Any:
+        def backward(gradient: tf.Tensor) -> tf.Tensor:
+            height, width = PATCH_FRAMES // 2, MEL_BANDS // 2
+            taps = tf.matmul(tf.reshape(gradient, [-1, kernel.shape[3]]), tf.reshape(kernel, [9, -1]), transpose_b=True)
+            tap = [tf.reshape(each, [-1, height, width]) for each in tf.unstack(taps, num=9, axis=1)]
+            even_even = tap[0] + _later(tap[2], 2) + _later(tap[6] + _later(tap[8], 2), 1)
+            even_odd, odd_even, odd_odd = tap[1] + _later(tap[7], 1), tap[3] + _later(tap[5], 2), tap[4]
+            even_rows = tf.reshape(tf.stack([even_even, even_odd], -1), [-1, height, MEL_BANDS])
+            odd_rows = tf.reshape(tf.stack([odd_even, odd_odd], -1), [-1, height, MEL_BANDS])
+            return tf.reshape(tf.stack([even_rows, odd_rows], 2), [-1, PATCH_FRAMES, MEL_BANDS, 1])
+
+        return tf.nn.conv2d(signal, kernel, 2, "SAME"), backward
+
+    return forward(patches)
+
+
+def _later(values: tf.Tensor, axis: int) -> tf.Tensor:
+    """Shift values by one place along an axis; zeros come in, the last ones go into the padding."""
+    start = [[0, 0]] * len(values.shape)
+    start[axis] = [1, 0]
+    kept = values[:, :-1] if axis == 1 else values[:, :, :-1]
+    return tf.pad(kept, start)
 
 
 def _fold(variables: Mapping[str, np.ndarray]) -> list[tuple[str, tf.Tensor, tf.Tensor, int]]:
