@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from augment import budgets, transforms, tricks
+from augment import budgets, shortcuts, transforms, tricks
 from augment.domains import SAMPLES, Fixed
 from augment.objectives import OBJECTIVES, Hearing, margin
 from augment.recipe import Recipe, RecipeError
@@ -83,6 +83,8 @@ class _State(NamedTuple):
     x: tf.Tensor  # the waveform of p, within the budget
     best: tf.Tensor  # the best waveform so far
     best_value: tf.Tensor  # [batch]
+    logits: tf.Tensor  # [batch, patches, classes] as they were last seen, by the fast arithmetic; else of no patch
+    weights: tf.Tensor  # [batch, patches], what each patch counts for the objective; likewise
 
 
 class _Common(NamedTuple):
@@ -123,10 +125,12 @@ class Dreamer:
         self._sound = np.zeros(1, np.float32) if sound is None else sound
         self._shape = StftShape(recipe.frame_length, recipe.hop)
         self._layers = sorted({"logits", *(name for names in self._named().values() for name in names)})
+        self._rough = recipe.arithmetic == "fast"
+        self._picks = self._rough and self._layers == ["logits"]  # other layers are compared as a whole
         self._check_layers()
         specs = self._specs()
         self._step = tf.function(self._take_step, specs, autograph=False)  # one trace serves all shapes
-        self._look = tf.function(self._take_look, specs[:1] + specs[2:], autograph=False)
+        self._look = tf.function(self._take_look, self._look_specs(specs), autograph=False)
         self._memories: dict[int, dict[str, tf.Tensor]] = {}
 
     def __call__(
@@ -155,10 +159,12 @@ class Dreamer:
         may_stop = np.ones(len(waveforms), bool)
         for number in range(1, recipe.steps + 1):
             common = _Common(tf.constant(number, tf.float32), mask, sound)
-            before = state
-            state, objective, lead = self._step(state, self._allowed(state, clips), clips, common)
+            before, chosen = state, self._chosen(state, number)
+            state, objective, lead = self._step(state, self._allowed(state, clips), clips, common, chosen)
             objectives[number - 1, going] = objective.numpy()
             ahead = self._ahead(lead)
+            if self._rough:
+                ahead, state = self._confirmed(ahead, before, state, clips, common)
             if number == 1:  # one that leads from the start is dreamed further
                 may_stop = ~ahead
             arrived = ahead & may_stop[going]
@@ -186,17 +192,43 @@ class Dreamer:
         clips = _Clips(source, lengths_, counts, tf.constant(aims), transforms.rms(source, lengths_), fixed)
         p = self._domain.start(source, fixed)
         worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
-        return clips, _State(p, (tf.zeros_like(p), tf.zeros_like(p)), source, source, worst)
+        patches = int(patch_count(waveforms.shape[1])) if self._picks else 0
+        logits = tf.zeros([len(waveforms), patches, len(self.model.classes)])
+        memory = (tf.zeros_like(p), tf.zeros_like(p))
+        return clips, _State(p, memory, source, source, worst, logits, tf.zeros([len(waveforms), patches]))
 
     def _ahead(self, lead: tf.Tensor) -> np.ndarray:
         hold = self.recipe.hold
         return np.zeros(len(lead), bool) if hold is None else lead.numpy() >= hold
 
+    def _chosen(self, state: _State, number: int) -> np.ndarray:
+        """Return which patches [batch, chosen] of the clips a step looks at; none are named where it is all."""
+        if not self._picks:
+            return np.zeros((len(state.x), 0), np.int32)
+        return shortcuts.chosen_patches(state.weights.numpy(), number)
+
+    def _confirmed(
+        self, ahead: np.ndarray, before: _State, state: _State, clips: _Clips, common: _Common
+    ) -> tuple[np.ndarray, _State]:
+        """Ask the exact arithmetic whether clips that seem to have arrived have; keep what it saw of the others."""
+        rows = np.flatnonzero(ahead)
+        if not len(rows):
+            return ahead, state
+        given = [tf.gather(values, rows) for values in (before.x, clips.counts, clips.aims)]
+        _, lead, logits = self._look(*given, common)
+        ahead = ahead.copy()
+        ahead[rows] = self._ahead(lead)
+        if self._picks:
+            state = state._replace(logits=tf.tensor_scatter_nd_update(state.logits, rows[:, None], logits))
+        return ahead, state
+
     def _last(self, state: _State, clips: _Clips, common: _Common) -> np.ndarray:
         """Return the dreams of clips that have taken every step."""
         if self.recipe.keep == "last" or not self.recipe.steps:
             return state.x.numpy()
-        return self._look(state, clips, common).best.numpy()
+        value = self._look(state.x, clips.counts, clips.aims, common)[0]
+        best = self._look(state.best, clips.counts, clips.aims, common)[0] if self._rough else state.best_value
+        return tf.where((value > best)[:, None], state.x, state.best).numpy()
 
     def _allowed(self, state: _State, clips: _Clips) -> tf.Tensor:
         """Return the rms [batch] that the change may have after the next step, as far as it can be known before."""
@@ -215,16 +247,24 @@ class Dreamer:
         return tf.minimum(allowed, tf.constant(found, tf.float32))
 
     def _take_step(
-        self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common
+        self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common, chosen: tf.Tensor
     ) -> tuple[_State, tf.Tensor, tf.Tensor]:
         """Return the state after a step, and the objective and the lead [batch] before it."""
         recipe, domain = self.recipe, self._domain
         with tf.GradientTape() as tape:
             tape.watch(state.x)
-            heard = self._hear(self._jittered(state.x, common.number), clips, common)
+            x = self._jittered(state.x, common.number)
+            heard = self._hear(x, clips.counts, clips.aims, common, (state.logits, chosen))
             objective = self._value(heard)
-        gradient: Any = tape.gradient(objective, state.x)
-        lead, state = self._judge(state, objective, heard)
+        logits = heard.activations["logits"]
+        gradient, by_logits = tape.gradient(objective, [state.x, logits])
+        if self._picks:
+            state = state._replace(logits=logits, weights=shortcuts.weigh(by_logits))
+        lead = self._lead(heard)
+        value = lead if self.recipe.has_class_objective else objective
+        better = value > state.best_value
+        best = tf.where(better[:, None], state.x, state.best)
+        state = state._replace(best=best, best_value=tf.where(better, value, state.best_value))
         own, inside = self._own_samples(clips), self._inside(clips)
         g = self._unit(domain.pull(state.p, gradient * own, clips.fixed, self._shape) * inside, clips)
         memory = state.memory
@@ -236,25 +276,35 @@ class Dreamer:
         eta = tf.reshape(self._eta(common.number, clips.rms), [-1] + [1] * (domain.rank - 1))
         p = self.transform.apply(state.p, g, self._settings(eta, common.mask)) * inside
         p, x = self._within(p, allowed, clips) if self.transform.adds else (p, p)
-        return _State(p, memory, x, state.best, state.best_value), objective, lead
+        return state._replace(p=p, memory=memory, x=x), objective, lead
 
-    def _take_look(self, state: _State, clips: _Clips, common: _Common) -> _State:
-        """Return the state with the last waveform counted among the best."""
-        heard = self._hear(state.x, clips, common)
-        return self._judge(state, self._value(heard), heard)[1]
-
-    def _judge(self, state: _State, objective: tf.Tensor, heard: Hearing) -> tuple[tf.Tensor, _State]:
-        """Return the lead [batch], and the state whose best waveform is the present one where that is better."""
+    def _take_look(
+        self, x: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, common: _Common
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what waveforms are worth and their lead [batch], and their logits, by the exact arithmetic."""
+        heard = self._hear(x, counts, aims, common)
         lead = self._lead(heard)
-        value = lead if self.recipe.has_class_objective else objective
-        better = value > state.best_value
-        best = tf.where(better[:, None], state.x, state.best)
-        return lead, state._replace(best=best, best_value=tf.where(better, value, state.best_value))
+        return lead if self.recipe.has_class_objective else self._value(heard), lead, heard.activations["logits"]
 
-    def _hear(self, x: tf.Tensor, clips: _Clips, common: _Common) -> Hearing:
+    def _hear(
+        self,
+        x: tf.Tensor,
+        counts: tf.Tensor,
+        aims: tf.Tensor,
+        common: _Common,
+        seen: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> Hearing:
+        """Hear waveforms exactly, or as the recipe says; then `seen` is the last logits and the patches to look at."""
         quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
-        activations = self.model.activations(x + quiet, self._layers)
-        return Hearing(activations, clips.counts, clips.aims, common.sound, (), self.recipe.channel)
+        if seen is None or not self._rough:
+            activations = self.model.activations(x + quiet, self._layers)
+        elif self._picks:
+            logits, chosen = seen
+            found = self.model.activations(x + quiet, self._layers, chosen, rough=True)
+            activations = {"logits": shortcuts.put(logits, chosen, found["logits"])}
+        else:
+            activations = self.model.activations(x + quiet, self._layers, rough=True)
+        return Hearing(activations, counts, aims, common.sound, (), self.recipe.channel)
 
     def _value(self, heard: Hearing) -> tf.Tensor:
         named = self._named()
@@ -373,13 +423,19 @@ class Dreamer:
         p = spec(sizes if self._domain.rank == 3 else [None, None])
         fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
         clips = _Clips(waveforms, whole, whole, spec([None, len(self.model.classes)]), row, fixed)
-        state = _State(p, (p, p), waveforms, waveforms, row)
+        logits = spec([None, None, len(self.model.classes)])
+        state = _State(p, (p, p), waveforms, waveforms, row, logits, spec([None, None]))
         sound = {
             name: spec([1] + [None] * (len(value.shape) - 1))
             for name, value in self._remember(padded_length(1)).items()
         }
         common = _Common(spec([]), spec([1, None, None]), sound)
-        return state, row, clips, common
+        return state, row, clips, common, spec([None, None], tf.int32)
+
+    @staticmethod
+    def _look_specs(specs: tuple[Any, ...]) -> tuple[Any, ...]:
+        state, _, clips, common, _ = specs
+        return state.x, clips.counts, clips.aims, common
 
 
 def _rows(values: Any, rows: np.ndarray) -> Any:

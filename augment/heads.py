@@ -80,10 +80,12 @@ class _Relabelled(DreamingModel):
     def _relabel(self, values: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError
 
-    def activations(self, waveforms: tf.Tensor, layers: Collection[str]) -> dict[str, tf.Tensor]:
+    def activations(
+        self, waveforms: tf.Tensor, layers: Collection[str], chosen: tf.Tensor | None = None, *, rough: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Return the activations of the named layers (`DreamingModel.activations`), the logits being its own."""
         needed = {*layers} - {"logits", "scores"} | {self._needs()}
-        found = self._model.activations(waveforms, needed)
+        found = self._model.activations(waveforms, needed, chosen, rough=rough)
         own = self._relabel(found[self._needs()])
         more = {"logits": own, "scores": tf.sigmoid(own)}
         return {name: more[name] if name in more else found[name] for name in layers}

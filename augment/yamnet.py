@@ -111,16 +111,21 @@ class DreamingModel(tf.Module):
         """Return what precedes the sigmoid, [batch, patches, 521], of the waveforms [batch, samples]."""
         return self.activations(waveforms, ("logits",))["logits"]
 
-    def activations(self, waveforms: tf.Tensor, layers: Collection[str]) -> dict[str, tf.Tensor]:
+    def activations(
+        self, waveforms: tf.Tensor, layers: Collection[str], chosen: tf.Tensor | None = None, *, rough: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Return the activations of the named layers.
 
         Args:
             waveforms: float32 [batch, samples] at 16 kHz, of a length that `padded_length` gives.
             layers: names out of `LAYERS`.
+            chosen: int [batch, chosen], which patches of each clip are looked at; None: all.
+            rough: pointwise convolutions, nine tenths of the arithmetic, are done in bfloat16.
 
         Returns:
             By name: ``log_mel`` [batch, frames, 64], ``embeddings`` [batch, patches, 1024], ``logits`` and ``scores``
-            [batch, patches, 521], every other layer [batch, patches, time, frequency, channels].
+            [batch, patches, 521], every other layer [batch, patches, time, frequency, channels]. Patches are those
+            that are chosen, in that order.
 
         Raises:
             ValueError: a layer has no such name.
@@ -130,6 +135,8 @@ class DreamingModel(tf.Module):
             raise ValueError(f"YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}.")
         log_mel = self.log_mel(waveforms)
         patches = tf.signal.frame(log_mel, PATCH_FRAMES, PATCH_HOP_FRAMES, axis=1)
+        if chosen is not None:
+            patches = tf.gather(patches, chosen, batch_dims=1, axis=1)
         batch, count = tf.unstack(tf.shape(patches)[:2])
         found = {"log_mel": log_mel} if "log_mel" in layers else {}
 
@@ -145,6 +152,13 @@ class DreamingModel(tf.Module):
                 signal = _first_convolution(signal, kernel)
             elif "depthwise" in name:
                 signal = tf.nn.depthwise_conv2d(signal, kernel, [1, stride, stride, 1], "SAME")
+            elif rough:
+                rounded = tf.nn.conv2d(tf.cast(signal, tf.bfloat16), tf.cast(kernel, tf.bfloat16), stride, "SAME")
+                rounded = tf.nn.bias_add(rounded, tf.cast(bias, tf.bfloat16))
+                keep(f"{name}/bn", tf.cast(rounded, tf.float32))
+                signal = tf.cast(tf.nn.relu(rounded), tf.float32)
+                keep(f"{name}/relu", signal)
+                continue
             else:
                 signal = tf.nn.conv2d(signal, kernel, stride, "SAME")
             signal = tf.nn.bias_add(signal, bias)
