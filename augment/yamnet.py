@@ -97,15 +97,15 @@ class DreamingModel(tf.Module):
         super().__init__(name="yamnet")
         self.identity = weights.identity(variables)
         self.classes: ClassList = yamnet_classes()
-        self._convolutions = _fold(variables)
-        self._dense = (tf.constant(variables["dense/kernel"]), tf.constant(variables["dense/bias"]))
-        self._mel = tf.signal.linear_to_mel_weight_matrix(
+        self.convolutions = _fold(variables)
+        self.last_layer = (tf.constant(variables["dense/kernel"]), tf.constant(variables["dense/bias"]))
+        self.mel_weights = tf.signal.linear_to_mel_weight_matrix(
             MEL_BANDS, FFT_LENGTH // 2 + 1, SAMPLE_RATE, MEL_LOW_HZ, MEL_HIGH_HZ
         )
 
     def log_mel(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return log(mel + 0.001) of the waveforms [batch, samples] as [batch, frames, 64]."""
-        return _log_mel(waveforms, self._mel)
+        return _log_mel(waveforms, self.mel_weights)
 
     def logits(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return what precedes the sigmoid, [batch, patches, 521], of the waveforms [batch, samples]."""
@@ -147,7 +147,7 @@ class DreamingModel(tf.Module):
         rows = batch * count
         signal = tf.reshape(patches, [rows, PATCH_FRAMES, MEL_BANDS, 1])  # [rows, time, frequency, channels]
         signal = at_least(2, signal)
-        for name, kernel, bias, stride in self._convolutions:
+        for name, kernel, bias, stride in self.convolutions:
             if name == "layer1/conv":
                 signal = _first_convolution(signal, kernel)
             elif "depthwise" in name:
@@ -167,7 +167,7 @@ class DreamingModel(tf.Module):
             keep("layer1/relu" if name == "layer1/conv" else f"{name}/relu", signal)
         embeddings = tf.reduce_mean(signal, [1, 2])
         keep("embeddings", embeddings)
-        kernel, bias = self._dense
+        kernel, bias = self.last_layer
         logits = tf.matmul(at_least(16, embeddings), kernel) + bias
         keep("logits", logits)
         keep("scores", sigmoid(logits))

@@ -443,13 +443,20 @@ class BenchmarkChoice(str, Enum):
     steering = "steering"
 
 
+class AgainstChoice(str, Enum):
+    """What speed is held against."""
+
+    naive = "naive"
+
+
 @app.command()
 def benchmark(
     what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
         BenchmarkChoice.speed
     ),
     data: Annotated[
-        str | None, typer.Option(help="Folder of recordings, for steering; a folder deep at most.", metavar="DIR")
+        str | None,
+        typer.Option(help="Folder of recordings, for steering or side by side; a folder deep at most.", metavar="DIR"),
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of clip and target, for steering.")] = 300,
     only: Annotated[
@@ -460,6 +467,11 @@ def benchmark(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians.")] = 5,
+    against: Annotated[
+        AgainstChoice | None, typer.Option(help="Of speed: dream the same clips by a plain loop, side by side.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Of speed: files of the pipeline, or clips side by side.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Of each clip, side by side.")] = 20,
     seed: Annotated[int, typer.Option(help="Of steering's targets.")] = 0,
     weights: Weights = None,
     debug: Debug = False,
@@ -469,7 +481,7 @@ def benchmark(
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")
         raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
-    raise typer.Exit(_command("benchmark")(as_json, rounds, weights))
+    raise typer.Exit(_command("benchmark")(as_json, rounds, weights, against and against.value, data, clips, steps))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
