@@ -8,7 +8,6 @@ Only references are given out, in batches that are settled beforehand; rows go t
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,10 +117,3 @@ def read_parts(parts: str, schema: pa.Schema, keys: Sequence[str]) -> pd.DataFra
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     frame = table.to_pandas().drop_duplicates(list(keys))
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
-
-
-def new_folder(parent: Path) -> str:
-    """Make an empty folder for parts."""
-    folder = parent / f".parts-{uuid.uuid4().hex}"
-    folder.mkdir()
-    return str(folder)

@@ -112,7 +112,8 @@ def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_p
 
 
 def test_every_class_of_a_head_competes_though_no_clip_that_is_tried_has_it(data: Path, report: Path, tmp_path: Path):
-    from evaluation.robustness import Settings, robustness
+    from evaluation.robustness import robustness
+    from evaluation.trials import Settings
     from pipelines.cli.robustness import Data, list_items, read_item
     from pipelines.run import pipeline_options
 

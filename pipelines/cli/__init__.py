@@ -363,7 +363,7 @@ def robustness(
     """
     run = _command("robustness")
     from evaluation.judges import JudgeSpec
-    from evaluation.robustness import Settings
+    from evaluation.trials import Settings
     from pipelines.cli.robustness import Data, read_budgets
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)

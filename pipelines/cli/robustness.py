@@ -16,7 +16,8 @@ from augment import draws
 from evaluation.bench import Item
 from evaluation.dataset import MissingSourceError
 from evaluation.perturbations import PERTURBATIONS
-from evaluation.robustness import BUDGETS, Robustness, Settings, robustness
+from evaluation.robustness import Robustness, robustness
+from evaluation.trials import BUDGETS, Settings
 from evaluation.worker import Failed
 from pipelines.cli.evaluate import split_flags
 from pipelines.cli.options import beam_arguments

@@ -13,7 +13,7 @@ from evaluation.security import Point
 METRICS = {"accuracy": "accuracy", "map": "mean average precision"}
 
 
-def write_page(folder: Path, points: Sequence[Point], clean: float, metric: str) -> None:
+def write_curve(folder: Path, points: Sequence[Point], clean: float, metric: str) -> None:
     """Write curve.csv and robustness.png.
 
     Args:
