@@ -25,20 +25,32 @@ import pandas as pd
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment import draws
+from augment.progress import Watch, unwatched
+from augment.wording import counted
 from evaluation import robustness_pipeline as pipeline
 from evaluation import security
 from evaluation.bench import BATCH, Item
 from evaluation.curve_files import write_curve
-from evaluation.folders import ReportError, check_folder, parts_folder, write_failures, write_json, write_table
+from evaluation.folders import (
+    ReportError,
+    check_folder,
+    parts_folder,
+    write_failures,
+    write_json,
+    write_table,
+    write_text,
+)
 from evaluation.judges import shared_judge
 from evaluation.mapping import read_mapping
 from evaluation.pipeline import read_failures
 from evaluation.robustness_metrics import summarise
+from evaluation.robustness_page import robustness_page
 from evaluation.robustness_worker import ReadItem
 from evaluation.security import Point
-from evaluation.training import train
+from evaluation.trained_head import train
 from evaluation.trials import Settings, check_settings, make_trial
 from evaluation.worker import Failed
+from evaluation.worst_clips import remake
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +81,8 @@ def robustness(
     *,
     training: Sequence[Item] = (),
     lost: Sequence[Failed] = (),
+    command: str = "",
+    watch: Watch = unwatched,
 ) -> Robustness:
     """Try a classifier.
 
@@ -81,6 +95,8 @@ def robustness(
         training: clips that a linear head on YAMNet is trained on, which is then the classifier; none uses the judge.
             Their mean embeddings (4 kB each) are all held at once.
         lost: what failed before.
+        command: the command line, for the page.
+        watch: shows how far it is.
 
     Raises:
         JudgeError: the classifier cannot be used, or knows none of the labels.
@@ -93,14 +109,19 @@ def robustness(
     folder = check_folder(report)
     judge, trained = settings.judge, None
     if training:
-        judge, trained, more = train(training, folder, settings.judge, read, options)
+        judge, trained, more = train(training, folder, settings.judge, read, options, watch)
         failures += more
     loaded = shared_judge(judge)
     notes: list[str] = []
+    if both := {item.source for item in training} & {item.source for item in items}:
+        notes.append(
+            f"{counted(len(both), 'recording')} ({min(both)}) are both trained on and tried: the figures are too good"
+        )
     trial = make_trial(items, loaded, judge, known, settings, notes)
     used = [item for item in items if trial.truth(item.labels)]
     with parts_folder(folder) as parts:
-        pipeline.try_batches(trial, batches(used, settings.seed), read, parts, options)
+        with watch(parts, len(used) * trial.sounds_per_clip, "sounds tried"):
+            pipeline.try_batches(trial, batches(used, settings.seed), read, parts, options)
         rows = pipeline.read_parts(parts, security.ROWS, ("id", "perturbation", "snr_db"))
         failures += read_failures(parts)
     if rows.empty:
@@ -108,6 +129,8 @@ def robustness(
         raise ReportError(f"none of the {len(items)} clips could be used{first}")
     found, points = summarise(rows, trial, loaded, settings, trained, notes, failures)
     _write(folder, found, points, rows, failures)
+    worst = remake(found["worst"], used, trial, read)
+    write_text(folder / "report.html", robustness_page(found, worst, command))
     return Robustness(folder, found, points, rows, failures)
 
 

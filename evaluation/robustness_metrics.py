@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from evaluation import security, trust
-from evaluation.bench import Trial
+from evaluation.bench import Trial, shared_routes
 from evaluation.folders import versions
 from evaluation.judges import Judge, judge_kind
 from evaluation.metrics import FEW_CLIPS, number
@@ -46,8 +46,9 @@ def summarise(
     clean = security.figure(clean_rows, multi_label=settings.multi_label)
     points = security.curve(rows, order, multi_label=settings.multi_label)
     top = security.curve(rows, order, multi_label=False) if settings.multi_label else points
-    reasons = trust.doubts(top)
-    main = next((name for name in order if PERTURBATIONS[name].through), None)
+    doubts = trust.doubts(top)
+    reasons = [text for texts in doubts.values() for text in texts]
+    main = main_dream(order)
     found = {
         "version": VERSION,
         "judge": judge.name,
@@ -72,10 +73,30 @@ def summarise(
         "per_class": security.per_class(rows, trial.names, order),
         "worst": security.worst(rows, main, trial.names) if main else [],
         "trusted": not reasons,
+        "checks": doubts,
         "warnings": [*reasons, *notes, *_notes(clean.clips, failures)],
+        "dreamed_through": _routes(trial),
         "versions": versions(),
     }
     return found, points
+
+
+def main_dream(order: Sequence[str]) -> str | None:
+    """Return the perturbation that says most: the first dream there is, None if there are controls only."""
+    return next((name for name in order if PERTURBATIONS[name].through), None)
+
+
+def _routes(trial: Trial) -> dict[str, Any]:
+    """Return what was dreamed through, with the identity of its weights and its recipe at the largest budget."""
+    through = [name for name in dict.fromkeys(PERTURBATIONS[each].through for each in trial.perturbations) if name]
+    routes = shared_routes(trial) if through else {}
+    return {
+        name: {
+            "weights": routes[name].identity,
+            "recipe": routes[name].recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
+        }
+        for name in through
+    }
 
 
 def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
@@ -93,7 +114,7 @@ def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
 def _notes(sources: int, failures: Sequence[Failed]) -> list[str]:
     found = []
     if sources < FEW_CLIPS:
-        found.append(f"intervals come from {sources} source clips: of fewer than {FEW_CLIPS} they are too narrow")
+        found.append(f"intervals come from {sources} recordings: of fewer than {FEW_CLIPS} they are too narrow")
     if failures:
         found.append(f"{len(failures)} clips could not be used (failures.jsonl), such as {failures[0].id}")
     return found

@@ -72,7 +72,8 @@ def test_the_report_has_its_stable_keys_and_files(report: Path):
     assert told["judge_details"]["trained"]["clips"] == 6
     assert told["judge_details"]["classes"] == sorted(LABELS)
     assert sorted(path.name for path in report.iterdir()) == [
-        *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "robustness.parquet", "robustness.png"),
+        *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "report.html", "robustness.parquet"),
+        "robustness.png",
     ]
 
 
@@ -109,6 +110,7 @@ def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_p
     assert dreambeam(*arguments(data, tmp_path / "again", f"--yamnet-map={data / 'map.csv'}", *beam)) == 0
     pd.testing.assert_frame_equal(rows(tmp_path / "again"), rows(report))
     assert metrics(tmp_path / "again") == metrics(report)
+    assert (tmp_path / "again/report.html").read_bytes() == (report / "report.html").read_bytes()
 
 
 def test_every_class_of_a_head_competes_though_no_clip_that_is_tried_has_it(data: Path, report: Path, tmp_path: Path):
@@ -151,6 +153,21 @@ def test_a_clip_that_cannot_be_read_is_a_failure_and_the_others_are_tried(data: 
     assert any("no class for 1 of 3 labels (unheard)" in each for each in told["warnings"])
 
 
+def test_takes_of_one_recording_count_as_one_source(data: Path):
+    from pipelines.cli.robustness import Data, list_items
+
+    with (data / "takes.csv").open("w", newline="") as file:
+        names = [f"{label}-{number}.wav" for label in LABELS for number in range(3)]
+        takes = ["a", "a", "b", "b", "b", "", "", "c", "c"]
+        csv.writer(file).writerows(
+            [("path", "label", "take"), *((n, n.split("-")[0], take) for n, take in zip(names, takes, strict=True))]
+        )
+    _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), group_column="take"), 0)
+    by_id = {item.id: item.source for item in items}
+    found = [by_id[name] for name in names]
+    assert found == ["a", "a", "b", "b", "b", "rain-2.wav", "helicopter-0.wav", "c", "c"]
+
+
 WRONG = [
     (("--snr-db=loud",), "--snr-db is 'loud'"),
     (("--snr-db=1000",), "--snr-db takes SNRs from -20 to 100 dB"),
@@ -160,6 +177,7 @@ WRONG = [
     (("--train=fold=2",), "both fold=2"),
     (("--test=split=2",), "different columns"),
     (("--label-separator=;",), "a head is trained on one label"),
+    (("--group-column=take",), "column 'take'"),
     (("--limits=3",), "did you mean --limit?"),
     (("--metadata=missing.csv",), "'missing.csv' does not exist"),
 ]

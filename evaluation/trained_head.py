@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from augment.progress import Watch
 from evaluation import robustness_pipeline as pipeline
 from evaluation.bench import Item, forget_routes
 from evaluation.folders import ReportError, parts_folder
@@ -21,7 +22,7 @@ from evaluation.worker import Failed
 
 
 def train(
-    items: Sequence[Item], folder: Path, judge: JudgeSpec, read: ReadItem, options: PipelineOptions
+    items: Sequence[Item], folder: Path, judge: JudgeSpec, read: ReadItem, options: PipelineOptions, watch: Watch
 ) -> tuple[JudgeSpec, dict[str, Any], list[Failed]]:
     """Train a head, store it as head.npz, and return it as a judge, with what it was trained on and what failed.
 
@@ -31,13 +32,15 @@ def train(
         judge: whose weights of YAMNet are taken.
         read: reads clips; it is pickled.
         options: Beam's.
+        watch: shows how far it is.
 
     Raises:
         ReportError: no clip can be used.
         JudgeError: the labels do not make a head.
     """
     with parts_folder(folder) as parts:
-        pipeline.embed(items, judge.weights, read, parts, options)
+        with watch(parts, len(items), "training clips heard"):
+            pipeline.embed(items, judge.weights, read, parts, options)
         heard = pipeline.read_parts(parts, pipeline.EMBEDDINGS, ("id",))
         failures = read_failures(parts)
     if heard.empty:
