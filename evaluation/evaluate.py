@@ -18,6 +18,7 @@ import pandas as pd
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.ontology import Ontology, OntologyError, audioset_ontology
+from augment.progress import Watch, unwatched
 from augment.weights import WeightsError
 from evaluation import compare, comparison_page, metrics, pipeline, report_page
 from evaluation.dataset import Dataset, DatasetError, ReadSource, open_dataset
@@ -72,6 +73,7 @@ def evaluate(
     read_source: ReadSource,
     options: PipelineOptions,
     class_map: str | None = None,
+    watch: Watch = unwatched,
 ) -> Report:
     """Evaluate datasets.
 
@@ -82,6 +84,7 @@ def evaluate(
         read_source: see `evaluation.dataset`.
         options: Beam's.
         class_map: the user's CSV, see `evaluation.mapping`.
+        watch: shows how far it is, dataset by dataset.
 
     Raises:
         DatasetError: a dataset cannot be evaluated.
@@ -101,7 +104,7 @@ def evaluate(
         known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes))
         plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology))
         folder = target if len(opened) == 1 else target / name
-        evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes))
+        evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes, watch))
     comparison = compare.compare({each.name: each.rows for each in evaluations})
     if len(comparison["entries"]) < 2:
         (target / "comparison.json").unlink(missing_ok=True)
@@ -130,10 +133,12 @@ def _evaluate_one(
     read_source: ReadSource,
     options: PipelineOptions,
     notes: Sequence[str],
+    watch: Watch,
 ) -> Evaluation:
     folder.mkdir(parents=True, exist_ok=True)
     with parts_folder(folder) as parts:
-        pipeline.run_pipeline(plan, read_source, parts, options)
+        with watch(parts, plan.dataset.records, f"records of {name} heard"):
+            pipeline.run_pipeline(plan, read_source, parts, options)
         rows, failures, sums = pipeline.read_rows(parts), pipeline.read_failures(parts), pipeline.read_sums(parts)
     if rows.empty:
         raise DatasetError(_nothing(plan.dataset, failures))

@@ -22,6 +22,7 @@ from evaluation import kinship, shifts
 from evaluation.dataset import ORIGINAL, Reference
 from evaluation.distortion import Distortion
 from evaluation.judges import Judgement
+from evaluation.lineage import recording_of
 from evaluation.mapping import ClassMap
 
 LEVELS = {"category": 0, "subcategory": 1}
@@ -34,6 +35,8 @@ SCHEMA = pa.schema(
         ("id", _TEXT),
         ("source_id", _TEXT),
         ("clip", _TEXT),  # sha256 of the source file and the frames: the same clip in any dataset
+        ("recording", _TEXT),  # that it goes back to, through dreams of dreams (`evaluation.lineage`)
+        ("recording_found", _FLAG),  # the way back was not lost
         ("split", _TEXT),
         ("labels", pa.list_(_TEXT)),
         ("recipe", _TEXT),
@@ -118,6 +121,7 @@ def make_row(
         original: the original's record, None if it was read from its source.
     """
     source, target = provenance["source"], provenance["target"]
+    recording = recording_of(source)
     aim = bearings.known.aim(target["classes"], target["away"])
     tops = [shifts.top_classes(each.scores) for each in (before, after)]
     names = [[bearings.classes[index].name for index in top] for top in tops]
@@ -126,6 +130,8 @@ def make_row(
         "id": reference.id,
         "source_id": reference.source_id,
         "clip": f"{source['sha256']}:{source['start']}-{source['stop']}",
+        "recording": recording.identity,
+        "recording_found": recording.found,
         "labels": list(labels),
         **{key: example[key] for key in ("split", "recipe", "transform", "target_mid", "target_name")},
         **{key: int(example[key]) for key in ("variant", "target_index", "steps_taken", "sample_rate")},

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from augment.encodings import AUDIO_ENCODINGS
 from augment.sound import to_model
 from evaluation.dataset import (
     Dataset,
@@ -20,7 +21,6 @@ from evaluation.dataset import (
     MissingSourceError,
     ReadSource,
     Reference,
-    as_stored,
     read_example,
 )
 from evaluation.distortion import Original
@@ -121,7 +121,7 @@ class EvaluationWorker:
         for reference in ordered[len(originals) :]:
             stage = "read"
             try:
-                example = read_example(self.plan.dataset.path, reference)
+                example = read_example(self.plan.dataset, reference)
                 provenance = json.loads(example["provenance"])
                 stage = "original"
                 heard = heard or self._original(originals, provenance["source"])
@@ -140,12 +140,12 @@ class EvaluationWorker:
     def _original(self, originals: list[Reference], source: Mapping[str, Any]) -> _Heard:
         """Hear the original as it stands in the dataset, or else its source, stored as the dataset stores."""
         if originals:
-            example = read_example(self.plan.dataset.path, originals[0])
+            example = read_example(self.plan.dataset, originals[0])
             names = tuple(self.plan.dataset.labels[index] for index in example["labels"])
             sound, rate, reference = example["audio"], int(example["sample_rate"]), originals[0]
         else:
             read, rate = self.read_source(source)
-            names, sound, reference = None, as_stored(read, self.plan.dataset.encoding), None
+            names, sound, reference = None, AUDIO_ENCODINGS[self.plan.dataset.encoding].kept(read), None
         return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference)
 
     def _compare(
