@@ -55,7 +55,7 @@ class AudioEncoding:
         """Return what comes back of a waveform that is stored: float32 of the same shape, whatever its rate."""
         if self.bits is None:
             return np.asarray(waveform, np.float32)
-        return quantise(waveform, self.bits) / np.float32(1 << (self.bits - 1))
+        return quantise(waveform, self.bits).astype(np.float32) / np.float32(1 << (self.bits - 1))
 
 
 def quantise(waveform: np.ndarray, bits: int) -> np.ndarray:

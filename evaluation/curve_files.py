@@ -11,6 +11,7 @@ from evaluation.perturbations import PERTURBATIONS
 from evaluation.security import Point
 
 METRICS = {"accuracy": "accuracy", "map": "mean average precision"}
+"""The figures that a curve can be of, as they are called."""
 
 
 def write_curve(folder: Path, points: Sequence[Point], clean: float, metric: str) -> None:

@@ -22,7 +22,7 @@ from evaluation import kinship, shifts
 from evaluation.dataset import ORIGINAL, Reference
 from evaluation.distortion import Distortion
 from evaluation.judges import Judgement
-from evaluation.lineage import recording_of
+from evaluation.lineage import Recording
 from evaluation.mapping import ClassMap
 
 LEVELS = {"category": 0, "subcategory": 1}
@@ -106,6 +106,7 @@ def make_row(
     distortion: Distortion,
     bearings: Bearings,
     original: Reference | None,
+    recording: Recording,
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
@@ -119,9 +120,9 @@ def make_row(
         distortion: of the dream against the original.
         bearings: of the dataset.
         original: the original's record, None if it was read from its source.
+        recording: that its source goes back to.
     """
     source, target = provenance["source"], provenance["target"]
-    recording = recording_of(source)
     aim = bearings.known.aim(target["classes"], target["away"])
     tops = [shifts.top_classes(each.scores) for each in (before, after)]
     names = [[bearings.classes[index].name for index in top] for top in tops]

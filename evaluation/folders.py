@@ -30,6 +30,7 @@ OWN_FILES = (
 )
 """What reports consist of."""
 
+_TABLES = ("examples.parquet", "robustness.parquet")  # beside the metrics.json of a report of ours
 _PARTS = ".parts-"
 
 
@@ -67,7 +68,8 @@ def check_folder(report: str | os.PathLike[str], datasets: Sequence[str] = ()) -
 
 def _is_ours(folder: Path) -> bool:
     """Tell whether a report is there, of one dataset or of several below it, or a stopped one, or nothing at all."""
-    if (folder / "metrics.json").exists() or any(folder.glob("*/metrics.json")):
+    tables = (each for name in _TABLES for below in ("", "*/") for each in folder.glob(below + name))
+    if any((each.parent / "metrics.json").exists() for each in tables):
         return True
     return all(each.name in OWN_FILES or each.name.startswith(_PARTS) for each in folder.iterdir())
 

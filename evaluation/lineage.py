@@ -7,7 +7,6 @@ not independent.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from typing import Any
 
 from augment.tfrecord import FrameError, read_frame
 
+_OFFSET = "record_offset"
 _LONGEST = 100  # dreams of dreams, so that no file leads in circles
 
 
@@ -41,9 +41,9 @@ def recording_of(source: Mapping[str, Any]) -> Recording:
         source: of a record's provenance: uri, sha256, and record_offset where it is a record itself.
     """
     for _ in range(_LONGEST):
-        if source.get("record_offset") is None:
+        if source.get(_OFFSET) is None:
             return Recording(str(source["sha256"]), True)
-        above = _source_above(str(source["uri"]), int(source["record_offset"]))
+        above = _source_above(str(source["uri"]), int(source[_OFFSET]))
         if above is None:
             return Recording(str(source["sha256"]), False)
         if not above:
@@ -52,7 +52,6 @@ def recording_of(source: Mapping[str, Any]) -> Recording:
     return Recording(str(source["sha256"]), False)
 
 
-@functools.lru_cache(maxsize=4096)  # the dreams of a clip have one source
 def _source_above(uri: str, offset: int) -> str | None:
     """Return the source of the record at an offset, as JSON: "" if it has none, None if it cannot be read."""
     import tensorflow as tf
@@ -68,8 +67,9 @@ def _source_above(uri: str, offset: int) -> str | None:
         feature = tf.train.Example.FromString(record).features.feature["provenance"]
         if not feature.bytes_list.value:
             return ""
-        return json.dumps(json.loads(feature.bytes_list.value[0])["source"])
+        source = json.loads(feature.bytes_list.value[0])["source"]
+        return json.dumps({key: source[key] for key in ("uri", "sha256")} | {_OFFSET: source.get(_OFFSET)})
     except (OSError, tf.errors.OpError, FrameError, DecodeError):
         return None
-    except (ValueError, KeyError, TypeError):  # of another origin, with a provenance of its own
+    except (ValueError, KeyError, TypeError, AttributeError):  # of another origin, with a provenance of its own
         return ""

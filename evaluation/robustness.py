@@ -1,11 +1,12 @@
 """One robustness report: from labelled clips and a classifier to figures on disk.
 
-The folder gets metrics.json, robustness.parquet (a row for each clip, perturbation and SNR), curve.csv,
-robustness.png, failures.jsonl and, where a head was trained, head.npz. Keys of metrics.json that stay:
+The folder gets report.html (`evaluation.robustness_page`), metrics.json, robustness.parquet (a row for each clip,
+perturbation and SNR), curve.csv, robustness.png, failures.jsonl and, where a head was trained, head.npz. Keys of
+metrics.json that stay:
 
     clean_accuracy         on the clips as they came; clean.{value,low,high,n,sources}
     curve[]                {perturbation, snr_db, accuracy, low, high, n}
-    trusted, warnings[]    whether the report believes itself (`evaluation.trust`), and why not
+    trusted, warnings[]    whether the report believes itself (`evaluation.trust`), and why not; checks.<check>[]
     per_class[], halving.<perturbation>.{snr_db,at}, worst[], judge, seed, versions
 
 With several labels for a clip ``metric`` is "map": `accuracy` is then the mean average precision, and the checks of
@@ -26,7 +27,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment import draws
 from augment.progress import Watch, unwatched
-from augment.wording import counted
 from evaluation import robustness_pipeline as pipeline
 from evaluation import security
 from evaluation.bench import BATCH, Item
@@ -47,7 +47,7 @@ from evaluation.robustness_metrics import summarise
 from evaluation.robustness_page import robustness_page
 from evaluation.robustness_worker import ReadItem
 from evaluation.security import Point
-from evaluation.trained_head import train
+from evaluation.trained_head import overlap, train
 from evaluation.trials import Settings, check_settings, make_trial
 from evaluation.worker import Failed
 from evaluation.worst_clips import remake
@@ -113,10 +113,7 @@ def robustness(
         failures += more
     loaded = shared_judge(judge)
     notes: list[str] = []
-    if both := {item.source for item in training} & {item.source for item in items}:
-        notes.append(
-            f"{counted(len(both), 'recording')} ({min(both)}) are both trained on and tried: the figures are too good"
-        )
+    notes += overlap(training, items)
     trial = make_trial(items, loaded, judge, known, settings, notes)
     used = [item for item in items if trial.truth(item.labels)]
     with parts_folder(folder) as parts:

@@ -13,6 +13,7 @@ from typing import Any
 
 from augment.wording import counted
 from evaluation import figures, page, players
+from evaluation.curve_files import METRICS
 from evaluation.markup import Markup, element, join, name
 from evaluation.page import Card, Cell, Column
 from evaluation.perturbations import PERTURBATIONS
@@ -21,8 +22,6 @@ from evaluation.robustness_metrics import main_dream
 from evaluation.trust import CHECKS
 from evaluation.worker import Failed
 from evaluation.worst_clips import Remade
-
-METRICS = {"accuracy": "accuracy", "map": "mean average precision"}
 
 _LARGEST = "at the largest change"
 

@@ -10,6 +10,7 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.progress import Watch
+from augment.wording import counted
 from evaluation import robustness_pipeline as pipeline
 from evaluation.bench import Item, forget_routes
 from evaluation.folders import ReportError, parts_folder
@@ -19,6 +20,15 @@ from evaluation.metrics import number
 from evaluation.pipeline import read_failures
 from evaluation.robustness_worker import ReadItem
 from evaluation.worker import Failed
+
+
+def overlap(training: Sequence[Item], tried: Sequence[Item]) -> list[str]:
+    """Return what to know of recordings that are both trained on and tried; nothing if there are none."""
+    both = {item.source for item in training} & {item.source for item in tried}
+    if not both:
+        return []
+    told = f"{counted(len(both), 'recording')} both trained on and tried, such as {min(both)}"
+    return [f"{told}: a head knows what it was trained on, so the figures are too good"]
 
 
 def train(

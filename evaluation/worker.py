@@ -26,6 +26,7 @@ from evaluation.dataset import (
 from evaluation.distortion import Original
 from evaluation.examples import Bearings, make_row
 from evaluation.judges import Judge, Judgement, JudgeSpec, shared_judge
+from evaluation.lineage import Recording, recording_of
 
 ORIGINALS = "originals"
 """Key of the embeddings of originals; those of dreams go by transform and recipe."""
@@ -89,6 +90,7 @@ class _Heard:
     labels: tuple[str, ...] | None
     judgement: Judgement
     reference: Reference | None
+    recording: Recording
 
 
 @dataclass
@@ -146,7 +148,7 @@ class EvaluationWorker:
         else:
             read, rate = self.read_source(source)
             names, sound, reference = None, AUDIO_ENCODINGS[self.plan.dataset.encoding].kept(read), None
-        return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference)
+        return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference, recording_of(source))
 
     def _compare(
         self, example: Mapping[str, Any], reference: Reference, provenance: Mapping[str, Any], heard: _Heard
@@ -171,6 +173,7 @@ class EvaluationWorker:
             original.measure(sound),
             self.plan.bearings,
             heard.reference,
+            heard.recording,
         )
         return row, after.embeddings
 

@@ -275,7 +275,15 @@ RobustnessWorker.run = lambda self, items: os.kill(os.getpid(), 2)
 from pipelines.cli import main
 main(sys.argv[1:])
 """
-    given = ("robustness", dog, "--report", tmp_path / "report", "--snr-db=20", "--steps=1", "--untargeted")
+    given = (
+        "robustness",
+        dog.parent.parent,
+        "--report",
+        tmp_path / "report",
+        "--snr-db=20",
+        "--steps=1",
+        "--untargeted",
+    )
     ended = in_a_process(code, *given)
     assert ended.returncode == 130
     assert ended.stderr.splitlines()[-1] == "dreambeam: stopped before the report was finished"

@@ -55,6 +55,7 @@ def test_a_lossy_encoding_is_within_half_a_step_of_the_clipped_sound(name: str, 
     encoding, step = AUDIO_ENCODINGS[name], 2.0 ** (1 - BITS[name])
     found = encoding.restore(encoding.store(waveform, 16_000))
     np.testing.assert_array_equal(encoding.kept(waveform), found)
+    assert encoding.kept(waveform).dtype == np.float32
     clipped = np.clip(waveform.astype(np.float64), -1, 1 - step)
     assert np.abs(found - clipped).max() <= step / 2
     assert found.dtype == np.float32
