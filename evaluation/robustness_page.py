@@ -13,6 +13,7 @@ from typing import Any
 
 from augment.wording import counted
 from evaluation import figures, page, players
+from evaluation.bench import YAMNET
 from evaluation.curve_files import METRICS
 from evaluation.markup import Markup, element, join, name
 from evaluation.page import Card, Cell, Column
@@ -76,13 +77,13 @@ def _cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
 
 
 def _telling(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the main dream, and the dream through YAMNet and the control that take most at the largest change."""
+    """Return the main dream, and those that take most at the largest change: through another model, and a control."""
     order = list(metrics["halving"])
     main = main_dream(order)
     last = {point["perturbation"]: point["accuracy"] for point in metrics["curve"]}  # the last is the largest change
     found = [] if main is None else [main]
     kinds = (
-        [key for key in order if PERTURBATIONS[key].through and key not in (main, "one_step")],
+        [key for key in order if PERTURBATIONS[key].through == YAMNET and key != main],
         [key for key in order if not PERTURBATIONS[key].through],
     )
     for keys in kinds:

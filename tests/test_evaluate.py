@@ -383,13 +383,14 @@ def _cached_yamnet() -> Path:
     return resolve_weights()
 
 
-def test_a_damaged_shard_is_one_line(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_a_damaged_shard_is_one_line(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bare, broken)
     shard = max(broken.glob("*.tfrecord-*"), key=os.path.getsize)
     with shard.open("r+b") as file:
         file.truncate(os.path.getsize(shard) - 100)
-    assert dreambeam("evaluate", broken, "--report", tmp_path / "report") == 1
+    assert dreambeam("evaluate", broken, "--report", tmp_path / "report", f"--direct_running_mode={mode}") == 1
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert re.fullmatch(rf"dreambeam: {shard}, record \d+: the file is cut off within it; .*verify\n", printed.err)

@@ -530,6 +530,7 @@ def _command(name: str) -> Any:
 def _explain(error: Exception) -> int:
     """Print one line for an error and return the exit code."""
     told = getattr(error, "format_message", lambda: str(error))()
+    told, module = _last_error(told, type(error).__module__)
     text = " ".join(re.sub(_BEAM_STEP, "", told or type(error).__name__).split())
     if isinstance(error, typer.Abort):
         return _complain("stopped") or STOPPED
@@ -538,7 +539,7 @@ def _explain(error: Exception) -> int:
         return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
     if isinstance(error, ValueError) and type(error).__module__.startswith(_OWN):
         return _complain(text) or WRONG_ARGUMENTS
-    hint = "" if type(error).__module__.startswith(_OWN) else " (--debug shows where)"
+    hint = "" if module.startswith(_OWN) else " (--debug shows where)"
     return _complain(f"{text}{hint}") or FAILED
 
 
@@ -546,6 +547,15 @@ _STOPPED_SAYS = {
     "augment": "stopped; no dataset was written",
     **dict.fromkeys(("evaluate", "robustness"), "stopped before the report was finished"),
 }
+
+
+def _last_error(told: str, module: str) -> tuple[str, str]:
+    """Return a message and its error's module; of a traceback from one of Beam's processes, what was raised last."""
+    raised = list(re.finditer(_RAISED, told, re.MULTILINE)) if "Traceback (most recent call last):" in told else []
+    return (told[raised[-1].end() :], raised[-1]["module"]) if raised else (told, module)
+
+
+_RAISED = r"^(?P<module>(?:[A-Za-z_]\w*\.)*)[A-Za-z_]\w*(?:Error|Exception): "
 
 _OWN = ("augment", "pipelines", "evaluation")
 
