@@ -22,6 +22,7 @@ from evaluation import kinship, shifts
 from evaluation.dataset import ORIGINAL, Reference
 from evaluation.distortion import Distortion
 from evaluation.judges import Judgement
+from evaluation.lineage import Recording
 from evaluation.mapping import ClassMap
 
 LEVELS = {"category": 0, "subcategory": 1}
@@ -34,6 +35,8 @@ SCHEMA = pa.schema(
         ("id", _TEXT),
         ("source_id", _TEXT),
         ("clip", _TEXT),  # sha256 of the source file and the frames: the same clip in any dataset
+        ("recording", _TEXT),  # that it goes back to, through dreams of dreams (`evaluation.lineage`)
+        ("recording_found", _FLAG),  # the way back was not lost
         ("split", _TEXT),
         ("labels", pa.list_(_TEXT)),
         ("recipe", _TEXT),
@@ -103,6 +106,7 @@ def make_row(
     distortion: Distortion,
     bearings: Bearings,
     original: Reference | None,
+    recording: Recording,
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
@@ -116,6 +120,7 @@ def make_row(
         distortion: of the dream against the original.
         bearings: of the dataset.
         original: the original's record, None if it was read from its source.
+        recording: that its source goes back to.
     """
     source, target = provenance["source"], provenance["target"]
     aim = bearings.known.aim(target["classes"], target["away"])
@@ -126,6 +131,8 @@ def make_row(
         "id": reference.id,
         "source_id": reference.source_id,
         "clip": f"{source['sha256']}:{source['start']}-{source['stop']}",
+        "recording": recording.identity,
+        "recording_found": recording.found,
         "labels": list(labels),
         **{key: example[key] for key in ("split", "recipe", "transform", "target_mid", "target_name")},
         **{key: int(example[key]) for key in ("variant", "target_index", "steps_taken", "sample_rate")},

@@ -22,12 +22,12 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from augment.progress import Counts
 from pipelines import shard_clips, shards
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments, tidy
 from pipelines.config import RunConfig
 from pipelines.examples import Fields, Layout
 from pipelines.listing import Item
-from pipelines.progress import Counts
 from pipelines.records import Lost, Record, Vocabulary
 from pipelines.scratch import RecordRef, Scratch, SpillWriter
 from pipelines.shard_clips import ShardRef

@@ -19,10 +19,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from augment.classes import yamnet_classes
+from augment.encodings import AUDIO_ENCODINGS
 from augment.recipe import Recipe, canonical_json
 from pipelines.config import describe
 from pipelines.dataset import Dataset, Place, stored_bytes
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import DISTANCES, ORIGINAL
 
 FEATURES = (

@@ -15,11 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from augment.encodings import AUDIO_ENCODINGS
 from augment.yamnet import DreamingModel
 from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.croissant import Described, write_croissant
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.loading import loader
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features, versions

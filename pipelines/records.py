@@ -19,10 +19,10 @@ import numpy as np
 
 from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
+from augment.encodings import AUDIO_ENCODINGS
 from augment.recipe import Recipe, canonical_json
 from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, Failure, source_of
-from pipelines.encodings import AUDIO_ENCODINGS
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""

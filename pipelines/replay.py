@@ -25,13 +25,13 @@ from augment import draws
 from augment.ascent import Dreamer, OnStep
 from augment.budgets import snr_db
 from augment.dreaming import Sound, dream_batch
+from augment.encodings import AUDIO_ENCODINGS
 from augment.recipe import Recipe
 from augment.targets import Aim
 from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, ClipError, ClipRef, clip_ref, decode, source_sha256
 from pipelines.config import ConfigError, describe
 from pipelines.dataset import DamagedError, Dataset, find, read_example, read_record, stored_samples
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import processor, versions
 from pipelines.worker import TargetSound, load_sound, shared_model
 

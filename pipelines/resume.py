@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from augment.recipe import canonical_json
+from augment.tfrecord import FrameError, read_frames
 from pipelines.clips import ClipRef
 from pipelines.config import RunConfig
 from pipelines.records import Vocabulary, versions
 from pipelines.scratch import FRAMES, RecordRef, Scratch
-from pipelines.tfrecord import FrameError, read_frames
 
 _TABLE = """
 CREATE TABLE records (

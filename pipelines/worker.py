@@ -22,15 +22,15 @@ from augment import draws, targets
 from augment.ascent import Dreamer, pad_batch
 from augment.classes import ClassLookupError
 from augment.dreaming import Sound, dream_batch, find_classes, top_class
+from augment.encodings import EncodingError, check_encoding
+from augment.progress import Counts
 from augment.recipe import Recipe
 from augment.targets import Aim, Situation
 from augment.weights import resolve_weights
 from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
 from pipelines.config import ConfigError, RunConfig
-from pipelines.encodings import EncodingError, check_encoding
 from pipelines.files import read_sound
-from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
 from pipelines.resume import Finished, clip_digest, run_digest
 from pipelines.scratch import RecordRef, Scratch

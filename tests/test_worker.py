@@ -195,7 +195,7 @@ def test_a_dream_that_is_not_finite_is_a_failure(
 
 
 def test_counts_tell_clips_records_and_failures(model: DreamingModel, tmp_path: Path) -> None:
-    from pipelines.progress import total
+    from augment.progress import total
 
     (tmp_path / "progress").mkdir()
     clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(3)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -277,7 +278,7 @@ def classify(
 def evaluate(
     context: typer.Context,
     datasets: Annotated[list[str], typer.Argument(metavar="DATASET_DIR...", help="Folders that augment has written.")],
-    report: Annotated[str, typer.Option(help="Folder for metrics.json and examples.parquet.", metavar="DIR")],
+    report: Annotated[str, typer.Option(help="Folder for report.html and metrics.json.", metavar="DIR")],
     judge: Annotated[
         str,
         typer.Option(
@@ -312,12 +313,16 @@ def evaluate(
 def robustness(
     context: typer.Context,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Recordings: files, folders, globs.")],
-    report: Annotated[str, typer.Option(help="Folder for metrics.json, table and picture.", metavar="DIR")],
+    report: Annotated[str, typer.Option(help="Folder for report.html and metrics.json.", metavar="DIR")],
     metadata: Annotated[str | None, typer.Option(help="CSV of labels; else each folder is one.", metavar="CSV")] = None,
     path_column: Annotated[str | None, typer.Option(help="Its column of paths.", metavar="NAME")] = None,
     label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
     label_separator: Annotated[
         str | None, typer.Option(help="Parts several labels of a clip; the figure is then mAP.", metavar="TEXT")
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Its column of what was recorded together: intervals are drawn over these.", metavar="NAME"),
     ] = None,
     train: Annotated[
         str | None, typer.Option(help="Train a linear head on YAMNet on these, such as fold=1.", metavar="COLUMN=VALUE")
@@ -363,7 +368,7 @@ def robustness(
     """
     run = _command("robustness")
     from evaluation.judges import JudgeSpec
-    from evaluation.robustness import Settings
+    from evaluation.trials import Settings
     from pipelines.cli.robustness import Data, read_budgets
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
@@ -379,7 +384,7 @@ def robustness(
         seed=seed,
         multi_label=label_separator is not None,
     )
-    given = Data(metadata, path_column, label_column, label_separator, train, test, limit)
+    given = Data(metadata, path_column, label_column, label_separator, train, test, group_column, limit)
     raise typer.Exit(run([*data, *context.args], report, given, settings, debug=debug))
 
 
@@ -502,7 +507,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = FAILED if stopped else _explain(error)
     if stopped:
-        _complain("stopped; no dataset was written")
+        _complain(_STOPPED_SAYS.get(given[0] if given else "", "stopped"))
         code = STOPPED
     sys.exit(code or DONE)
 
@@ -536,16 +541,38 @@ def _command(name: str) -> Any:
 
 def _explain(error: Exception) -> int:
     """Print one line for an error and return the exit code."""
-    text = " ".join((getattr(error, "format_message", lambda: str(error))() or type(error).__name__).split())
+    told = getattr(error, "format_message", lambda: str(error))()
+    told, module = _last_error(told, type(error).__module__)
+    text = " ".join(re.sub(_BEAM_STEP, "", told or type(error).__name__).split())
     if isinstance(error, typer.Abort):
         return _complain("stopped") or STOPPED
     if hasattr(error, "format_message"):  # of the command line's own parser
         context = getattr(error, "ctx", None)
         return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
-    if isinstance(error, ValueError) and type(error).__module__.startswith(("augment", "pipelines", "evaluation")):
+    if isinstance(error, ValueError) and type(error).__module__.startswith(_OWN):
         return _complain(text) or WRONG_ARGUMENTS
-    hint = "" if type(error).__module__.startswith(("augment", "pipelines")) else " (--debug shows where)"
+    hint = "" if module.startswith(_OWN) else " (--debug shows where)"
     return _complain(f"{text}{hint}") or FAILED
+
+
+_STOPPED_SAYS = {
+    "augment": "stopped; no dataset was written",
+    **dict.fromkeys(("evaluate", "robustness"), "stopped before the report was finished"),
+}
+
+
+def _last_error(told: str, module: str) -> tuple[str, str]:
+    """Return a message and its error's module; of a traceback from one of Beam's processes, what was raised last."""
+    raised = list(re.finditer(_RAISED, told, re.MULTILINE)) if "Traceback (most recent call last):" in told else []
+    return (told[raised[-1].end() :], raised[-1]["module"]) if raised else (told, module)
+
+
+_RAISED = r"^(?P<module>(?:[A-Za-z_]\w*\.)*)[A-Za-z_]\w*(?:Error|Exception): "
+
+_OWN = ("augment", "pipelines", "evaluation")
+
+_BEAM_STEP = r"\s*\[while running '[^']*'\]"
+"""What Beam adds to the message of an error that a step raises."""
 
 
 def _complain(message: str) -> None:

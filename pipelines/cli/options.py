@@ -27,7 +27,8 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
         if options.__module__.startswith("apache_beam."):
             options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
     flags = sorted({flag for action in known._actions for flag in action.option_strings})
-    _, unknown = known.parse_known_args(list(extra))
+    read, unknown = known.parse_known_args(list(extra))
+    _check_runner(read.runner)
     if not unknown:
         return list(extra)
     first = unknown[0]
@@ -38,6 +39,22 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
     near = difflib.get_close_matches(flag, [*flags, *COMMAND_FLAGS[command]], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam {command} --help)")
+
+
+def _check_runner(given: str | None) -> None:
+    """Refuse a runner that is none of Beam's, by its short name or its class's full name.
+
+    Raises:
+        ConfigError: with the names that Beam knows.
+    """
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    names = sorted(StandardOptions.KNOWN_RUNNER_NAMES)
+    if given is None or "." in given or f"{given.lower().removesuffix('runner')}runner" in map(str.lower, names):
+        return
+    near = difflib.get_close_matches(given.lower(), map(str.lower, names), n=1)
+    hint = next((f"; did you mean {name}?" for name in names if name.lower() in near), "")
+    raise ConfigError(f"--runner is {given!r}; expected {', '.join(names)}, or the full name of a class{hint}")
 
 
 OWN_FLAGS = (
@@ -62,7 +79,8 @@ ROBUSTNESS_FLAGS = (
         "--yamnet-map",
         "--metadata",
     ),
-    *("--path-column", "--label-column", "--label-separator", "--train", "--test", "--through", "--snr-db", "--steps"),
+    *("--path-column", "--label-column", "--label-separator", "--group-column", "--train", "--test", "--through"),
+    *("--snr-db", "--steps"),
     *("--untargeted", "--targeted", "--limit", "--seed", "--weights", "--debug"),
 )
 
