@@ -257,7 +257,8 @@ class Dreamer:
             heard = self._hear(x, clips.counts, clips.aims, common, (state.logits, chosen))
             objective = self._value(heard)
         logits = heard.activations["logits"]
-        gradient, by_logits = tape.gradient(objective, [state.x, logits])
+        gradients: Any = tape.gradient(objective, [state.x, logits])
+        gradient, by_logits = gradients
         if self._picks:
             state = state._replace(logits=logits, weights=shortcuts.weigh(by_logits))
         lead = self._lead(heard)

@@ -269,7 +269,8 @@ def _log_mel(waveforms: tf.Tensor, mel: tf.Tensor) -> tf.Tensor:
             share = tf.math.divide_no_nan(by_magnitude, magnitudes)
             frames = tf.signal.irfft(tf.complex(real * share, imaginary * share), [FFT_LENGTH])[..., :FRAME_LENGTH]
             by_samples = tf.signal.overlap_and_add(frames * tf.signal.hann_window(FRAME_LENGTH), FRAME_HOP)
-            return tf.pad(by_samples, [[0, 0], [0, tf.shape(samples)[1] - tf.shape(by_samples)[1]]])
+            beyond: Any = tf.shape(samples)[1] - tf.shape(by_samples)[1]
+            return tf.pad(by_samples, [[0, 0], [0, beyond]])
 
         return tf.math.log(bands), backward
 

@@ -1,8 +1,8 @@
-"""The loop that one would write with TensorFlow to dream a folder: what `dreambeam benchmark --against naive` is held to.
+"""The loop that one would write with TensorFlow: what ``dreambeam benchmark --against naive`` holds dreambeam against.
 
 One clip at a time, each operation by itself (eager), patches every 0.1 s as in the paper's own setting, the gradient of
-the mean score, `steps` steps; YAMNet's layers are TensorFlow's own. It is a peer to measure against, not a way to dream:
-nothing else uses it.
+the mean score; YAMNet's layers are TensorFlow's own. It is a peer to measure against, not a way to dream: nothing else
+uses it.
 
 Source of the settings: Cámara Halac & Delgadino, DreamSound, ICAD 2021 (a hop of 0.1 s, additive and hard-cut steps).
 """

@@ -1,4 +1,4 @@
-"""What ``dreambeam benchmark`` measures: this machine, YAMNet's gradient, each part of the work, and the whole pipeline.
+"""What ``dreambeam benchmark`` measures: the machine, YAMNet's gradient, each part of the work, the whole pipeline.
 
 All figures of a run are taken in turn, round by round, so that a machine whose speed drifts still gives honest ratios;
 each is held against another one of the same run. Most are audio seconds times gradient steps a second, or audio seconds
@@ -28,7 +28,7 @@ from augment.yamnet import SAMPLE_RATE, DreamingModel
 from pipelines import naive
 from pipelines.clips import SoundFileRef, decode, segments
 from pipelines.config import RunConfig
-from pipelines.records import Encoder, Labelling, Vocabulary
+from pipelines.records import Encoder, Labelling, Record, Vocabulary
 from pipelines.run import augment_dataset
 from pipelines.scratch import SpillWriter
 
@@ -102,8 +102,10 @@ def machine() -> list[Work]:
     for kind, against in ((tf.float32, None), (tf.bfloat16, "float32")):
         matrix = tf.constant(values, kind)
         multiply = tf.function(lambda matrix=matrix: tf.matmul(matrix, matrix))
-        go: Callable[[], Any] = lambda multiply=multiply: multiply()[0, 0].numpy()
-        work.append(Work("matrix products", kind.name, go, 2 * _MATRIX**3 / 1e9, "GFLOP/s", against))
+        amount = 2 * _MATRIX**3 / 1e9
+        work.append(
+            Work("matrix products", kind.name, lambda go=multiply: go()[0, 0].numpy(), amount, "GFLOP/s", against)
+        )
     return work
 
 
@@ -120,8 +122,7 @@ def gradients(model: DreamingModel) -> list[Work]:
     waveforms, lengths = pad_batch(clips[:CLIPS])
     amount = CLIPS * SECONDS * STEPS
     work = [Work("gradient", _BASE, raw(CLIPS), amount, unit, None)]
-    for count in BATCHES:
-        work.append(Work("gradient", f"in batches of {count}", raw(count), count * SECONDS * STEPS, unit, _BASE))
+    work += [Work("gradient", f"batches of {each}", raw(each), each * SECONDS * STEPS, unit, _BASE) for each in BATCHES]
     for part, name, settings in kinds_of_steps():
         recipe = Recipe.model_validate({"steps": STEPS, "hold": None, "keep": "last", **settings})
         dreamer = Dreamer(model, recipe, clips[0])
@@ -144,7 +145,7 @@ def parts(model: DreamingModel, folder: Path) -> list[Work]:
     """Return decoding, resampling, scoring, encoding and writing, each alone, beside ten steps of dreaming."""
     clips = noise(CLIPS)
     paths = write_files(folder / "parts", CLIPS, FILE_RATE)
-    refs = [ref for path in paths for ref in segments(SoundFileRef(str(path), (), path.name), segment_seconds=None)]
+    refs = [ref for path in paths for ref in segments(SoundFileRef(path.name, str(path), ()), segment_seconds=None)]
     decoded = [decode(ref) for ref in refs]
     waveforms, lengths = pad_batch(clips)
     recipe = Recipe.model_validate({"hold": None, "steps": 10})
@@ -153,9 +154,11 @@ def parts(model: DreamingModel, folder: Path) -> list[Work]:
     dreamer = Dreamer(model, recipe)
     dreams = dream_batch(Dreamer(model, recipe.model_copy(update={"steps": 1})), sounds, scores, range(CLIPS))
     encoder = Encoder(Vocabulary((), (1,)), model, 0, Labelling("none", {}), "float32")
-    encode = lambda: [  # noqa: E731
-        encoder.dreamed(clip, dream, "deep_dream", recipe, 0, {}) for clip, dream in zip(decoded, dreams, strict=True)
-    ]
+
+    def encode() -> list[Record]:
+        pairs = zip(decoded, dreams, strict=True)
+        return [encoder.dreamed(clip, dream, "deep_dream", recipe, 0, {}) for clip, dream in pairs]
+
     records = encode()
 
     def write() -> None:
