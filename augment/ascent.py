@@ -1,4 +1,4 @@
-"""The ascent: gradient steps on a batch of waveforms at 16 kHz, by a recipe.
+"""The ascent: gradient steps on a batch of waveforms at the model's sample rate, by a recipe.
 
 A clip's way depends on the clip alone: nothing is summed over the batch, and a clip that has arrived leaves it, so that
 the others go on faster and end where they would have ended anyway.
@@ -16,12 +16,14 @@ import tensorflow as tf
 
 from augment import budgets, transforms, tricks
 from augment.domains import SAMPLES, Fixed
+from augment.ensembles import members_of
+from augment.models import AudioModel
 from augment.objectives import OBJECTIVES, Hearing, margin
 from augment.recipe import Recipe, RecipeError
 from augment.stft import StftShape
 from augment.targets import Aim, aim_rows
 from augment.updates import UPDATES, Memory
-from augment.yamnet import LAYERS, SAMPLE_RATE, DreamingModel, padded_length, patch_count
+from augment.yamnet import padded_length
 
 DITHER = 1e-6
 """Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""
@@ -34,14 +36,19 @@ _ROUNDS = 2
 """How often parameters that are not linear are scaled to come near a budget; the rest is mixed with the source."""
 
 
-def pad_batch(heard: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Stack clips [samples] of one padded length (`padded_length`) as float32 [batch, samples], and their lengths.
+def pad_batch(heard: Sequence[np.ndarray], model: AudioModel | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Stack clips [samples] of one padded length as float32 [batch, samples], and their lengths.
+
+    Args:
+        heard: the clips.
+        model: whose padded length; None is YAMNet.
 
     Raises:
         ValueError: the clips are of different padded lengths.
     """
     lengths = np.array([len(clip) for clip in heard], np.int32)
-    padded = {padded_length(int(length)) for length in lengths}
+    fit = model.padded_length if model else padded_length
+    padded = {fit(int(length)) for length in lengths}
     if len(padded) != 1:
         raise ValueError(f"clips of one batch must share a padded length, got {sorted(padded)} samples")
     batch = np.zeros((len(heard), padded.pop()), np.float32)
@@ -69,7 +76,7 @@ class _Clips(NamedTuple):
 
     source: tf.Tensor  # [batch, samples]
     lengths: tf.Tensor
-    counts: tf.Tensor
+    counts: tf.Tensor  # [batch, members], patches
     aims: tf.Tensor  # [batch, classes]
     rms: tf.Tensor
     fixed: Fixed  # of the domain
@@ -91,24 +98,26 @@ class _Common(NamedTuple):
     number: tf.Tensor
     mask: tf.Tensor  # [1, frames, bins], of the target sound
     sound: dict[str, tf.Tensor]  # what the objectives remember of it
+    padded: tf.Tensor  # [members], samples
 
 
 class Dreamer:
     """Gradient ascent through a model by one recipe; compiled once, for every batch shape."""
 
-    def __init__(self, model: DreamingModel, recipe: Recipe, sound: np.ndarray | None = None):
+    def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None = None):
         """Prepare the ascent.
 
         Args:
             model: what is dreamed through.
             recipe: how.
-            sound: the target sound, float32 [samples] at 16 kHz, where the recipe uses one.
+            sound: the target sound, float32 [samples] at the model's rate, where the recipe uses one.
 
         Raises:
             RecipeError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
                 channel that the model does not have.
         """
         self.model = model
+        self._members = members_of(model)
         self.recipe = recipe
         self.transform = transforms.TRANSFORMS[recipe.transform]
         self.budget = budgets.Budget(recipe.snr_db, recipe.change_lu, recipe.change_lufs, recipe.peak)
@@ -139,7 +148,7 @@ class Dreamer:
         """Dream a batch.
 
         Args:
-            waveforms: float32 [batch, samples] at 16 kHz, zero beyond each clip's length (`pad_batch`).
+            waveforms: float32 [batch, samples] at the model's rate, zero beyond each clip's length (`pad_batch`).
             lengths: int [batch], samples of each clip.
             aims: [batch], what each clip is dreamed toward; a number is a class.
             on_step: called after each step.
@@ -148,13 +157,14 @@ class Dreamer:
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
         clips, state = self._begin(waveforms, lengths, rows)
         mask, sound = self._sound_mask(samples), self._remembered(samples)
+        padded = tf.constant([member.model.padded_length(samples) for member in self._members], tf.int32)
         result = np.array(waveforms, np.float32)
         objectives = np.full((recipe.steps, len(waveforms)), np.nan, np.float32)
         steps = np.full(len(waveforms), recipe.steps)
         going = np.arange(len(waveforms))  # rows of the clips that are still on their way
         may_stop = np.ones(len(waveforms), bool)
         for number in range(1, recipe.steps + 1):
-            common = _Common(tf.constant(number, tf.float32), mask, sound)
+            common = _Common(tf.constant(number, tf.float32), mask, sound, padded)
             before = state
             state, objective, lead = self._step(state, self._allowed(state, clips), clips, common)
             objectives[number - 1, going] = objective.numpy()
@@ -172,12 +182,12 @@ class Dreamer:
                 on_step(len(going) + int(arrived.sum()) * (recipe.steps - number + 1))
             if not len(going):
                 return Ascent(result, objectives, steps)
-        result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound))
+        result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound, padded))
         return Ascent(result, objectives, steps)
 
     def _begin(self, waveforms: np.ndarray, lengths: np.ndarray, aims: np.ndarray) -> tuple[_Clips, _State]:
         source, lengths_ = tf.constant(waveforms, tf.float32), tf.constant(lengths, tf.int32)
-        counts = tf.constant(np.asarray(patch_count(lengths)), tf.int32)
+        counts = tf.constant(np.stack([member.model.patch_count(lengths) for member in self._members], 1), tf.int32)
         if self.transform.needs_sound:
             filtering = tf.repeat(self._fitted_sound(waveforms.shape[1]), len(waveforms), axis=0)
         else:
@@ -210,7 +220,7 @@ class Dreamer:
             change = (x - source)[:length, None].astype(np.float64)
             if not change.any():  # before the first step: as of white noise
                 change = np.random.default_rng(0).normal(size=change.shape)
-            ratio = self.budget.loudness_ratio(source[:length, None], change, SAMPLE_RATE)
+            ratio = self.budget.loudness_ratio(source[:length, None], change, self.model.sample_rate)
             found.append(math.sqrt(np.mean(change**2)) * ratio)
         return tf.minimum(allowed, tf.constant(found, tf.float32))
 
@@ -223,7 +233,7 @@ class Dreamer:
             tape.watch(state.x)
             heard = self._hear(self._jittered(state.x, common.number), clips, common)
             objective = self._value(heard)
-        gradient: Any = tape.gradient(objective, state.x)
+        gradient: Any = tf.convert_to_tensor(tape.gradient(objective, state.x))
         lead, state = self._judge(state, objective, heard)
         own, inside = self._own_samples(clips), self._inside(clips)
         g = self._unit(domain.pull(state.p, gradient * own, clips.fixed, self._shape) * inside, clips)
@@ -243,20 +253,34 @@ class Dreamer:
         heard = self._hear(state.x, clips, common)
         return self._judge(state, self._value(heard), heard)[1]
 
-    def _judge(self, state: _State, objective: tf.Tensor, heard: Hearing) -> tuple[tf.Tensor, _State]:
+    def _judge(self, state: _State, objective: tf.Tensor, heard: Sequence[Hearing]) -> tuple[tf.Tensor, _State]:
         """Return the lead [batch], and the state whose best waveform is the present one where that is better."""
-        lead = self._lead(heard)
+        leads = [self._lead(each) for each in heard]
+        lead = leads[0] if len(leads) == 1 else tf.reduce_min(tf.stack(leads), axis=0)
         value = lead if self.recipe.has_class_objective else objective
         better = value > state.best_value
         best = tf.where(better[:, None], state.x, state.best)
         return lead, state._replace(best=best, best_value=tf.where(better, value, state.best_value))
 
-    def _hear(self, x: tf.Tensor, clips: _Clips, common: _Common) -> Hearing:
+    def _hear(self, x: tf.Tensor, clips: _Clips, common: _Common) -> list[Hearing]:
+        """Return what each member of the model hears."""
         quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
-        activations = self.model.activations(x + quiet, self._layers)
-        return Hearing(activations, clips.counts, clips.aims, common.sound, (), self.recipe.channel)
+        alone, found = len(self._members) == 1, []
+        for place, member in enumerate(self._members):
+            given = x + quiet if alone else member.padded(x + quiet, common.padded[place])
+            activations = member.model.activations(given, self._layers)
+            aims = clips.aims if alone else member.aims(clips.aims)
+            link = member.model.link
+            heard = Hearing(activations, clips.counts[:, place], aims, common.sound, (), self.recipe.channel, link)
+            found.append(heard)
+        return found
 
-    def _value(self, heard: Hearing) -> tf.Tensor:
+    def _value(self, heard: Sequence[Hearing]) -> tf.Tensor:
+        """Return the objective [batch], the mean over the members."""
+        values = [self._weighted(each) for each in heard]
+        return values[0] if len(values) == 1 else tf.add_n(values) / len(values)
+
+    def _weighted(self, heard: Hearing) -> tf.Tensor:
         named = self._named()
         parts = []
         for name, weight in self._objectives.items():
@@ -284,7 +308,7 @@ class Dreamer:
 
     def _jittered(self, x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         if self.recipe.time_jitter:
-            x = tricks.shift(x, number, round(self.recipe.time_jitter * SAMPLE_RATE))
+            x = tricks.shift(x, number, round(self.recipe.time_jitter * self.model.sample_rate))
         if self.recipe.gain_jitter:
             x = tricks.gain(x, number, self.recipe.gain_jitter)
         return x
@@ -330,11 +354,11 @@ class Dreamer:
         return {name: OBJECTIVES[name].layers_of(self.recipe.layers) for name in self._objectives}
 
     def _check_layers(self) -> None:
-        unknown = [name for name in self._layers if name not in LAYERS]
-        if unknown:
-            raise RecipeError(f"layers: YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}")
+        title = "YAMNet" if self.model.name == "yamnet" else self.model.name
+        if unknown := [name for name in self._layers if name not in self.model.layers]:
+            raise RecipeError(f"layers: {title} has no layer {unknown[0]!r}; it has {', '.join(self.model.layers)}")
         if any(OBJECTIVES[name].channel for name in self._objectives):
-            sizes = self.model.activations(tf.zeros([1, padded_length(1)]), self._layers)
+            sizes = self.model.activations(tf.zeros([1, self.model.padded_length(1)]), self._layers)
             for layer in self._named()["channel"]:
                 channels = int(tf.shape(sizes[layer])[-1])
                 if self.recipe.channel >= channels:
@@ -358,7 +382,7 @@ class Dreamer:
         if not self._compares:
             return {}
         activations = self.model.activations(self._fitted_sound(samples), self._layers)
-        counts = tf.constant([int(patch_count(samples))])
+        counts = tf.constant([int(self.model.patch_count(samples))])
         named, found = self._named(), {}
         for name in self._compares:
             heard = Hearing(activations, counts, tf.zeros([1, 1]), layers=named[name])
@@ -372,13 +396,14 @@ class Dreamer:
         sizes = [None, None, self.recipe.frame_length // 2 + 1]  # of spectra
         p = spec(sizes if self._domain.rank == 3 else [None, None])
         fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
-        clips = _Clips(waveforms, whole, whole, spec([None, len(self.model.classes)]), row, fixed)
+        counts = spec([None, len(self._members)], tf.int32)
+        clips = _Clips(waveforms, whole, counts, spec([None, len(self.model.classes)]), row, fixed)
         state = _State(p, (p, p), waveforms, waveforms, row)
         sound = {
             name: spec([1] + [None] * (len(value.shape) - 1))
-            for name, value in self._remember(padded_length(1)).items()
+            for name, value in self._remember(self.model.padded_length(1)).items()
         }
-        common = _Common(spec([]), spec([1, None, None]), sound)
+        common = _Common(spec([]), spec([1, None, None]), sound, spec([len(self._members)], tf.int32))
         return state, row, clips, common
 
 
