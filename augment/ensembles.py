@@ -10,7 +10,6 @@ black-box attacks", section 5 (there a sum of probabilities, here of objectives)
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment.classes import AudioClass, ClassList, ClassLookupError
+from augment import wording
+from augment.classes import AudioClass, ClassList
 from augment.loading import LOGITS, SCORES, ModelError, digest
 from augment.models import AudioModel
 from augment.targets import Aim
@@ -151,10 +151,13 @@ def members_of(model: AudioModel) -> tuple[Member, ...]:
 
 
 def _column(classes: ClassList, item: AudioClass) -> int | None:
+    """Return the class of the same name, or else of the same MID, or of the same words; None if there is none."""
     if item.name in classes.names:
         return classes.names.index(item.name)
-    if item.name.strip().isdigit():  # a number is no index of another's
-        return None
-    with contextlib.suppress(ClassLookupError):
-        return classes.find(item.name.replace("_", " ")).index
+    for is_same in (
+        lambda other: bool(item.mid) and other.mid == item.mid,
+        lambda other: wording.same(item.name.replace("_", " "), other.name.replace("_", " ")),
+    ):
+        if found := [other.index for other in classes if is_same(other)]:
+            return found[0] if len(found) == 1 else None
     return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,14 @@ def named_classes(names: Sequence[str]) -> ClassList:
         seen.add(name)
     mids = {item.name: item.mid for item in yamnet_classes()}
     return ClassList(tuple(AudioClass(index, mids.get(name, ""), name) for index, name in enumerate(names)))
+
+
+def told_classes(run: Mapping[str, Any]) -> ClassList:
+    """Return the classes of the model that a dataset was dreamed through, by its run.json, or YAMNet's."""
+    told = run.get("model_classes")
+    if not isinstance(told, list):
+        return yamnet_classes()
+    return ClassList(tuple(AudioClass(index, each["mid"], each["name"]) for index, each in enumerate(told)))
 
 
 def digest(*texts: str) -> str:

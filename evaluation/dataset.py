@@ -15,13 +15,16 @@ import io
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
 import soundfile
+
+from augment.classes import ClassList, yamnet_classes
+from augment.loading import told_classes
 
 ORIGINAL = "original"
 """What stands in place of the recipe's name in the record of a clip as it came."""
@@ -75,7 +78,8 @@ class Dataset:
         labels: names of the labels, by number.
         label_classes: the class of YAMNet that a label means, by label, as far as the run was told.
         encoding: of the audio, a key of `ENCODINGS`.
-        model: identity of the weights that were dreamed through.
+        model: identity of what was dreamed through.
+        classes: of that, which targets are counted by.
         run: run.json's content.
     """
 
@@ -85,6 +89,7 @@ class Dataset:
     label_classes: tuple[tuple[str, str], ...]
     encoding: str
     model: str
+    classes: ClassList = field(default_factory=yamnet_classes)
 
     @property
     def name(self) -> str:
@@ -125,6 +130,7 @@ def open_dataset(path: str) -> Dataset:
         label_classes=tuple(sorted((config.get("target") or {}).get("labels", {}).items())),
         encoding=encoding,
         model=model,
+        classes=told_classes(run),
     )
 
 

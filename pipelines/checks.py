@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from augment.loading import told_classes
 from augment.recipe import Recipe, canonical_json
 from pipelines.config import describe
 from pipelines.dataset import Dataset, Place, stored_bytes
 from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import DISTANCES, ORIGINAL
-from pipelines.through import told_classes
 
 FEATURES = (
     *("audio", "sample_rate", "label", "labels", "id", "source_id", "variant", "split", "recipe", "transform"),

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from augment.classes import AudioClass, ClassList, yamnet_classes
 from augment.ensembles import members_of
 from augment.models import AudioModel, ModelSpec, load_models
 from pipelines.config import ModelConfig
@@ -65,14 +64,6 @@ def specs_told(told: Mapping[str, Any], run: Mapping[str, Any], now: Sequence[st
             values["path"] = now[place]
         found.append(ModelSpec(**values))
     return tuple(found)
-
-
-def told_classes(run: Mapping[str, Any]) -> ClassList:
-    """Return the classes of the model that a dataset was dreamed through, by its run.json."""
-    told = run.get("model_classes")
-    if not isinstance(told, list):
-        return yamnet_classes()
-    return ClassList(tuple(AudioClass(index, each["mid"], each["name"]) for index, each in enumerate(told)))
 
 
 _loading = threading.Lock()
