@@ -155,7 +155,9 @@ class Dreamer:
         """
         recipe, samples = self.recipe, waveforms.shape[1]
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
-        clips, state = self._begin(waveforms, lengths, rows)
+        counts = np.stack([member.model.patch_count(lengths) for member in self._members], 1)
+        whole = tf.constant(lengths, tf.int32), tf.constant(counts, tf.int32)
+        clips, state = self._begin(tf.constant(waveforms, tf.float32), *whole, tf.constant(rows))
         mask, sound = self._sound_mask(samples), self._remembered(samples)
         padded = tf.constant([member.model.padded_length(samples) for member in self._members], tf.int32)
         result = np.array(waveforms, np.float32)
@@ -185,15 +187,43 @@ class Dreamer:
         result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound, padded))
         return Ascent(result, objectives, steps)
 
-    def _begin(self, waveforms: np.ndarray, lengths: np.ndarray, aims: np.ndarray) -> tuple[_Clips, _State]:
-        source, lengths_ = tf.constant(waveforms, tf.float32), tf.constant(lengths, tf.int32)
-        counts = tf.constant(np.stack([member.model.patch_count(lengths) for member in self._members], 1), tf.int32)
+    def ascend(self, waveforms: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
+        """Dream a batch in a graph, every clip for all steps of the recipe: what `augment.tf_data` maps over batches.
+
+        Args:
+            waveforms: float32 [batch, samples] of clips that are as long as the batch is wide; samples must be known.
+            aims: float32 [batch, classes], as rows of `augment.targets.Aim`.
+
+        The recipe must not limit loudness, which is not measured in a graph.
+        """
+        sizes: Any = tf.shape(waveforms)
+        static: Any = waveforms.shape
+        samples, batch = int(static[1]), sizes[0]
+        width = self.model.padded_length(samples)
+        counts = tf.constant([[int(member.model.patch_count(samples)) for member in self._members]])
+        with tf.init_scope():  # what is kept between calls must not be of one graph
+            mask, sound = self._sound_mask(width), self._remembered(width)
+            padded = tf.constant([member.model.padded_length(width) for member in self._members], tf.int32)
+        source = tf.pad(waveforms, [[0, 0], [0, width - samples]])
+        clips, state = self._begin(source, tf.fill([batch], samples), tf.repeat(counts, batch, axis=0), aims)
+        for number in range(1, self.recipe.steps + 1):
+            common = _Common(tf.constant(number, tf.float32), mask, sound, padded)
+            state, _, _ = self._step(state, self._allowed(state, clips), clips, common)
+        if self.recipe.keep == "best" and self.recipe.steps:
+            last = _Common(tf.constant(self.recipe.steps + 1.0), mask, sound, padded)
+            return self._look(state, clips, last).best[:, :samples]
+        return state.x[:, :samples]
+
+    def _begin(
+        self, source: tf.Tensor, lengths: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor
+    ) -> tuple[_Clips, _State]:
         if self.transform.needs_sound:
-            filtering = tf.repeat(self._fitted_sound(waveforms.shape[1]), len(waveforms), axis=0)
+            sizes: Any = tf.shape(source)
+            filtering = tf.repeat(self._fitted_sound(sizes[1]), sizes[0], axis=0)
         else:
             filtering = source
         fixed = self._domain.fix(source, filtering, self._shape, self.recipe.threshold, self.recipe.power)
-        clips = _Clips(source, lengths_, counts, tf.constant(aims), transforms.rms(source, lengths_), fixed)
+        clips = _Clips(source, lengths, counts, aims, transforms.rms(source, lengths), fixed)
         p = self._domain.start(source, fixed)
         worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
         return clips, _State(p, (tf.zeros_like(p), tf.zeros_like(p)), source, source, worst)
