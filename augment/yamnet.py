@@ -41,6 +41,9 @@ PATCH_HOP_SAMPLES = PATCH_HOP_FRAMES * FRAME_HOP
 
 BATCH_NORM_EPSILON = 1e-4
 
+MAX_BATCH_PATCHES = 640
+"""Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s."""
+
 _BLOCK_PATCHES = 120  # of a long clip that are scored at a time, about a minute
 
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)  # of the depthwise convolutions, layer2 to layer14
@@ -87,6 +90,9 @@ class DreamingModel(tf.Module):
 
     sample_rate = SAMPLE_RATE
     layers = LAYERS
+    link = "sigmoid"
+    patch_count = staticmethod(patch_count)
+    padded_length = staticmethod(padded_length)
 
     def __init__(self, variables: Mapping[str, np.ndarray]):
         """Fold the batch normalisation into the convolutions.
@@ -102,6 +108,10 @@ class DreamingModel(tf.Module):
         self.mel_weights = tf.signal.linear_to_mel_weight_matrix(
             MEL_BANDS, FFT_LENGTH // 2 + 1, SAMPLE_RATE, MEL_LOW_HZ, MEL_HIGH_HZ
         )
+
+    def batch_limit(self, samples: int) -> int:
+        """Return how many clips of a padded length are dreamed at a time; a gradient step holds 5 MB for each patch."""
+        return max(1, MAX_BATCH_PATCHES // int(patch_count(samples)))
 
     def log_mel(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Return log(mel + 0.001) of the waveforms [batch, samples] as [batch, frames, 64]."""

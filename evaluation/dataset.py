@@ -12,13 +12,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from augment.classes import ClassList, yamnet_classes
 from augment.encodings import AUDIO_ENCODINGS
+from augment.loading import told_classes
 from augment.tfrecord import HEAD_BYTES, FrameError, read_frame, read_frames
 
 ORIGINAL = "original"
@@ -76,7 +78,8 @@ class Dataset:
         labels: names of the labels, by number.
         label_classes: the class of YAMNet that a label means, by label, as far as the run was told.
         encoding: of the audio, a key of `AUDIO_ENCODINGS`.
-        model: identity of the weights that were dreamed through.
+        model: identity of what was dreamed through.
+        classes: of that, which targets are counted by.
         run: run.json's content.
     """
 
@@ -87,6 +90,7 @@ class Dataset:
     label_classes: tuple[tuple[str, str], ...]
     encoding: str
     model: str
+    classes: ClassList = field(default_factory=yamnet_classes)
 
     @property
     def name(self) -> str:
@@ -128,6 +132,7 @@ def open_dataset(path: str) -> Dataset:
         label_classes=tuple(sorted((config.get("target") or {}).get("labels", {}).items())),
         encoding=encoding,
         model=model,
+        classes=told_classes(run),
     )
 
 

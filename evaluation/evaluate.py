@@ -101,7 +101,7 @@ def evaluate(
     names = compare.unique_names([dataset.name for dataset in opened])
     evaluations = []
     for name, dataset in zip(names, opened, strict=True):
-        known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes))
+        known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes), dataset.classes)
         plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology))
         folder = target if len(opened) == 1 else target / name
         evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes, watch))

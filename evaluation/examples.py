@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from augment.classes import ClassList, yamnet_classes
+from augment.classes import ClassList
 from augment.ontology import Ontology
 from augment.targets import Aim
 from evaluation import kinship, shifts
@@ -42,7 +42,7 @@ SCHEMA = pa.schema(
         ("recipe", _TEXT),
         ("transform", _TEXT),
         ("variant", _INT),
-        ("target_index", _INT),  # of YAMNet's classes, as the next two; the first, if it has several
+        ("target_index", _INT),  # of the dreaming model's classes, as the next two; the first, if it has several
         ("target_mid", _TEXT),
         ("target_name", _TEXT),
         ("away", _FLAG),
@@ -144,7 +144,7 @@ def make_row(
         "top_changed": tops[0][0] != tops[1][0],
         **_target(aim, before.scores, after.scores),
         **_label(bearings.known.known_labels(labels), tops[0], tops[1], len(bearings.classes)),
-        **_kin(target, bearings.classes[tops[0][0]].mid, bearings.classes[tops[1][0]].mid, bearings.ontology),
+        **_kin(target, bearings, tops[0][0], tops[1][0]),
         "js_divergence": shifts.js_divergence(before.scores, after.scores),
         "embedding_distance": _embedding_distance(before, after),
         **dataclasses.asdict(distortion),
@@ -201,10 +201,12 @@ def _label(known: tuple[int, ...], before: list[int], after: list[int], classes:
     return {"label_before": was, "label_after": is_, "label_kept": is_ if was else None}
 
 
-def _kin(target: Mapping[str, Any], before: str, after: str, ontology: Ontology | None) -> dict[str, Any]:
-    if ontology is None:
+def _kin(target: Mapping[str, Any], bearings: Bearings, top_before: int, top_after: int) -> dict[str, Any]:
+    ontology = bearings.ontology
+    mids = [bearings.known.dreamed[index].mid for index in target["classes"]]
+    if ontology is None or not all(mids):  # classes of one's own are in no ontology
         return {}
-    mids = [yamnet_classes()[index].mid for index in target["classes"]]
+    before, after = bearings.classes[top_before].mid, bearings.classes[top_after].mid
     found: dict[str, Any] = {"outcome": None if target["away"] else kinship.outcome(after, mids, ontology)}
     for level, depth in LEVELS.items():
         for what, mid in (("target", mids[0]), ("before", before), ("after", after)):

@@ -32,7 +32,8 @@ from pipelines.records import Lost, Record, Vocabulary
 from pipelines.scratch import RecordRef, Scratch, SpillWriter
 from pipelines.shard_clips import ShardRef
 from pipelines.splits import is_dreamed
-from pipelines.worker import DreamWorker, shared_model
+from pipelines.through import shared_model, specs_of
+from pipelines.worker import DreamWorker
 
 FAILED = "failed"
 
@@ -309,7 +310,7 @@ class DreamFn(beam.DoFn):
 
     def setup(self) -> None:
         """Load the model, once a process."""
-        self._model = shared_model(self._config.weights)
+        self._model = shared_model(self._config.weights, specs_of(self._config.model))
         self._worker: DreamWorker | None = None
 
     def process(self, clip: ClipRef, summary: Summary) -> Iterator[Any]:

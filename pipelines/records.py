@@ -20,8 +20,8 @@ import numpy as np
 from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
 from augment.encodings import AUDIO_ENCODINGS
+from augment.models import AudioModel
 from augment.recipe import Recipe, canonical_json
-from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, Failure, source_of
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
@@ -151,10 +151,11 @@ class Encoder:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        model: DreamingModel,
+        model: AudioModel,
         seed: int,
         labelling: Labelling = Labelling(),
         audio_encoding: str = "float32",
+        about_model: Mapping[str, Any] | None = None,
     ):
         """Prepare the features of the dataset.
 
@@ -164,6 +165,7 @@ class Encoder:
             seed: of the run.
             labelling: of the dreams.
             audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
+            about_model: what the provenance tells of the model (`pipelines.through.about`); None: of YAMNet.
         """
         from tensorflow_datasets.core import example_serializer
 
@@ -172,6 +174,7 @@ class Encoder:
         self._serializer = example_serializer.ExampleSerializer(self._features.get_serialized_info())
         self._vocabulary = vocabulary
         self._model = model
+        self._about_model = dict(about_model or {"name": model.name, "identity": model.identity})
         self._seed = seed
         self._labelling = labelling
 
@@ -284,7 +287,7 @@ class Encoder:
             "objectives": [],
             "seed": self._seed,
             "variant": values["variant"],
-            "model": {"name": "yamnet", "identity": self._model.identity},
+            "model": self._about_model,
             "output_sha256": row["output_sha256"],
             "versions": versions(),
             **storage,

@@ -77,6 +77,21 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", help="YAMNet: a SavedModel folder, yamnet.h5 or TF-Hub handle.", metavar="PATH"),
 ]
+Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Dream through this, not YAMNet: crnn, head.npz, a SavedModel folder, a .keras file; several as one.",
+        metavar="PATH",
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classes", help="Names of the model's classes, one in each line, or a CSV like YAMNet's.", metavar="FILE"
+    ),
+]
+ModelRate = Annotated[int | None, typer.Option("--sample-rate", help="What the model hears, in Hz.", metavar="HZ")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
@@ -156,6 +171,9 @@ def augment(
             help="Write each record as a file, too, with a table: wav or flac, and where.", metavar="FORMAT DIR"
         ),
     ] = None,
+    model: Model = None,
+    classes: Classes = None,
+    sample_rate: ModelRate = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
@@ -189,6 +207,9 @@ def augment(
         "weights": weights,
     }
     run = _command("augment")
+    from pipelines.cli.options import model_settings
+
+    given["model"] = model_settings(model, classes, sample_rate)
     flags = {"overwrite": overwrite, "resume": resume, "debug": debug}
     files = (export[0].value, export[1]) if export else None
     arguments = (inputs, output, config, given, set_ or [], context.args)
@@ -234,12 +255,15 @@ def dream(
         str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="PNG")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random targets and noise.")] = 0,
+    model: Model = None,
+    classes: Classes = None,
+    sample_rate: ModelRate = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Dream one audio file, or noise, and say what YAMNet heard before and after."""
+    """Dream one audio file, or noise, and say what YAMNet (or the model) heard before and after."""
     if seconds is not None and start is StartChoice.clip:
         raise typer.BadParameter("--seconds takes no input: say what to start from, such as --start noise")
     given = paths or []
@@ -258,8 +282,11 @@ def dream(
         "sound": sound,
         "start": None if start is StartChoice.clip else start.value,
     }
+    from pipelines.cli.options import model_settings
+
+    through = model_settings(model, classes, sample_rate)
     arguments = (source, output, target, settings, set_ or [], picture, seed, weights)
-    raise typer.Exit(run(*arguments, seconds=seconds, overwrite=overwrite))
+    raise typer.Exit(run(*arguments, model=through, seconds=seconds, overwrite=overwrite))
 
 
 @app.command()
@@ -414,11 +441,14 @@ def replay(
     sound: Annotated[str | None, typer.Option(help="Where the target sound is now.", metavar="PATH")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Where the model is now; repeated as it was.", metavar="PATH")
+    ] = None,
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
     """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
-    flags = {"overwrite": overwrite, "as_json": as_json}
+    flags = {"models": model or [], "overwrite": overwrite, "as_json": as_json}
     raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, **flags))
 
 

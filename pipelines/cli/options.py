@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipelines.config import ConfigError
 
@@ -57,10 +57,41 @@ def _check_runner(given: str | None) -> None:
     raise ConfigError(f"--runner is {given!r}; expected {', '.join(names)}, or the full name of a class{hint}")
 
 
+def model_settings(
+    models: Sequence[str] | None, classes: Sequence[str] | None, sample_rate: int | None
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Return the config's ``model`` by the flags, None if there are none.
+
+    Args:
+        models: paths or names, each for one member.
+        classes: files of names, in the order of those models that need one; one alone is for all of these.
+        sample_rate: of those models.
+
+    Raises:
+        ConfigError: flags that belong to a model are given without one, or lists are not as many as models.
+    """
+    if not models:
+        if classes or sample_rate is not None:
+            raise ConfigError("--classes and --sample-rate are of a model to dream through: name it with --model PATH")
+        return None
+    needing = [path for path in models if path not in ("yamnet", "crnn") and not path.endswith(".npz")]
+    given = list(classes or [])
+    if len(given) not in (0, 1, len(needing)) or (given and not needing):
+        names = ", ".join(needing) or f"{', '.join(models)}: it has its own"
+        raise ConfigError(f"--classes is given {len(given)} times; expected one for all, or one each of {names}")
+    lists = dict(zip(needing, given * len(needing) if len(given) == 1 else given, strict=False))
+    found = [
+        {"path": path, "classes": lists.get(path), "sample_rate": sample_rate if path in needing else None}
+        for path in models
+    ]
+    return found[0] if len(found) == 1 else found
+
+
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
+    *("--model", "--classes", "--sample-rate"),
     *("--overwrite", "--resume", "--no-resume", "--debug"),
 )
 
