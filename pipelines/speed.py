@@ -22,6 +22,7 @@ import tensorflow as tf
 from augment.ascent import Dreamer, pad_batch
 from augment.dreaming import Sound, dream_batch
 from augment.recipe import Recipe
+from augment.shortcuts import EVERY
 from augment.transforms import TRANSFORMS
 from augment.updates import UPDATES
 from augment.yamnet import SAMPLE_RATE, DreamingModel
@@ -113,7 +114,7 @@ def gradients(model: DreamingModel) -> list[Work]:
     """Return the plain gradient, alone and by batch size, and every kind of step."""
     clips = noise(max(BATCHES))
     plain = naive.plain_gradient(model)
-    unit = "audio s x steps / s"
+    unit = "audio s × steps / s"
 
     def raw(count: int) -> Callable[[], Any]:
         waveforms = tf.constant(pad_batch(clips[:count])[0])
@@ -126,9 +127,8 @@ def gradients(model: DreamingModel) -> list[Work]:
     for part, name, settings in kinds_of_steps():
         recipe = Recipe.model_validate({"steps": STEPS, "hold": None, "keep": "last", **settings})
         dreamer = Dreamer(model, recipe, clips[0])
-        work.append(
-            Work(part, name, lambda dreamer=dreamer: dreamer(waveforms, lengths, range(CLIPS)), amount, unit, _BASE)
-        )
+        go: Callable[..., Any] = lambda dreamer=dreamer: dreamer(waveforms, lengths, range(CLIPS))  # noqa: E731
+        work.append(Work(part, name, go, amount * recipe.steps / STEPS, unit, _BASE))
     return work
 
 
@@ -138,7 +138,7 @@ def kinds_of_steps() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "one step of", name, {"transform": name, "sound": "given" if transform.needs_sound else None}
     for name in UPDATES:
         yield "deep_dream by", name, {"update": name}
-    yield "arithmetic", "fast", {"arithmetic": "fast", "steps": 2 * STEPS}
+    yield "arithmetic", "fast", {"arithmetic": "fast", "steps": EVERY}
 
 
 def parts(model: DreamingModel, folder: Path) -> list[Work]:

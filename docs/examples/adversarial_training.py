@@ -97,7 +97,7 @@ def main() -> None:
         model = network(waveforms.shape[1], len(names))
         own = training_model(model, RATE, names)
         data = dream_batches(train, own, mild, sample_rate=RATE, share=0.5) if name == "after" else train
-        model.fit(data, epochs=given.epochs, verbose=0)
+        model.fit(data, epochs=given.epochs, shuffle=False, verbose=0)
         dreamed = dream_batches(test, own, strong, sample_rate=RATE, share=1.0)
         clean, robust = (model.evaluate(each, verbose=0, return_dict=True)["accuracy"] for each in (test, dreamed))
         print(f"{name:7} {clean:6.1%}  {robust:6.1%}")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -48,13 +49,14 @@ def _heard(data: str, count: int) -> list[np.ndarray]:
 
 
 def _table(rows: Iterable[speed.Row]) -> Table:
-    table = Table(title="Speed on this machine; × is how many times as fast", title_justify="left")
-    for heading in ("", "", "figure", "unit", "×", "what"):
-        table.add_column(heading, justify="right" if heading in ("figure", "×") else "left")
+    table = Table(title="Speed on this machine; × is how many times as fast as", title_justify="left", box=box.SIMPLE)
+    for heading in ("", "figure", "unit", "×", ""):
+        table.add_column(heading, justify="right" if heading in ("figure", "×") else "left", no_wrap=True)
     last = None
     for row in rows:
+        if row.part != last:
+            table.add_row(f"[bold]{row.part}[/bold]")
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}" if row.ratio < 100 else f"{row.ratio:.0f}"
-        part = row.part if row.part != last else ""
-        table.add_row(part, row.name, f"{row.figure:.1f}", row.unit, ratio, row.against or "")
+        table.add_row(f"  {row.name}", f"{row.figure:.1f}", row.unit, ratio, row.against or "")
         last = row.part
     return table
