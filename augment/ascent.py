@@ -472,9 +472,11 @@ class Dreamer:
 
     def _remembered(self, samples: int) -> dict[str, tf.Tensor]:
         """Return what the objectives remember of the target sound, repeated or cut to the given samples."""
-        if samples not in self._memories:
-            self._memories = {samples: self._remember(samples)}  # the neighbours in length share a batch
-        return self._memories[samples]
+        kept = self._memories.get(samples)  # other threads may dream other lengths
+        if kept is None:
+            kept = self._remember(samples)
+            self._memories = {samples: kept}  # the neighbours in length share a batch
+        return kept
 
     def _remember(self, samples: int) -> dict[str, tf.Tensor]:
         if not self._compares:

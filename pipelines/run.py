@@ -18,7 +18,6 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from augment.ascent import Dreamer
 from pipelines import publish
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig
@@ -29,7 +28,7 @@ from pipelines.records import Labelling, Vocabulary, processor, versions
 from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
 from pipelines.through import shared_model, specs_of
-from pipelines.worker import label_classes, load_sound, target_classes
+from pipelines.worker import label_classes, load_sound, shared_dreamer, target_classes
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
@@ -87,7 +86,7 @@ def augment_dataset(
     targets = [model.classes[index].name for index in classes] or model.classes.names
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
-        Dreamer(model, recipe, load_sound(recipe.sound, model.sample_rate).heard if recipe.sound else None)
+        shared_dreamer(model, recipe, load_sound(recipe.sound, model.sample_rate) if recipe.sound else None)
     with unfinished(target, overwrite=overwrite, resume=resume) as scratch, _full_disk(target):
         index_finished(scratch)
         path = f"{scratch.root}/listing.jsonl"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,8 +73,7 @@ class DreamWorker:
             name: load_sound(recipe.sound, model.sample_rate) for name, recipe in self._recipes.items() if recipe.sound
         }
         self._dreamers = {
-            name: Dreamer(model, recipe, sounds[name].heard if name in sounds else None)
-            for name, recipe in self._recipes.items()
+            name: shared_dreamer(model, recipe, sounds.get(name)) for name, recipe in self._recipes.items()
         }
         self._sound_hashes = {name: sound.sha256 for name, sound in sounds.items()}
         by_sound = config.target.policy == "sound"
@@ -230,6 +230,26 @@ class TargetSound:
 
     heard: np.ndarray
     sha256: str
+
+
+_making = threading.Lock()
+_made: dict[tuple[str, str, str | None], Dreamer] = {}
+_MOST_MADE = 64
+
+
+def shared_dreamer(model: AudioModel, recipe: Recipe, sound: TargetSound | None) -> Dreamer:
+    """Return what dreams by a recipe, made and compiled once for the whole process, however many threads ask.
+
+    Raises:
+        RecipeError: the recipe cannot be dreamed through the model.
+    """
+    key = (model.identity, recipe.digest(), sound and sound.sha256)
+    with _making:
+        if key not in _made:
+            if len(_made) >= _MOST_MADE:
+                _made.clear()
+            _made[key] = Dreamer(model, recipe, sound and sound.heard)
+        return _made[key]
 
 
 def load_sound(path: str, model_rate: int = SAMPLE_RATE) -> TargetSound:
