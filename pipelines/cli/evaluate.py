@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from augment.weights import resolve_weights
 from evaluation.dataset import MissingSourceError
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.judges import JudgeSpec
@@ -40,8 +46,9 @@ def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | No
     logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
-    with own_stderr() if is_local(beam_args) and not debug else nullcontext():
-        done = evaluate(datasets, report, judge, read_source, pipeline_options(beam_args), class_map)
+    local = is_local(beam_args)
+    with own_stderr() if local and not debug else nullcontext(), _for_workers(judge, report, local=local) as told:
+        done = evaluate(datasets, report, told, read_source, pipeline_options(beam_args), class_map)
     console = Console(highlight=False, soft_wrap=True)
     for each in done.evaluations:
         _print(console, each)
@@ -49,6 +56,25 @@ def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | No
         _print_pair(console, pair)
     console.print(f"{report}: {', '.join(_files(done.evaluations, done.comparison))}", markup=False)
     return 3 if any(each.failures for each in done.evaluations) else 0
+
+
+@contextmanager
+def _for_workers(judge: JudgeSpec, report: str, *, local: bool) -> Iterator[JudgeSpec]:
+    """Put YAMNet's weights beside the report, where all workers of a cluster see them, while the evaluation runs."""
+    if local:
+        yield judge
+        return
+    target = Path(os.path.realpath(report))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.weights-", dir=target.parent) as folder:
+        os.chmod(folder, 0o755)  # workers may be other users
+        found = resolve_weights(judge.weights)
+        staged = Path(folder) / found.name
+        if found.is_dir():
+            shutil.copytree(found, staged)
+        else:
+            shutil.copy(found, staged)
+        yield dataclasses.replace(judge, weights=str(staged))
 
 
 def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
