@@ -11,7 +11,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -24,8 +24,9 @@ _INTERVAL_SECONDS = 0.25
 class Counts:
     """One worker's counts, written to a file now and then.
 
-    ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds`` and ``step_seconds`` (audio seconds times
-    gradient steps) are what is counted.
+    ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds``, ``step_seconds`` (audio seconds times gradient
+    steps), ``clip_steps`` (clips times gradient steps), ``batch_clips`` and ``batch_room`` (clips in batches, and how
+    many would have fitted) are what is counted.
     """
 
     def __init__(self, folder: str):
@@ -33,6 +34,11 @@ class Counts:
         self._path = Path(folder) / f"{uuid.uuid4().hex}.json"
         self._counts: Counter[str] = Counter()
         self._written = 0.0
+
+    @property
+    def so_far(self) -> Mapping[str, float]:
+        """The counts as they are now."""
+        return self._counts
 
     def add(self, **counts: float) -> None:
         """Add to the counts."""

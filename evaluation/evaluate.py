@@ -102,7 +102,7 @@ def evaluate(
     evaluations = []
     for name, dataset in zip(names, opened, strict=True):
         known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes), dataset.classes)
-        plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology))
+        plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology), loaded.identity)
         folder = target if len(opened) == 1 else target / name
         evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes, watch))
     comparison = compare.compare({each.name: each.rows for each in evaluations})

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
@@ -44,27 +45,24 @@ def run_pipeline(plan: Plan, read_source: ReadSource, parts: str, options: Pipel
         options: Beam's.
     """
     pipeline = beam.Pipeline(options=options)
+    build(pipeline, plan, read_source, parts)
+    pipeline.run().wait_until_finish()
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, read_source: ReadSource, parts: str) -> None:
+    """Add the evaluation to a pipeline; see `run_pipeline`."""
     found = (
         pipeline
         | "Shards" >> beam.Create(list(plan.dataset.shards))
         | "SpreadShards" >> beam.Reshuffle()
         | "Walk" >> beam.FlatMap(walk)
-        | "OfClip" >> beam.Map(lambda reference: (reference.source_id, reference))
+        | "OfClip" >> beam.Map(_by_clip)
         | "ByClip" >> beam.GroupByKey()
         | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source, parts)).with_outputs(_FAILED, _EMBEDDINGS, main="rows")
     )
     _ = found.rows | "WriteRows" >> beam.ParDo(WriteRowsFn(parts))
-    _ = (
-        found[_FAILED]
-        | "OneFile" >> beam.GroupBy(lambda _: 0)
-        | "WriteFailures" >> beam.MapTuple(lambda _, failures: write_failures(parts, failures))
-    )
-    _ = (
-        found[_EMBEDDINGS]
-        | "Sums" >> beam.CombinePerKey(SumsFn())
-        | "WriteSums" >> beam.MapTuple(lambda key, sums: _write_sums(parts, key, sums))
-    )
-    pipeline.run().wait_until_finish()
+    _ = found[_FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
+    _ = found[_EMBEDDINGS] | "Sums" >> beam.CombinePerKey(SumsFn()) | "WriteSums" >> beam.Map(_write_sums, parts)
 
 
 class EvaluateFn(beam.DoFn):
@@ -83,8 +81,10 @@ class EvaluateFn(beam.DoFn):
         references = list(element[1])
         for found in self._worker.evaluate(references):
             if isinstance(found, Row):
+                Metrics.counter("dreambeam", "evaluated").inc()
                 yield found.values
             elif isinstance(found, Failed):
+                Metrics.counter("dreambeam", f"failed_{found.stage}").inc()
                 yield TaggedOutput(_FAILED, found)
             elif isinstance(found, Embeddings):
                 yield TaggedOutput(_EMBEDDINGS, (json.dumps(found.key), found.patches))
@@ -172,6 +172,22 @@ def write_failures(parts: str, failures: Iterable[Failed]) -> None:
             out.write(json.dumps({"id": each.id, "stage": each.stage, "error": each.error}) + "\n")
 
 
-def _write_sums(parts: str, key: str, sums: Sums) -> None:
+# Functions with names travel to workers by these; a lambda travels with its code, and the path of its file.
+
+
+def _by_clip(reference: Any) -> Any:
+    return reference.source_id, reference
+
+
+def _one_group(_: Any) -> Any:
+    return 0
+
+
+def _write_failures(group: Any, parts: str) -> None:
+    write_failures(parts, group[1])
+
+
+def _write_sums(combined: Any, parts: str) -> None:
+    key, sums = combined
     with open(f"{parts}/{uuid.uuid4().hex}.npz", "wb") as out:
         np.savez(out, key=np.array(key), n=sums.n, total=sums.total, products=sums.products)

@@ -25,7 +25,7 @@ from evaluation.dataset import (
 )
 from evaluation.distortion import Original
 from evaluation.examples import Bearings, make_row
-from evaluation.judges import Judge, Judgement, JudgeSpec, shared_judge
+from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, shared_judge
 from evaluation.lineage import Recording, recording_of
 
 ORIGINALS = "originals"
@@ -41,12 +41,14 @@ class Plan:
         judge: by whom.
         ears: YAMNet, for the embeddings, beside a judge that is another; None if there shall be none.
         bearings: for the rows.
+        identity: of the judge that the evaluation began with; "" where any will do.
     """
 
     dataset: Dataset
     judge: JudgeSpec
     ears: JudgeSpec | None
     bearings: Bearings
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,11 @@ class EvaluationWorker:
 
     def __post_init__(self) -> None:
         self._judge = shared_judge(self.plan.judge)
+        if self.plan.identity not in ("", self._judge.identity):
+            raise JudgeError(
+                f"this worker's judge {self._judge.name!r} is {self._judge.identity}, but the evaluation began with "
+                f"{self.plan.identity}: give all workers the same weights"
+            )
         self._ears = None if self.plan.ears is None else shared_judge(self.plan.ears)
 
     def evaluate(self, references: Iterable[Reference]) -> Iterator[Row | Failed | Embeddings]:

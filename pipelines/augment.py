@@ -22,8 +22,9 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from augment.models import AudioModel
 from augment.progress import Counts
-from pipelines import shard_clips, shards
+from pipelines import metrics, shard_clips, shards
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments, tidy
 from pipelines.config import RunConfig
 from pipelines.examples import Fields, Layout
@@ -32,6 +33,7 @@ from pipelines.records import Lost, Record, Vocabulary
 from pipelines.scratch import RecordRef, Scratch, SpillWriter
 from pipelines.shard_clips import ShardRef
 from pipelines.splits import is_dreamed
+from pipelines.staging import StagedWeights, staged_model
 from pipelines.through import shared_model, specs_of
 from pipelines.worker import DreamWorker
 
@@ -50,6 +52,7 @@ def build(
     scratch: Scratch,
     more_labels: tuple[str, ...] = (),
     vocabulary: Vocabulary = NOTHING_KNOWN,
+    staged: StagedWeights | None = None,
 ) -> None:
     """Add the augmentation to a pipeline; it ends with the manifest in the scratch folder.
 
@@ -60,6 +63,7 @@ def build(
         scratch: where unfinished work is kept.
         more_labels: that dreams may get beside those of the clips.
         vocabulary: what the source says of all clips: labels that come first, in this order, and groups.
+        staged: the weights that workers use; None: those of the configuration, from where each worker finds them.
     """
     blocks = pipeline | "Listing" >> beam.Create([listing]) | "Blocks" >> beam.FlatMap(listing_blocks)
     clips = (
@@ -70,33 +74,32 @@ def build(
     )
     unique = (
         clips.clips
-        | "ById" >> beam.WithKeys(lambda clip: clip.id)
+        | "ById" >> beam.WithKeys(_id)
         | "SpreadClips" >> beam.GroupByKey()
         | "OneForEachId" >> beam.ParDo(OneForEachIdFn()).with_outputs(FAILED, main="clips")
     )
     summary = unique.clips | "Summarise" >> beam.CombineGlobally(ClipSummary(vocabulary, more_labels))
-    dreams = unique.clips | "Dream" >> beam.ParDo(DreamFn(config, scratch), AsSingleton(summary)).with_outputs(
+    dreams = unique.clips | "Dream" >> beam.ParDo(DreamFn(config, scratch, staged), AsSingleton(summary)).with_outputs(
         FAILED, main="records"
     )
     failures = (
         (clips[FAILED], unique[FAILED], dreams[FAILED])
         | "Failures" >> beam.Flatten()
         | "FailureLines" >> beam.Map(shards.failure_line)
-        | "OneFailureFile" >> beam.GroupBy(lambda _: 0)
-        | "WriteFailures" >> beam.MapTuple(lambda _, found: shards.write_failures(scratch.parts, found))
+        | "OneFailureFile" >> beam.GroupBy(_one_group)
+        | "WriteFailures" >> beam.Map(_write_failures, scratch.parts)
     )
     counts = (
         dreams.records
-        | "Bytes" >> beam.Map(lambda ref: (ref.split, ref.example_bytes))
+        | "Bytes" >> beam.Map(_split_and_bytes)
         | "BytesOfSplit" >> beam.CombinePerKey(sum)
-        | "Shards" >> beam.MapTuple(lambda split, size: (split, config.shards or shards.shard_count(size)))
+        | "Shards" >> beam.Map(_split_and_shards, config.shards)
     )
     written = (
         dreams.records
         | "ToShard" >> beam.Map(_to_shard, AsDict(counts))
         | "ByShard" >> beam.GroupByKey()
-        | "WriteShards"
-        >> beam.MapTuple(lambda key, refs: shards.write_shard(scratch.parts, key, refs, vocabulary.group_features))
+        | "WriteShards" >> beam.Map(_write_shard, scratch.parts, vocabulary.group_features)
     )
     _ = (
         pipeline
@@ -112,6 +115,35 @@ def build(
     )
 
 
+# Functions with names travel to workers by these; a lambda travels with its code, and the path of its file.
+
+
+def _id(clip: Any) -> Any:
+    return clip.id
+
+
+def _one_group(_: Any) -> Any:
+    return 0
+
+
+def _split_and_bytes(ref: Any) -> Any:
+    return ref.split, ref.example_bytes
+
+
+def _split_and_shards(counted: Any, given: int | None) -> Any:
+    split, size = counted
+    return split, given or shards.shard_count(size)
+
+
+def _write_failures(group: Any, folder: str) -> Any:
+    return shards.write_failures(folder, group[1])
+
+
+def _write_shard(group: Any, folder: str, group_features: tuple[str, ...]) -> Any:
+    key, refs = group
+    return shards.write_shard(folder, key, refs, group_features)
+
+
 def _to_shard(ref: RecordRef, counts: Mapping[str, int]) -> tuple[tuple[str, int, int], RecordRef]:
     """Key a record by split, number of the shard and number of shards; its id's hash alone decides."""
     count = counts[ref.split]
@@ -125,12 +157,12 @@ def write_listing(path: str, items: Iterable[Item]) -> dict[str, int]:
     """
     counts = {"files": 0, "failures": 0}
     kinds = {kind: name for name, kind in _KINDS.items()}
-    with open(path, "w", encoding="utf-8") as out:
+    with FileSystems.create(path, compression_type="uncompressed") as out:
         for item in items:
             if isinstance(item, SoundFileRef):
                 item = dataclasses.replace(item, labels=tidy(item.labels))
             counts["failures" if isinstance(item, Failure) else "files"] += 1
-            out.write(json.dumps({kinds[type(item)]: dataclasses.asdict(item)}) + "\n")
+            out.write((json.dumps({kinds[type(item)]: dataclasses.asdict(item)}) + "\n").encode())
     return counts
 
 
@@ -192,11 +224,13 @@ class SegmentFn(beam.DoFn):
         for clip in self._cut(item):
             if isinstance(clip, Failure):
                 self._counts.add(failed=not isinstance(item, Failure))
+                metrics.failed(clip.stage)
                 yield TaggedOutput(FAILED, Lost(clip, 0))
             else:
                 dreamed = is_dreamed(clip.split, augment_test=self._config.augment_test)
                 seconds = (clip.stop - clip.start) / clip.sample_rate * dreamed
                 self._counts.add(listed_clips=1, listed_seconds=seconds)
+                metrics.count("clips_listed")
                 yield clip
 
     def _cut(self, item: Item) -> Iterator[ClipRef | Failure]:
@@ -242,6 +276,7 @@ class OneForEachIdFn(beam.DoFn):
                 f"another clip has the same id, of {first.uri!r}, with labels {list(first.labels)}: leave one row of a "
                 "table for each piece of a file, rename one of two files, or name a feature of ids"
             )
+            metrics.failed("list")
             yield TaggedOutput(FAILED, Lost(Failure(other.uri, other.id, "list", error), 0))
 
 
@@ -304,14 +339,20 @@ def in_order(labels: Iterable[str]) -> list[str]:
 class DreamFn(beam.DoFn):
     """Dreams clips into records, which go to the worker's file; gives their references."""
 
-    def __init__(self, config: RunConfig, scratch: Scratch):
+    def __init__(self, config: RunConfig, scratch: Scratch, staged: StagedWeights | None = None):
         self._config = config
         self._scratch = scratch
+        self._staged = staged
 
     def setup(self) -> None:
         """Load the model, once a process."""
-        self._model = shared_model(self._config.weights, specs_of(self._config.model))
+        self._model: AudioModel = (
+            staged_model(self._staged)
+            if self._staged
+            else shared_model(self._config.weights, specs_of(self._config.model))
+        )
         self._worker: DreamWorker | None = None
+        self._meter = metrics.Meter()
 
     def process(self, clip: ClipRef, summary: Summary) -> Iterator[Any]:
         """Take a clip; give the records of the batch that it fills."""
@@ -340,12 +381,14 @@ class DreamFn(beam.DoFn):
             self._spill = None
 
     def _emit(self, result: Record | RecordRef | Lost) -> Any:
+        assert self._worker is not None
+        self._meter.tell(self._worker.counts)
         if isinstance(result, Lost):
+            metrics.failed(result.failure.stage)
             return TaggedOutput(FAILED, result)
         if isinstance(result, RecordRef):
             return result
         if self._spill is None:
-            assert self._worker is not None
             self._spill = SpillWriter(f"{self._scratch.spill}/{self._worker.run}")
         return self._spill.append(result)
 

@@ -18,7 +18,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipelines import publish
+from pipelines import metrics, publish
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig
 from pipelines.inputs import class_list, list_inputs, place
@@ -27,6 +27,7 @@ from pipelines.output import check_output, resolve_output, unfinished
 from pipelines.records import Labelling, Vocabulary, processor, versions
 from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
+from pipelines.staging import collect, shared_scratch, stage_weights
 from pipelines.through import shared_model, specs_of
 from pipelines.worker import label_classes, load_sound, shared_dreamer, target_classes
 
@@ -44,6 +45,7 @@ def augment_dataset(
     beam_args: Sequence[str] = (),
     overwrite: bool = False,
     resume: bool = True,
+    scratch_place: str | None = None,
     watch: Callable[[Scratch, dict[str, int]], Any] | None = None,
 ) -> dict[str, Any]:
     """Dream audio files into a dataset.
@@ -55,6 +57,8 @@ def augment_dataset(
         beam_args: Beam's own options, such as ``--direct_num_workers=2 --direct_running_mode=multi_processing``.
         overwrite: replace a dataset that is there.
         resume: go on with what an earlier run into the same output has finished, if it was stopped.
+        scratch_place: folder or bucket that all workers see, for unfinished work; None: a folder beside the output.
+            Nothing is resumed from there.
         watch: a context manager that is entered while the pipeline runs, given the scratch folder (whose progress
             folder holds the workers' counts) and the number of files and of failures already known.
 
@@ -87,15 +91,23 @@ def augment_dataset(
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
         shared_dreamer(model, recipe, load_sound(recipe.sound, model.sample_rate) if recipe.sound else None)
-    with unfinished(target, overwrite=overwrite, resume=resume) as scratch, _full_disk(target):
+    with (
+        unfinished(target, overwrite=overwrite, resume=resume) as scratch,
+        _full_disk(target),
+        shared_scratch(scratch, scratch_place) as work,
+    ):
         index_finished(scratch)
-        path = f"{scratch.root}/listing.jsonl"
+        staged = None if is_local(beam_args) or specs_of(config.model) else stage_weights(config.weights, work)
+        path = f"{work.root}/listing.jsonl"
         listed = write_listing(path, itertools.chain([first], listing.items))
         ready = time.monotonic()
-        with (watch or _unwatched)(scratch, listed), _quiet_beam():
+        with (watch or _unwatched)(work, listed), _quiet_beam():
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-            build(pipeline, path, config.model_copy(update={"target": named}), scratch, more_labels, vocabulary)
-            pipeline.run().wait_until_finish()
+            told = config.model_copy(update={"target": named})
+            build(pipeline, path, told, work, more_labels, vocabulary, staged)
+            result = pipeline.run()
+            result.wait_until_finish()
+        collect(work, scratch)
         done = time.monotonic()
         run = {
             "started": started.isoformat(timespec="seconds"),
@@ -107,6 +119,7 @@ def augment_dataset(
             "host": platform.node(),
             "cpus": os.cpu_count(),
             "processor": processor(),
+            "metrics": metrics.read(result),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }
         return publish.publish(scratch, target, config, model, run)

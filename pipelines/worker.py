@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +93,11 @@ class DreamWorker:
         self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
 
+    @property
+    def counts(self) -> Mapping[str, float]:
+        """What was done so far (`augment.progress`)."""
+        return self._counts.so_far
+
     def add(self, ref: ClipRef) -> Iterator[Record | RecordRef | Lost]:
         """Take a clip; give its records if they are finished already, or those of the batch that it fills."""
         try:
@@ -142,6 +147,7 @@ class DreamWorker:
         scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch], self._model))
         seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
         self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
+        self._counts.add(batch_clips=len(batch), batch_room=self._batch_size(length))
         dreamed = [is_dreamed(each.clip.ref.split, augment_test=self._config.augment_test) for each in batch]
         for waiting, row, also_dreamed in zip(batch, scores, dreamed, strict=True):
             if self._config.include_original or not also_dreamed:
@@ -188,7 +194,7 @@ class DreamWorker:
             [waiting.sound for waiting, _, _ in chosen],
             np.stack([row for _, row, _ in chosen]),
             [aim for _, _, aim in chosen],
-            on_step=lambda clips: self._counts.add(step_seconds=step_seconds * clips),
+            on_step=lambda clips: self._counts.add(step_seconds=step_seconds * clips, clip_steps=clips),
             numbers=[draws.draw(self._config.seed, each.clip.ref.id, variant, "start") for each, _, _ in chosen],
         )
         resolved = {

@@ -1,4 +1,4 @@
-"""The commands and programs of the README and of docs/datasets.md, run as written, in their order."""
+"""The commands and programs of the README, docs/datasets.md and docs/planning.md, run as written, in their order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("default")
 def test_readme_commands_and_programs_run_as_written(workplace, capsys):
-    pages = ("README.md", "docs/datasets.md")
+    pages = ("README.md", "docs/datasets.md", "docs/planning.md")
     blocks = [block for page in pages for block in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))]
     commands = [
         line for kind, text in blocks if kind == "sh" for line in text.splitlines() if line[:10] == "dreambeam "

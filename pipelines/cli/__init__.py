@@ -176,6 +176,12 @@ def augment(
     sample_rate: ModelRate = None,
     weights: Weights = None,
     set_: Set = None,
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or bucket for unfinished work that all workers see [beside --output].", metavar="DIR"
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a dataset that is there.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on with what a run that was stopped has finished.")] = True,
     debug: Debug = False,
@@ -210,7 +216,7 @@ def augment(
     from pipelines.cli.options import model_settings
 
     given["model"] = model_settings(model, classes, sample_rate)
-    flags = {"overwrite": overwrite, "resume": resume, "debug": debug}
+    flags = {"overwrite": overwrite, "resume": resume, "scratch": scratch, "debug": debug}
     files = (export[0].value, export[1]) if export else None
     arguments = (inputs, output, config, given, set_ or [], context.args)
     raise typer.Exit(run(*arguments, export=files, **flags))
@@ -428,6 +434,34 @@ def targets(
     from pipelines.cli.targets import run
 
     raise typer.Exit(run(words, limit, ontology))
+
+
+@app.command()
+def plan(
+    clips: Annotated[float, typer.Option(help="How many clips, such as 2e6.")],
+    seconds: Annotated[float, typer.Option(help="Length of a clip in seconds.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Gradient steps of each dream.")] = 20,
+    workers: Annotated[int, typer.Option(help="Processes that dream.")] = 1,
+    cores: Annotated[int, typer.Option(help="Cores of each.")] = 2,
+    dreams: Annotated[int, typer.Option(help="Dreams of each clip: recipes times variants.")] = 1,
+    sample_rate: Annotated[int, typer.Option(help="Of the clips, in Hz.")] = 16_000,
+    audio_encoding: Annotated[EncodingChoice, typer.Option(help="What records store.")] = EncodingChoice.float32,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(help="What was measured elsewhere, such as steps=60 or shared_write=5e9.", metavar="NAME=VALUE"),
+    ] = None,
+    core_hour: Annotated[float | None, typer.Option(help="Price of one core for an hour.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a run on a cluster takes, and where it is held up first; docs/planning.md tells of the arithmetic."""
+    from pipelines.cli.plan import run
+    from pipelines.planning import Job, whole
+
+    job = Job(
+        whole(clips), seconds, steps, workers, cores, dreams, sample_rate=sample_rate, encoding=audio_encoding.value
+    )
+    raise typer.Exit(run(job, rate or [], core_hour, as_json))
 
 
 @app.command()

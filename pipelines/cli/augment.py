@@ -36,6 +36,7 @@ def run(
     export: tuple[str, str] | None,
     overwrite: bool,
     resume: bool,
+    scratch: str | None,
     debug: bool,
 ) -> int:
     """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
@@ -59,6 +60,7 @@ def run(
             beam_args=beam_args,
             overwrite=overwrite,
             resume=resume,
+            scratch_place=scratch,
             watch=watch(config) if local else None,
         )
         files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
@@ -83,6 +85,11 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     for name, found in content["recipes"].items():
         console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    metrics = content["metrics"]
+    if "batch_fill" in metrics and metrics.get("gradient_steps"):
+        fill = metrics["batch_fill"]
+        steps, batches = metrics["gradient_steps"], f"{fill['count']} batches, {fill['mean']:.0f} % full"
+        console.print(f"  {steps} gradient steps, each of one clip; {batches}", markup=False)
     if not content["labels"] and counts["records"]:
         console.print("  no clip has a label: it is the name of its folder below --input, or in a table", markup=False)
     if not counts["records"]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from augment.progress import unwatched
+from augment.weights import resolve_weights
 from augment.wording import counted
 from evaluation.dataset import MissingSourceError
 from evaluation.evaluate import Evaluation, evaluate
@@ -38,9 +45,9 @@ def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | No
     if not datasets:
         raise ConfigError("expected a dataset: give a folder that dreambeam augment has written")
     local = is_local(beam_args)
-    with only_own_messages(local=local, debug=debug):
+    with only_own_messages(local=local, debug=debug), _for_workers(judge, report, local=local) as told:
         options = pipeline_options(beam_args)
-        done = evaluate(datasets, report, judge, read_source, options, class_map, watch_records if local else unwatched)
+        done = evaluate(datasets, report, told, read_source, options, class_map, watch_records if local else unwatched)
     console = Console(highlight=False, soft_wrap=True)
     for each in done.evaluations:
         _print(console, each)
@@ -48,6 +55,25 @@ def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | No
         _print_pair(console, pair)
     console.print(f"{report}: {', '.join(_files(done.evaluations, done.comparison))}", markup=False)
     return 3 if any(each.failures for each in done.evaluations) else 0
+
+
+@contextmanager
+def _for_workers(judge: JudgeSpec, report: str, *, local: bool) -> Iterator[JudgeSpec]:
+    """Put YAMNet's weights beside the report, where all workers of a cluster see them, while the evaluation runs."""
+    if local:
+        yield judge
+        return
+    target = Path(os.path.realpath(report))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.weights-", dir=target.parent) as folder:
+        os.chmod(folder, 0o755)  # workers may be other users
+        found = resolve_weights(judge.weights)
+        staged = Path(folder) / found.name
+        if found.is_dir():
+            shutil.copytree(found, staged)
+        else:
+            shutil.copy(found, staged)
+        yield dataclasses.replace(judge, weights=str(staged))
 
 
 def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -23,6 +23,8 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     known = _Parser(add_help=False, allow_abbrev=False)
+    for flag in JOB_SERVER_FLAGS:
+        known.add_argument(flag)
     for options in PipelineOptions.__subclasses__():
         if options.__module__.startswith("apache_beam."):
             options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
@@ -92,7 +94,7 @@ OWN_FLAGS = (
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--model", "--classes", "--sample-rate"),
-    *("--overwrite", "--resume", "--no-resume", "--debug"),
+    *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
 )
 
 EVALUATE_FLAGS = (
@@ -117,6 +119,14 @@ ROBUSTNESS_FLAGS = (
 
 COMMAND_FLAGS = {"augment": OWN_FLAGS, "evaluate": EVALUATE_FLAGS, "robustness": ROBUSTNESS_FLAGS}
 """The flags of the commands that pass others to Beam, for the nearest to one that is unknown."""
+
+
+JOB_SERVER_FLAGS = (
+    *("--number_of_execution_retries", "--execution_retry_delay", "--execution_mode_for_batch"),
+    *("--object_reuse", "--spark_master", "--storage_level", "--bundle_size"),
+    *("--max_records_per_batch", "--environment_expiration_millis", "--load_balance_bundles"),
+)
+"""Options of Beam's Java job servers for Flink and Spark, which its Python does not list and hands on."""
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,105 @@
+"""Plans: the arithmetic by hand, its laws, and the bytes that it goes by against those of a real run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recordings import augment, complaint, dreambeam, record
+
+from pipelines.planning import Job, PlanError, Rates, cost, plan, rates, whole
+
+AUDIOSET = Job(clips=2_000_000, workers=100)
+
+
+def test_dreaming_takes_its_steps_over_the_cores() -> None:
+    made = plan(Job(clips=1000, seconds=10, steps=19, workers=5, cores=2), Rates(steps=100, scoring=1, decoding=1e9))
+    (dreaming,) = [part for part in made.parts if part.limit == "cores"]
+    assert dreaming.seconds == pytest.approx(1000 * 10 * 20 / 100 / 10)
+    assert made.core_hours == pytest.approx(2000 / 3600)
+
+
+def test_output_is_originals_and_dreams_with_all_that_they_carry() -> None:
+    made = plan(Job(clips=100, seconds=10, dreams=2, encoding="int16"), Rates(example_bytes=5000))
+    assert made.records == 300
+    assert made.output_bytes == 300 * (10 * 16_000 * 2 + 5000)
+    assert plan(AUDIOSET).shards == -(-plan(AUDIOSET).output_bytes // (256 << 20))
+
+
+@given(workers=st.integers(1, 5000), clips=st.integers(1, 10**7), steps=st.integers(0, 100))
+def test_more_workers_never_take_longer_and_more_clips_never_less(workers: int, clips: int, steps: int) -> None:
+    job = Job(clips=clips, workers=workers, steps=steps)
+    made = plan(job)
+    assert plan(dataclasses.replace(job, workers=2 * workers)).seconds <= made.seconds * (1 + 1e-9)
+    assert plan(dataclasses.replace(job, clips=2 * clips)).seconds >= made.seconds * (1 - 1e-9)
+    assert 0 < made.efficiency <= 1
+    assert made.bottleneck.seconds == max(part.seconds for part in made.parts)
+
+
+def test_at_some_number_of_workers_what_all_share_becomes_the_bottleneck() -> None:
+    limits = [plan(dataclasses.replace(AUDIOSET, workers=workers)).bottleneck.limit for workers in (10, 100, 10_000)]
+    assert limits[0] == "cores"
+    assert limits[-1] != "cores"
+
+
+def test_cost_is_what_the_workers_are_paid_while_the_run_lasts() -> None:
+    made = plan(AUDIOSET)
+    assert cost(made, core_hour=0.04, overhead=0.5) == pytest.approx(made.seconds / 3600 * 200 * 0.06)
+
+
+def test_the_bytes_of_a_plan_are_those_of_a_run(tmp_path: Path) -> None:
+    from pipelines.clips import SoundFileRef, segments
+    from pipelines.scratch import RecordRef
+
+    for number in range(6):
+        record(tmp_path / f"in/label/{number}.wav", 2.0)
+    told = augment(tmp_path / "in", tmp_path / "out", "shards=1")
+    found = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.tfrecord-*"))
+    made = plan(Job(clips=6, seconds=2.0))
+    assert made.records == told["counts"]["records"]
+    assert made.output_bytes == pytest.approx(found, rel=0.05)
+    (ref,) = segments(SoundFileRef("label/0.wav", str(tmp_path / "in/label/0.wav"), ("label",)), segment_seconds=None)
+    spilled = RecordRef("0" * 64, "train", f"{tmp_path}/out.incomplete/spill/{'0' * 64}/{'0' * 32}.records", 1, 1, 1)
+    assert Rates().clip_bytes == pytest.approx(len(pickle.dumps(ref)), rel=0.5)
+    assert Rates().record_bytes == pytest.approx(len(pickle.dumps(spilled)), rel=0.5)
+    assert Rates().row_bytes * 6 == pytest.approx((tmp_path / "out/provenance.parquet").stat().st_size / 2, rel=0.9)
+
+
+def test_the_command_prints_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["plan", "--clips", "2e6", "--seconds", "10", "--steps", "20", "--workers", "100"]
+    assert dreambeam(*arguments, "--core-hour", "0.05") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("2000000 clips of 10 s, 1 dreams of each in 20 steps, on 100 workers of 2 cores: ")
+    assert printed.count("the bottleneck") == 1
+    assert all(f"with {workers} workers: " in printed for workers in (10, 100, 1000))
+    assert dreambeam(*arguments, "--json", "--rate", "steps=50") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["seconds"] == pytest.approx(plan(AUDIOSET, Rates(steps=50)).seconds)
+    assert [each["job"]["workers"] for each in told["at"]] == [10, 100, 1000]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--clips", "1.5"], "clips is 1.5: expected a whole number"),
+        (["--clips", "0"], "clips is 0: expected a number above 0"),
+        (["--clips", "9", "--rate", "step=3"], "there is no rate 'step'; did you mean steps?"),
+        (["--clips", "9", "--rate", "steps=fast"], "rate steps is 'fast': expected a number"),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert message in complaint(capsys, "plan", *arguments)
+
+
+def test_rates_are_named_and_above_zero() -> None:
+    assert rates(["steps=60", "shared_write=5e9"]) == Rates(steps=60, shared_write=5e9)
+    with pytest.raises(PlanError, match="rate steps is -1: expected a number above 0"):
+        rates(["steps=-1"])
+    assert whole(2e6) == 2_000_000
