@@ -1,0 +1,328 @@
+"""``dreambeam utility``: whether dreamed data makes a classifier better, on one's own recordings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from augment.classes import yamnet_classes
+from augment.weights import cache_directory
+from augment.yamnet import load_dreaming_model
+from evaluation.arms import ARMS, CONVENTIONAL, DREAMS, Arm, Ingredient, Kitchen
+from evaluation.classifiers import CLASSIFIERS
+from evaluation.conventional import check_library
+from evaluation.dreams import DreamSpec
+from evaluation.folds import Clip, check_clips
+from evaluation.mapping import map_classes
+from evaluation.utility import BASELINE, Bench, Course, arms_for, summarise
+from evaluation.utility_page import write_page
+from evaluation.views import Store
+from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
+from pipelines.config import ConfigError, RunConfig, load_config
+from pipelines.metadata import Columns
+from pipelines.sources import list_files
+
+SEGMENT_SECONDS = 10.0
+"""Longer files are cut into clips of so many seconds, which belong together."""
+
+SHOTS = (2, None)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the clips come from: names of the metadata's columns.
+
+    Attributes:
+        metadata: table with a row for each file.
+        fold: column of folds.
+        group: column of what belongs together; None takes each file by itself.
+        class_: column of YAMNet's classes that labels mean; None goes by the labels' names.
+        path: column of paths.
+        label: column of labels.
+    """
+
+    metadata: str
+    fold: str
+    group: str | None = None
+    class_: str | None = None
+    path: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        only: arms, none of them named for all.
+        configs: files of ``dreambeam augment``, an arm each.
+        classifiers: by name.
+        shots: clips of each class, None for all.
+        seeds: of each.
+    """
+
+    only: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    classifiers: tuple[str, ...] = tuple(CLASSIFIERS)
+    shots: tuple[int | None, ...] = SHOTS
+    seeds: int = 5
+
+
+def run(
+    inputs: Sequence[str],
+    data: Data,
+    plan: Plan,
+    report: str | None,
+    work: str | None,
+    weights: str | None,
+    as_json: bool,
+) -> int:
+    """Measure all arms that are wanted, print the tables, and write the page."""
+    arms, dreams = read_arms(plan)
+    if report is not None and Path(report).exists() and not Path(report).is_dir():
+        raise ConfigError(f"--report: {report!r} is a file; name a folder")
+    clips, classes, left_out = read_clips(inputs, data)
+    check_clips(clips)
+    labels = tuple(sorted({clip.label for clip in clips}))
+    known = label_classes(labels, classes)
+    used = {each.what for arm in arms.values() for each in arm.ingredients}
+    if CONVENTIONAL in used:
+        check_library()
+    for name, spec in dreams.items():
+        missing = [label for label in labels if label not in known]
+        if name in used and missing and (spec.policy == "label" or spec.among == "labels"):
+            raise ConfigError(
+                f"label {missing[0]!r} names no class of YAMNet, and {name} dreams toward it: name the classes with "
+                "--class-column, or choose other arms with --only"
+            )
+    model = load_dreaming_model(weights)
+    folder = Path(work) if work is not None else cache_directory() / "utility"
+    store = Store(clips, read_clip, model, folder / "views")
+    bench = Bench(Kitchen(store, model, known, dreams, labels), folder / "outcomes", arms)
+    courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
+    rows = measure(bench, courses)
+    about = {
+        "data": ", ".join(Path(each).resolve().name for each in inputs),
+        "clips": len(clips),
+        "left_out": left_out,
+        "classes": len(labels),
+        "folds": sorted({clip.fold for clip in clips}),
+        "groups": len({clip.group for clip in clips}),
+        "model": model.identity,
+    }
+    if report is not None:
+        write_page(Path(report), rows, arms, dreams, about)
+    if as_json:
+        print(json.dumps({**about, "rows": rows}, indent=2))
+    else:
+        _print(Console(), rows, bench.arms)
+    return 3 if left_out else 0
+
+
+def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
+    """Make all views, then train and try every arm; return the rows of `summarise`."""
+    makers = list(bench.makers(list(bench.arms)))
+    store = bench.kitchen.store
+    with _Watch() as watch:
+        watch.begin("views", len(makers) * len(store.clips))
+        for name, maker, variant in makers:
+            done = [0]
+
+            def count(clips: int, name: str = name, variant: int = variant, done: list[int] = done) -> None:
+                done[0] += clips
+                watch.advance(clips, f"{name} {variant}")
+
+            store.views(maker, variant, count)
+            watch.advance(len(store.clips) - done[0], f"{name} {variant}")
+        names = {course: arms_for(course, list(bench.arms), bench.arms) for course in courses}
+        watch.begin("trials", sum(len(names[course]) * course.seeds for course in courses))
+        rows = []
+        for course in courses:
+            found: dict[str, np.ndarray] = {}
+            for arm in names[course]:
+                found[arm] = bench.run(course, arm, lambda text=f"{course.name}: {arm}": watch.advance(1, text))
+            rows += summarise(course, found, bench.arms, [clip.group for clip in store.clips])
+    return rows
+
+
+def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec]]:
+    """Return the arms that are wanted and the ways of dreaming that they use.
+
+    Raises:
+        ConfigError: there is no such arm, classifier or number, or a config cannot be an arm.
+    """
+    for given, choices, flag in ((plan.only, ARMS, "--only"), (plan.classifiers, CLASSIFIERS, "--classifier")):
+        unknown = [name for name in given if name not in choices]
+        if unknown:
+            raise ConfigError(f"{flag}: there is no {unknown[0]!r}; choices: {', '.join(choices)}")
+    if plan.seeds < 1 or any(shots is not None and shots < 1 for shots in plan.shots):
+        raise ConfigError("--seeds and --shots take numbers from 1 on, --shots also all, such as --shots 2,10,all")
+    names = plan.only or (() if plan.configs else tuple(ARMS))
+    arms = {BASELINE: ARMS[BASELINE], **{name: ARMS[name] for name in names}}
+    dreams = dict(DREAMS)
+    for path in plan.configs:
+        name = Path(path).stem
+        if name in ARMS:
+            raise ConfigError(f"--config: {path!r} is called as the arm {name!r}; rename the file")
+        made, ingredients = config_arm(name, load_config(path))
+        dreams |= made
+        arms[name] = Arm(f"{name} (--config)", "dream", ingredients)
+    return arms, dreams
+
+
+def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tuple[Ingredient, ...]]:
+    """Return the ways of dreaming of a config of ``dreambeam augment``, and the ingredients of its arm.
+
+    Raises:
+        ConfigError: it dreams in a way that an arm cannot.
+    """
+    target = config.target
+    if target.policy in ("sound", "class") or target.label_policy == "none":
+        what = f"target.policy {target.policy}" if target.label_policy != "none" else "target.label_policy none"
+        raise ConfigError(f"{name}: {what} cannot be an arm; expected keep, random, nearest, farthest, label or away")
+    classes = tuple(yamnet_classes().find(each).index for each in target.classes)
+    dreams, ingredients = {}, []
+    for key, recipe in config.named_recipes().items():
+        if recipe.sound is not None:
+            raise ConfigError(f"{name}: recipe {key} needs a target sound, which an arm has not")
+        settings = recipe.model_dump(mode="json", exclude_unset=True)
+        dreams[f"{name}.{key}"] = DreamSpec(settings, target.policy, "classes", config.seed, classes)
+        ingredients.append(Ingredient(f"{name}.{key}", target.label_policy))
+    return dreams, tuple(ingredients)
+
+
+def read_clips(inputs: Sequence[str], data: Data) -> tuple[list[Clip], dict[str, str], int]:
+    """List the clips, in the order of their ids.
+
+    Returns:
+        The clips, the class of YAMNet by label where there is a column of them, and how many files were left out.
+
+    Raises:
+        ConfigError: no file can be used.
+        SourceError: nothing can be read there, or the table lacks a column.
+    """
+    wanted = [name for name in (data.fold, data.group, data.class_) if name is not None]
+    columns = Columns(path=data.path, label=data.label, groups=tuple(dict.fromkeys(wanted)))
+    clips: list[Clip] = []
+    classes: dict[str, str] = {}
+    lost: list[str] = []
+    for file in list_files(inputs, metadata=data.metadata, columns=columns):
+        if isinstance(file, Failure):
+            lost.append(file.error)
+            continue
+        groups = dict(file.groups)
+        if not file.labels or not groups.get(data.fold):
+            lost.append(f"{file.id!r} has no {'fold' if file.labels else 'label'}")
+            continue
+        try:
+            clips += _cut(file, groups[data.fold], groups.get(data.group or "") or file.id)
+        except ClipError as error:
+            lost.append(str(error))
+            continue
+        if data.class_ is not None:
+            classes.setdefault(file.labels[0], groups[data.class_])
+    for error in lost:
+        print(f"dreambeam: left out: {error}", file=sys.stderr)
+    if not clips:
+        raise ConfigError(f"{', '.join(inputs)}: none of the {len(lost)} files can be used")
+    return sorted(clips, key=lambda clip: clip.id), classes, len(lost)
+
+
+def _cut(file: SoundFileRef, fold: str, group: str) -> list[Clip]:
+    found = []
+    for ref in segments(file, segment_seconds=SEGMENT_SECONDS):
+        clip = decode(ref)
+        content = f"{clip.sha256}:{ref.start}-{ref.stop}"
+        found.append(Clip(ref.id, file.labels[0], fold, group, content, asdict(ref)))
+    return found
+
+
+def read_clip(where: Mapping[str, Any]) -> tuple[np.ndarray, int]:
+    """Read a clip: float32 [samples, channels], and its sample rate in Hz."""
+    clip = decode(ClipRef(**where))
+    return clip.waveform, clip.ref.sample_rate
+
+
+def label_classes(labels: Sequence[str], given: Mapping[str, str]) -> dict[str, int]:
+    """Return YAMNet's class of each label that means one, as the table says or else by its name."""
+    return dict(map_classes(yamnet_classes(), labels, given, {}).labels)
+
+
+def read_shots(text: str | None) -> tuple[int | None, ...]:
+    """Read numbers of clips with commas between them; "all" is one.
+
+    Raises:
+        ConfigError: one is no number.
+    """
+    if text is None:
+        return SHOTS
+    try:
+        return tuple(None if part.strip() == "all" else int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"--shots is {text!r}; expected numbers and all, with commas, such as 2,10,all") from error
+
+
+class _Watch(AbstractContextManager["_Watch"]):
+    """A bar on a terminal, a line for each step elsewhere."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[what]}"),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._said = ""
+
+    def __enter__(self) -> _Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, title: str, total: int) -> None:
+        """Begin a part of the work."""
+        self._task = self._bar.add_task(title, total=total, what="")
+
+    def advance(self, count: int, what: str) -> None:
+        """Tell of so much work, and what it was."""
+        self._bar.update(self._task, advance=count, what=what)
+        if not sys.stderr.isatty() and what != self._said:
+            print(what, file=sys.stderr, flush=True)
+        self._said = what
+
+
+def _print(console: Console, rows: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm]) -> None:
+    courses = dict.fromkeys((row["classifier"], row["shots"]) for row in rows)
+    for classifier, shots in courses:
+        table = Table(
+            title=f"{CLASSIFIERS[classifier].title}, {'all clips' if shots is None else f'{shots} clips a class'}: "
+            "accuracy (change from none, 95 % interval)",
+            title_justify="left",
+        )
+        mine = [row for row in rows if (row["classifier"], row["shots"]) == (classifier, shots)]
+        table.add_column("")
+        for name in mine[0]["sets"]:
+            table.add_column(name, justify="right")
+        for row in mine:
+            table.add_row(arms[row["arm"]].title, *(_cell(each, row["arm"]) for each in row["sets"].values()))
+        console.print(table)
+
+
+def _cell(found: Mapping[str, Any], arm: str) -> str:
+    gain, accuracy = found["gain"], found["accuracy"]["value"]
+    if arm == BASELINE:
+        return f"{100 * accuracy:.1f}"
+    return f"{100 * accuracy:.1f} ({100 * gain['value']:+.1f}; {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
