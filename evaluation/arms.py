@@ -37,10 +37,12 @@ class Ingredient:
     Attributes:
         what: `ORIGINAL`, `CONVENTIONAL`, `MIXUP`, `MASKED`, or a key of `DREAMS`.
         label: of a dream: "keep" the clip's, the "target"'s, or "both" by halves.
+        variants: how many there are of each clip; then they come again.
     """
 
     what: str
     label: str = "keep"
+    variants: int = VARIANTS
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,89 @@ class Arm:
     classifiers: tuple[str, ...] = ()
 
 
-DREAMS: dict[str, DreamSpec] = {}
+DREAMS: dict[str, DreamSpec] = {
+    "random_25": DreamSpec({"snr_db": 25, "steps": 20}, "random"),
+    "random_15": DreamSpec({"snr_db": 15, "steps": 20, "hold": 1.0}, "random"),
+    "away": DreamSpec({"snr_db": 25, "steps": 10}, "away"),
+    "own": DreamSpec({"snr_db": 20, "steps": 10, "objective": "logit", "hold": None}, "label"),
+    "own_filter": DreamSpec(
+        {
+            "transform": "gain_filter",
+            "snr_db": 10,
+            "steps": 12,
+            "step_size": 0.2,
+            "objective": "logit",
+            "hold": None,
+            "frame_length": 8192,
+            "hop": 2048,
+        },
+        "label",
+    ),
+    "noise": DreamSpec({"start": "white", "steps": 24, "hold": 2.0}, "label"),
+    "other": DreamSpec({"snr_db": 15, "steps": 20, "hold": 1.0}, "random", "labels"),
+    "other_filter": DreamSpec(
+        {
+            "transform": "gain_filter",
+            "snr_db": 5,
+            "steps": 16,
+            "step_size": 0.2,
+            "hold": 1.0,
+            "frame_length": 8192,
+            "hop": 2048,
+        },
+        "random",
+        "labels",
+    ),
+}
 """Ways of dreaming for training, by name."""
+
+
+def _dreams(*names: str, label: str = "keep") -> tuple[Ingredient, ...]:
+    return tuple(Ingredient(name, label, variants=1) for name in names)
+
+
+def _between(dreams: Sequence[Ingredient], *others: str) -> tuple[Ingredient, ...]:
+    """Let each dream be followed by one that is no dream."""
+    names = [others[place % len(others)] for place in range(len(dreams))]
+    return tuple(each for pair in zip(dreams, map(Ingredient, names), strict=True) for each in pair)
+
+
+ROBUST, FEWSHOT = _dreams("random_25", "random_15"), _dreams("own", "noise")
+"""What ``configs/train_robust.yaml`` and ``configs/train_fewshot.yaml`` make."""
 
 ARMS: dict[str, Arm] = {
     "none": Arm("none: the clips again", "none", (Ingredient(ORIGINAL),)),
     "audiomentations": Arm("audiomentations", "conventional", (Ingredient(CONVENTIONAL),)),
     "mixup": Arm("mixup", "conventional", (Ingredient(MIXUP),)),
+    "audiomentations_mixup": Arm(
+        "audiomentations and mixup", "conventional", (Ingredient(CONVENTIONAL), Ingredient(MIXUP))
+    ),
     "specaugment": Arm("SpecAugment", "conventional", (Ingredient(MASKED),), ("cnn",)),
+    "random_25": Arm("dreams toward random classes, 25 dB", "dream", _dreams("random_25")),
+    "random_15": Arm("dreams toward random classes, 15 dB", "dream", _dreams("random_15")),
+    "away": Arm("dreams away from the top class", "dream", _dreams("away")),
+    "own": Arm("dreams toward the own class", "dream", _dreams("own")),
+    "own_filter": Arm("filtered toward the own class", "dream", _dreams("own_filter")),
+    "noise": Arm("noise dreamed toward the own class", "dream", _dreams("noise")),
+    "other": Arm("dreams toward another label, own label", "dream", _dreams("other")),
+    "other_both": Arm("dreams toward another label, both labels", "dream", _dreams("other", label="both")),
+    "other_target": Arm("dreams toward another label, that label", "dream", _dreams("other", label="target")),
+    "other_filter": Arm("filtered toward another label, that label", "dream", _dreams("other_filter", label="target")),
+    "robust": Arm("train_robust.yaml", "dream", ROBUST),
+    "fewshot": Arm("train_fewshot.yaml", "dream", FEWSHOT),
+    "robust_audiomentations": Arm("train_robust.yaml and audiomentations", "both", _between(ROBUST, CONVENTIONAL)),
+    "fewshot_audiomentations": Arm("train_fewshot.yaml and audiomentations", "both", _between(FEWSHOT, CONVENTIONAL)),
+    "fewshot_audiomentations_mixup": Arm(
+        "train_fewshot.yaml, audiomentations and mixup", "both", _between(FEWSHOT, CONVENTIONAL, MIXUP)
+    ),
+    "mixed_audiomentations": Arm(
+        "random_15, noise and audiomentations", "both", _between(_dreams("random_15", "noise"), CONVENTIONAL)
+    ),
+    "other_filter_audiomentations": Arm(
+        "filtered toward another label, noise and audiomentations",
+        "both",
+        _between((*_dreams("other_filter", label="target"), *_dreams("noise")), CONVENTIONAL),
+    ),
 }
 """The arms by name, in the order of tables."""
 
@@ -100,7 +177,8 @@ class Kitchen:
 def slots(arm: Arm, variants: int = VARIANTS) -> list[tuple[Ingredient, int]]:
     """Return what each of an arm's examples of a clip is, and which variant of it."""
     turns = len(arm.ingredients)
-    return [(arm.ingredients[slot % turns], slot // turns) for slot in range(variants)]
+    chosen = [(arm.ingredients[slot % turns], slot // turns) for slot in range(variants)]
+    return [(each, turn % each.variants) for each, turn in chosen]
 
 
 def make_examples(

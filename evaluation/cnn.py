@@ -16,14 +16,14 @@ from evaluation.learning import Predict, draw_batches
 CHANNELS = (16, 32, 64)
 STEPS, BATCH, RATE, DECAY = 400, 32, 3e-3, 1e-3
 
-ABOUT = f"channels {CHANNELS}, {STEPS} steps of {BATCH}, rate {RATE:g}, decay {DECAY:g}"
+ABOUT = f"frames of 80 ms, channels {CHANNELS}, {STEPS} steps of {BATCH}, rate {RATE:g}, decay {DECAY:g}"
 
 
 def fit_cnn(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
     """Fit three convolutions of 3 by 3 with batch norm and pooling on log-mels, with Adam, in TensorFlow."""
     rng = np.random.default_rng(seed)
     middle, spread = features.mean(axis=(0, 1)), features.std(axis=(0, 1)) + 1e-3  # of each band
-    unit = ((features - middle) / spread).astype(np.float32)[..., None]
+    unit = _image(features, middle, spread)
     network = _Network(rng, labels.shape[1])
     soft = labels.astype(np.float32)
     for number, rows in enumerate(draw_batches(len(unit), BATCH, STEPS, rng)):
@@ -31,11 +31,18 @@ def fit_cnn(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
         network.learn(unit[rows], soft[rows], np.float32(rate))
 
     def predict(features: np.ndarray) -> np.ndarray:
-        unit = ((features - middle) / spread).astype(np.float32)[..., None]
+        unit = _image(features, middle, spread)
         parts = [network.infer(unit[first : first + 64]).numpy() for first in range(0, len(unit), 64)]
         return np.concatenate(parts)
 
     return predict
+
+
+def _image(log_mels: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Scale each band, and average pairs of frames: [clips, frames, bands] to [clips, frames / 2, bands, 1]."""
+    count, frames, bands = log_mels.shape
+    pairs = log_mels[:, : frames // 2 * 2].reshape(count, frames // 2, 2, bands).mean(axis=2)
+    return ((pairs - middle) / spread).astype(np.float32)[..., None]
 
 
 def _variable(value: np.ndarray) -> Any:

@@ -82,7 +82,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._splits = splits(self.kitchen.store.clips)
+        self.splits = splits(self.kitchen.store.clips)
         self.tests = self._tests()
 
     def _tests(self) -> dict[str, Maker]:
@@ -121,7 +121,7 @@ class Bench:
         clips = kitchen.store.clips
         truth = np.array([kitchen.labels.index(clip.label) for clip in clips])
         found = np.zeros((len(clips), len(self.tests)), bool)
-        for split in self._splits:
+        for split in self.splits:
             train = draw_shots(clips, split.train, course.shots, seed)
             features, labels = make_examples(self.arms[arm], kitchen, train, classifier.takes, seed)
             predict = classifier.fit(features, labels, seed)
@@ -177,8 +177,8 @@ def summarise(
         groups: of the clips.
 
     Returns:
-        {classifier, shots, seeds, arm, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}; a gain is
-        over none, `over_best` over the conventional arm that is best on the clean clips; each {value, low, high}.
+        {classifier, shots, seeds, arm, title, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}; a gain
+        is over none, `over_best` over the conventional arm that is best on the clean clips; each {value, low, high}.
     """
     columns = {arm: gather(each) for arm, each in outcomes.items()}
     conventional = [arm for arm in outcomes if arms[arm].kind == "conventional"]
@@ -189,7 +189,7 @@ def summarise(
         gain = mean_intervals(found - columns[BASELINE], groups)
         over = mean_intervals(found - columns[best], groups) if best else [None] * len(COLUMNS)
         sets = {
-            name: {"accuracy": _figure(a), "gain": _figure(g), "over_best": o and _figure(o)}
+            name: {"accuracy": figure(a), "gain": figure(g), "over_best": o and figure(o)}
             for name, a, g, o in zip(COLUMNS, accuracy, gain, over, strict=True)
         }
         last = 1 + len(CORRUPTIONS)
@@ -200,6 +200,7 @@ def summarise(
                 "shots": course.shots,
                 "seeds": course.seeds,
                 "arm": arm,
+                "title": arms[arm].title,
                 "kind": arms[arm].kind,
                 "best_conventional": best,
                 "sets": sets,
@@ -209,7 +210,8 @@ def summarise(
     return rows
 
 
-def _figure(found: Estimate) -> dict[str, float]:
+def figure(found: Estimate) -> dict[str, float]:
+    """Return an estimate as it is stored."""
     return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
 
 

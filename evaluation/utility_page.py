@@ -5,6 +5,8 @@ utility.md is for reading, utility.json has every figure with its interval.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,13 +47,47 @@ class Goal:
     certain: bool = False
 
 
-GOALS: tuple[Goal, ...] = ()
+_MIXTURES = (
+    "robust_audiomentations",
+    "fewshot_audiomentations",
+    "fewshot_audiomentations_mixup",
+    "mixed_audiomentations",
+    "other_filter_audiomentations",
+)
+
+_HEADS = ("linear", "mlp")
+
+GOALS: tuple[Goal, ...] = (
+    *(
+        Goal(text, (arm,), classifier, None, column, over, points, certain)
+        for text, column, over, points, certain in (
+            ("clean: at most 1 point below the best conventional arm", "clean", "over_best", -1, False),
+            ("dreamed: 20 points above none", "dreamed", "gain", 20, True),
+            ("corrupted: above none, 0 outside the interval", "corrupted", "gain", 0, True),
+        )
+        for classifier in _HEADS
+        for arm in ("robust", "robust_audiomentations", "mixed_audiomentations")
+    ),
+    *(
+        Goal(f"2 clips a class: {text}", (arm,), classifier, 2, "clean", over, points)
+        for text, arm, over, points in (
+            ("3 points above none", "fewshot", "gain", 3),
+            ("above the best conventional arm", "fewshot_audiomentations", "over_best", 0),
+        )
+        for classifier in _HEADS
+    ),
+    *(
+        Goal("from scratch: 12 points above none", arms, "cnn", None, "clean", "gain", 12)
+        for arms in (("robust", "fewshot"), _MIXTURES)
+    ),
+)
 """What the page holds its figures against."""
 
 
 def write_page(
     folder: Path,
     rows: Sequence[Row],
+    heads: Mapping[str, Any],
     arms: Mapping[str, Arm],
     dreams: Mapping[str, DreamSpec],
     about: Mapping[str, Any],
@@ -61,32 +97,54 @@ def write_page(
     Args:
         folder: made if it is not there.
         rows: of `evaluation.utility.summarise`, of all courses.
+        heads: of `evaluation.white_box.summarise_heads`, empty where none was tried.
         arms: by name.
         dreams: ways of dreaming, by name.
         about: what was run.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    rows, made, heads = _merge(folder, rows, heads, about)
     used = {each.what for arm in arms.values() for each in arm.ingredients}
-    made = {name: asdict(spec) for name, spec in dreams.items() if name in used}
+    made |= {name: asdict(spec) for name, spec in dreams.items() if name in used}
     goals = [judged for goal in GOALS if (judged := judge(goal, rows))]
-    write_json(folder / "utility.json", {**about, "dreams": made, "goals": goals, "rows": list(rows)})
-    parts = [_head(about), _goals(goals), *_courses(rows, arms), _corruptions(rows, arms), _ways(made)]
+    write_json(
+        folder / "utility.json", {**about, "dreams": made, "goals": goals, "white_box": heads, "rows": list(rows)}
+    )
+    parts = [_head(about), _goals(goals), *_courses(rows), _heads(heads, rows), _corruptions(rows), _ways(made)]
     (folder / "utility.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
+
+
+def _merge(
+    folder: Path, rows: Sequence[Row], heads: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[list[Row], dict[str, Any], dict[str, Any]]:
+    """Put the courses that an earlier run on the same data left in a folder beside those of this one."""
+    try:
+        stored = json.loads((folder / "utility.json").read_text(encoding="utf-8"))
+        same = all(stored.get(key) == value for key, value in about.items())
+        earlier, dreams, tried = stored["rows"], stored["dreams"], stored["white_box"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        same, earlier, dreams, tried = False, [], {}, {}
+    now = {_course(row) for row in rows}
+    kept = [row for row in earlier if _course(row) not in now] if same else []
+    order = list(CLASSIFIERS)
+    found = sorted([*kept, *rows], key=lambda row: (order.index(row["classifier"]), row["shots"] or math.inf))
+    return found, dict(dreams) if kept else {}, {**tried, **heads} if same else dict(heads)
+
+
+def _course(row: Row) -> tuple[str, int | None]:
+    return row["classifier"], row["shots"]
 
 
 def judge(goal: Goal, rows: Sequence[Row]) -> dict[str, Any] | None:
     """Return a goal with the figure of the arm that comes nearest, None if none of its arms was measured."""
-    mine = [
-        row
-        for row in rows
-        if row["arm"] in goal.arms and (row["classifier"], row["shots"]) == (goal.classifier, goal.shots)
-    ]
+    mine = [row for row in rows if row["arm"] in goal.arms and _course(row) == (goal.classifier, goal.shots)]
     found = [(row["arm"], row["sets"][goal.column][goal.over]) for row in mine if row["sets"][goal.column][goal.over]]
     if not found:
         return None
     arm, figure = max(found, key=lambda each: each[1]["value"])
     reached = figure["value"] >= goal.points / 100 and (not goal.certain or figure["low"] > 0)
-    return {"goal": goal.text, "classifier": goal.classifier, "arm": arm, **figure, "reached": reached}
+    about = {"goal": goal.text, "classifier": goal.classifier, "arm": arm, "of": len(found)}
+    return {**about, **figure, "reached": reached}
 
 
 def _head(about: Mapping[str, Any]) -> str:
@@ -113,26 +171,38 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
     lines = ["## What it should reach\n", "| | classifier | arm | figure | |", "|---|---|---|--:|---|"]
     for each in goals:
         verdict = "reached" if each["reached"] else "**not reached**"
-        lines.append(f"| {each['goal']} | {each['classifier']} | {each['arm']} | {_points(each)} | {verdict} |")
+        best = f", the best of {each['of']}" if each["of"] > 1 else ""
+        lines.append(f"| {each['goal']} | {each['classifier']} | {each['arm']}{best} | {_points(each)} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 
-def _courses(rows: Sequence[Row], arms: Mapping[str, Arm]) -> list[str]:
+def _courses(rows: Sequence[Row]) -> list[str]:
     found = []
-    for classifier, shots in dict.fromkeys((row["classifier"], row["shots"]) for row in rows):
-        mine = [row for row in rows if (row["classifier"], row["shots"]) == (classifier, shots)]
+    for classifier, shots in dict.fromkeys(map(_course, rows)):
+        mine = [row for row in rows if _course(row) == (classifier, shots)]
         amount = "all clips" if shots is None else f"{shots} {'clip' if shots == 1 else 'clips'} a class"
         names = list(mine[0]["sets"])
         lines = [f"## {CLASSIFIERS[classifier].title}: {amount}, {mine[0]['seeds']} seeds\n"]
         lines += [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
         for row in mine:
             cells = [_cell(row["sets"][name], row["arm"]) for name in names]
-            lines.append(f"| {arms[row['arm']].title} | {' | '.join(cells)} |")
+            lines.append(f"| {row['title']} | {' | '.join(cells)} |")
         found.append("\n".join(lines) + "\n")
     return found
 
 
-def _corruptions(rows: Sequence[Row], arms: Mapping[str, Arm]) -> str:
+def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    if not heads:
+        return ""
+    titles = {row["arm"]: row["title"] for row in rows}
+    lines = ["## White box: linear heads, each dreamed against through itself, all clips\n"]
+    lines += ["Through YAMNet and the arm's own head, toward the nearest wrong class, 25 dB, 20 steps.\n"]
+    lines += ["| | accuracy |", "|---|--:|"]
+    lines += [f"| {titles.get(arm, arm)} | {_cell(each, arm)} |" for arm, each in heads.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _corruptions(rows: Sequence[Row]) -> str:
     full = [row for row in rows if row["shots"] is None]
     mine = [row for row in full if row["classifier"] == full[0]["classifier"]] if full else []
     if not mine:

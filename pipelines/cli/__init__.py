@@ -408,6 +408,10 @@ def utility(
         str | None, typer.Option(help="Training clips of each class, such as 1,2,5,10,all [2,all].", metavar="LIST")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of the few clips and starts of the classifiers.")] = 5,
+    white_box: Annotated[
+        list[str] | None,
+        typer.Option("--white-box", help="Dream against this arm's linear head through itself; may be repeated."),
+    ] = None,
     report: Annotated[str | None, typer.Option(help="Folder for utility.md and utility.json.", metavar="DIR")] = None,
     work: Annotated[
         str | None, typer.Option(help="Folder where finished work is kept, to go on from [the cache].", metavar="DIR")
@@ -423,7 +427,7 @@ def utility(
 
     given = Data(metadata, fold_column, group_column, class_column, path_column, label_column)
     chosen = tuple(classifier or CLASSIFIERS)
-    plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds)
+    plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds, tuple(white_box or ()))
     raise typer.Exit(run(data, given, plan, report, work, weights, as_json))
 
 

@@ -27,6 +27,7 @@ from evaluation.mapping import map_classes
 from evaluation.utility import BASELINE, Bench, Course, arms_for, summarise
 from evaluation.utility_page import write_page
 from evaluation.views import Store
+from evaluation.white_box import summarise_heads, try_head
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
 from pipelines.config import ConfigError, RunConfig, load_config
 from pipelines.metadata import Columns
@@ -69,6 +70,7 @@ class Plan:
         classifiers: by name.
         shots: clips of each class, None for all.
         seeds: of each.
+        white_box: arms whose linear heads are dreamed against through themselves.
     """
 
     only: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ class Plan:
     classifiers: tuple[str, ...] = tuple(CLASSIFIERS)
     shots: tuple[int | None, ...] = SHOTS
     seeds: int = 5
+    white_box: tuple[str, ...] = ()
 
 
 def run(
@@ -111,6 +114,7 @@ def run(
     bench = Bench(Kitchen(store, model, known, dreams, labels), folder / "outcomes", arms)
     courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
     rows = measure(bench, courses)
+    heads = try_heads(bench, plan.white_box)
     about = {
         "data": ", ".join(Path(each).resolve().name for each in inputs),
         "clips": len(clips),
@@ -121,9 +125,9 @@ def run(
         "model": model.identity,
     }
     if report is not None:
-        write_page(Path(report), rows, arms, dreams, about)
+        write_page(Path(report), rows, heads, arms, dreams, about)
     if as_json:
-        print(json.dumps({**about, "rows": rows}, indent=2))
+        print(json.dumps({**about, "white_box": heads, "rows": rows}, indent=2))
     else:
         _print(Console(), rows, bench.arms)
     return 3 if left_out else 0
@@ -155,20 +159,32 @@ def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
     return rows
 
 
+def try_heads(bench: Bench, arms: Sequence[str]) -> dict[str, Any]:
+    """Dream against the linear heads of some arms through themselves; return `summarise_heads`."""
+    store, found = bench.kitchen.store, {}
+    with _Watch() as watch:
+        names = dict.fromkeys([BASELINE, *arms]) if arms else {}
+        watch.begin("white box", len(names) * len(store.clips))
+        for arm in names:
+            found[arm] = try_head(bench, arm, lambda clips, arm=arm: watch.advance(clips, f"white box: {arm}"))
+    return summarise_heads(found, [clip.group for clip in store.clips])
+
+
 def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec]]:
     """Return the arms that are wanted and the ways of dreaming that they use.
 
     Raises:
         ConfigError: there is no such arm, classifier or number, or a config cannot be an arm.
     """
-    for given, choices, flag in ((plan.only, ARMS, "--only"), (plan.classifiers, CLASSIFIERS, "--classifier")):
+    named = ((plan.only, ARMS, "--only"), (plan.white_box, ARMS, "--white-box"))
+    for given, choices, flag in (*named, (plan.classifiers, CLASSIFIERS, "--classifier")):
         unknown = [name for name in given if name not in choices]
         if unknown:
             raise ConfigError(f"{flag}: there is no {unknown[0]!r}; choices: {', '.join(choices)}")
     if plan.seeds < 1 or any(shots is not None and shots < 1 for shots in plan.shots):
         raise ConfigError("--seeds and --shots take numbers from 1 on, --shots also all, such as --shots 2,10,all")
     names = plan.only or (() if plan.configs else tuple(ARMS))
-    arms = {BASELINE: ARMS[BASELINE], **{name: ARMS[name] for name in names}}
+    arms = {BASELINE: ARMS[BASELINE], **{name: ARMS[name] for name in (*names, *plan.white_box)}}
     dreams = dict(DREAMS)
     for path in plan.configs:
         name = Path(path).stem
