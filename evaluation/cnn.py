@@ -87,7 +87,7 @@ class _Network(tf.Module):
         return tf.matmul(pooled, self._dense) + self._bias
 
     @tf.function(reduce_retracing=True)
-    def infer(self, signal: tf.Tensor) -> tf.Tensor:
+    def infer(self, signal: Any) -> tf.Tensor:
         """Return the logits."""
         return self._logits(signal, learning=False)
 

@@ -8,7 +8,7 @@ all clips, and every test clip is dreamed through YAMNet and that head toward wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class HeadDreams:
 
     heads: Mapping[str, Head]
     model: DreamingModel
+    _dreamers: dict[str, Dreamer] = field(default_factory=dict, init=False)
 
     def key(self) -> dict[str, Any]:
         """Return what tells it from other makers."""
@@ -57,10 +58,11 @@ class HeadDreams:
             places.setdefault((each.clip.fold, padded_length(len(each.waveform))), []).append(place)
         for (fold, _), same in places.items():
             head = self.heads[fold]
-            dreamer = Dreamer(HeadModel(self.model, head), Recipe.model_validate(RECIPE))
+            if fold not in self._dreamers:
+                self._dreamers[fold] = Dreamer(HeadModel(self.model, head), Recipe.model_validate(RECIPE))
             own = [head.names.index(clips[place].clip.label) for place in same]
             aims = [Aim(tuple(index for index in range(len(head.names)) if index != label)) for label in own]
-            made = dreamer(*pad_batch([clips[place].waveform for place in same]), aims).waveforms
+            made = self._dreamers[fold](*pad_batch([clips[place].waveform for place in same]), aims).waveforms
             for place, waveform in zip(same, made, strict=True):
                 found[place] = Made(waveform[: len(clips[place].waveform)], clips[place].clip.label)
         return [found[place] for place in range(len(clips))]

@@ -47,7 +47,8 @@ def test_intervals_are_drawn_over_groups():
     gains = rng.integers(0, 2, 40).astype(float)
     found = {"none": outcomes([0.0] * 40), "mixup": outcomes(list(np.repeat(gains[:10], 4)))}
     widths = []
-    for groups in (list(range(40)), [number // 4 for number in range(40)]):
+    for size in (1, 4):
+        groups = [str(number // size) for number in range(40)]
         figure = summarise(Course("linear", None, 1), found, ARMS, groups)[1]["sets"]["clean"]["gain"]
         widths.append(figure["high"] - figure["low"])
     assert widths[1] > 1.5 * widths[0]
