@@ -197,8 +197,7 @@ def make_examples(
         Features [examples, ...], and soft labels float64 [examples, labels]: the clips first, then slot by slot.
     """
     clips = kitchen.store.clips
-    own = kitchen.store.views(Original())
-    plain = getattr(own, takes)[list(train)]
+    plain = kitchen.store.features(Original(), takes)[list(train)]
     hot = np.eye(len(kitchen.labels))[[kitchen.labels.index(clips[place].label) for place in train]]
     features, labels = [plain], [hot]
     for ingredient, variant in slots(arm):
@@ -214,10 +213,11 @@ def make_examples(
 def _view(
     ingredient: Ingredient, kitchen: Kitchen, train: Sequence[int], takes: str, variant: int, hot: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    views = kitchen.store.views(kitchen.maker(ingredient.what), 0 if ingredient.what == ORIGINAL else variant)
-    target = np.eye(len(kitchen.labels))[[kitchen.labels.index(views.labels[place]) for place in train]]
+    maker, number = kitchen.maker(ingredient.what), 0 if ingredient.what == ORIGINAL else variant
+    toward = kitchen.store.labels(maker, number)
+    target = np.eye(len(kitchen.labels))[[kitchen.labels.index(toward[place]) for place in train]]
     labels = {"keep": hot, "target": target, "both": (hot + target) / 2}[ingredient.label]
-    return getattr(views, takes)[list(train)], labels
+    return kitchen.store.features(maker, takes, number)[list(train)], labels
 
 
 def _mix(

@@ -127,7 +127,7 @@ class Bench:
             predict = classifier.fit(features, labels, seed)
             test = list(split.test)
             for column, maker in enumerate(self.tests.values()):
-                views = getattr(kitchen.store.views(maker), classifier.takes)[test]
+                views = kitchen.store.features(maker, classifier.takes)[test]
                 found[test, column] = predict(views).argmax(axis=1) == truth[test]
         return found
 

@@ -155,7 +155,8 @@ class Store:
     read: ReadClip
     model: DreamingModel
     folder: Path
-    _known: dict[str, Views] = field(default_factory=dict)
+    _known: dict[str, Path] = field(default_factory=dict)
+    _embeddings: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -173,12 +174,38 @@ class Store:
             variant: which of its variants.
             on_clips: called with the number of clips that are done.
         """
+        return _read(self.prepare(maker, variant, on_clips))
+
+    def features(self, maker: Maker, takes: str, variant: int = 0) -> np.ndarray:
+        """Return what a classifier takes of the views: "embeddings" or "log_mels", as `Views` has them.
+
+        Embeddings (4 kB a view) stay in memory, log-mels (16 kB) are read anew each time.
+        """
+        path = self.prepare(maker, variant)
+        if takes == "embeddings":
+            if path.name not in self._embeddings:
+                self._embeddings[path.name] = _read_field(path, takes)
+            return self._embeddings[path.name]
+        return _read_field(path, takes).astype(np.float32)
+
+    def labels(self, maker: Maker, variant: int = 0) -> np.ndarray:
+        """Return the labels of the views, [clips], as `Made` has them."""
+        return _read_field(self.prepare(maker, variant), "labels")
+
+    def prepare(self, maker: Maker, variant: int, on_clips: Callable[[int], None] | None = None) -> Path:
+        """Make the views that a maker makes of all clips, if they are not there; return their file.
+
+        Args:
+            maker: makes them.
+            variant: which of its variants.
+            on_clips: called with the number of clips that are done.
+        """
         name = canonical_json({**maker.key(), "variant": variant})
         if name not in self._known:
             path = self.path(maker, variant)
             if not path.exists():
                 _write(path, self._make(maker, variant, on_clips), maker, variant)
-            self._known[name] = _read(path)
+            self._known[name] = path
         return self._known[name]
 
     def path(self, maker: Maker, variant: int = 0) -> Path:
@@ -255,3 +282,8 @@ def _read(path: Path) -> Views:
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
         log_mels = stored["log_mels"].astype(np.float32)
         return Views(stored["embeddings"], log_mels, stored["labels"], stored["snr_db"])
+
+
+def _read_field(path: Path, name: str) -> np.ndarray:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        return stored[name]

@@ -23,7 +23,7 @@ from evaluation.classifiers import CLASSIFIERS
 from evaluation.intervals import mean_intervals
 from evaluation.learning import Predict
 from evaluation.utility import BASELINE, Bench, figure
-from evaluation.views import Heard, Made, Views
+from evaluation.views import Heard, Made
 
 RECIPE: dict[str, Any] = {"objective": "mean_margin", "snr_db": 25.0, "steps": 20, "hold": 1.0, "peak": 100.0}
 """Of the dreams: those of `evaluation.bench`, no limit but the SNR."""
@@ -81,7 +81,7 @@ def try_head(bench: Bench, arm: str, on_clips: Callable[[int], None] | None = No
         features, labels = make_examples(bench.arms[arm], kitchen, split.train, takes, 0)
         predictors[split.fold] = CLASSIFIERS[CLASSIFIER].fit(features, labels, 0)
     heads = {fold: _head(predict, kitchen.labels) for fold, predict in predictors.items()}
-    views: Views = kitchen.store.views(HeadDreams(heads, kitchen.model), 0, on_clips)
+    views = kitchen.store.views(HeadDreams(heads, kitchen.model), 0, on_clips)
     found = np.zeros(len(clips), bool)
     for split in bench.splits:
         test = list(split.test)

@@ -125,6 +125,7 @@ def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys)
     )
     assert "such as 2,10,all" in complaint(capsys, *given, "--shots", "two")
     assert "--report" in complaint(capsys, *given, "--report", table)
+    assert "nowhere" in complaint(capsys, *given, "--fold-column", "nowhere", "--only", "mixup")
     lines = table.read_text().splitlines()
     one = tmp_path / "one.csv"
     one.write_text("\n".join([lines[0], *(line for line in lines if ",1," in line)]) + "\n")

@@ -119,7 +119,7 @@ def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
                 done[0] += clips
                 watch.advance(clips, f"{name} {variant}")
 
-            store.views(maker, variant, count)
+            store.prepare(maker, variant, count)
             watch.advance(len(store.clips) - done[0], f"{name} {variant}")
         names = {course: arms_for(course, list(bench.arms), bench.arms) for course in courses}
         watch.begin("trials", sum(len(names[course]) * course.seeds for course in courses))
