@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 
 from augment import draws
 from augment.yamnet import DreamingModel
+from evaluation.classifiers import fit_linear
 from evaluation.conventional import Conventional, draw_mix, mask_spectrogram
 from evaluation.dreams import Dreams, DreamSpec
 from evaluation.folds import Clip
@@ -27,7 +29,7 @@ SEED = 0
 
 ORIGINAL, CONVENTIONAL, MIXUP, MASKED = "original", "conventional", "mixup", "masked"
 
-KINDS = ("none", "conventional", "dream", "both")
+KINDS = ("none", "conventional", "dream", "both", "taught")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Ingredient:
 
     Attributes:
         what: `ORIGINAL`, `CONVENTIONAL`, `MIXUP`, `MASKED`, or a key of `DREAMS`.
-        label: of a dream: "keep" the clip's, the "target"'s, or "both" by halves.
+        label: "keep" the clip's; of a dream the "target"'s, or "both" by halves; or "taught", soft labels: what a
+            linear head on YAMNet, trained on the same clips as they came, says of the example (distillation, Hinton et
+            al. 2015).
         variants: how many there are of each clip; then they come again.
     """
 
@@ -103,14 +107,16 @@ def _dreams(*names: str, label: str = "keep") -> tuple[Ingredient, ...]:
     return tuple(Ingredient(name, label, variants=1) for name in names)
 
 
-def _between(dreams: Sequence[Ingredient], *others: str) -> tuple[Ingredient, ...]:
+def _between(dreams: Sequence[Ingredient], *others: str, label: str = "keep") -> tuple[Ingredient, ...]:
     """Let each dream be followed by one that is no dream."""
-    names = [others[place % len(others)] for place in range(len(dreams))]
-    return tuple(each for pair in zip(dreams, map(Ingredient, names), strict=True) for each in pair)
+    more = [Ingredient(others[place % len(others)], label) for place in range(len(dreams))]
+    return tuple(each for pair in zip(dreams, more, strict=True) for each in pair)
 
 
-ROBUST, FEWSHOT = _dreams("random_25", "random_15"), _dreams("own", "noise")
+ROBUST, FEWSHOT = _dreams("random_25", "random_15"), _dreams("own")
 """What ``configs/train_robust.yaml`` and ``configs/train_fewshot.yaml`` make."""
+
+_OWN_NOISE = _dreams("own", "noise")
 
 ARMS: dict[str, Arm] = {
     "none": Arm("none: the clips again", "none", (Ingredient(ORIGINAL),)),
@@ -123,19 +129,25 @@ ARMS: dict[str, Arm] = {
     "random_25": Arm("dreams toward random classes, 25 dB", "dream", _dreams("random_25")),
     "random_15": Arm("dreams toward random classes, 15 dB", "dream", _dreams("random_15")),
     "away": Arm("dreams away from the top class", "dream", _dreams("away")),
-    "own": Arm("dreams toward the own class", "dream", _dreams("own")),
     "own_filter": Arm("filtered toward the own class", "dream", _dreams("own_filter")),
     "noise": Arm("noise dreamed toward the own class", "dream", _dreams("noise")),
     "other": Arm("dreams toward another label, own label", "dream", _dreams("other")),
     "other_both": Arm("dreams toward another label, both labels", "dream", _dreams("other", label="both")),
     "other_target": Arm("dreams toward another label, that label", "dream", _dreams("other", label="target")),
     "other_filter": Arm("filtered toward another label, that label", "dream", _dreams("other_filter", label="target")),
-    "robust": Arm("train_robust.yaml", "dream", ROBUST),
-    "fewshot": Arm("train_fewshot.yaml", "dream", FEWSHOT),
+    "own_noise": Arm("dreams toward the own class, of clips and of noise", "dream", _OWN_NOISE),
+    "robust": Arm("train_robust.yaml: toward random classes, 25 and 15 dB", "dream", ROBUST),
+    "fewshot": Arm("train_fewshot.yaml: toward the own class", "dream", FEWSHOT),
     "robust_audiomentations": Arm("train_robust.yaml and audiomentations", "both", _between(ROBUST, CONVENTIONAL)),
     "fewshot_audiomentations": Arm("train_fewshot.yaml and audiomentations", "both", _between(FEWSHOT, CONVENTIONAL)),
     "fewshot_audiomentations_mixup": Arm(
-        "train_fewshot.yaml, audiomentations and mixup", "both", _between(FEWSHOT, CONVENTIONAL, MIXUP)
+        "train_fewshot.yaml, audiomentations and mixup", "both", _between(FEWSHOT * 2, CONVENTIONAL, MIXUP)
+    ),
+    "own_noise_audiomentations": Arm(
+        "own class, of clips and of noise, and audiomentations", "both", _between(_OWN_NOISE, CONVENTIONAL)
+    ),
+    "own_noise_audiomentations_mixup": Arm(
+        "own class, of clips and of noise, audiomentations and mixup", "both", _between(_OWN_NOISE, CONVENTIONAL, MIXUP)
     ),
     "mixed_audiomentations": Arm(
         "random_15, noise and audiomentations", "both", _between(_dreams("random_15", "noise"), CONVENTIONAL)
@@ -144,6 +156,15 @@ ARMS: dict[str, Arm] = {
         "filtered toward another label, noise and audiomentations",
         "both",
         _between((*_dreams("other_filter", label="target"), *_dreams("noise")), CONVENTIONAL),
+    ),
+    "audiomentations_taught": Arm(
+        "audiomentations, labels by a head on YAMNet", "taught", (Ingredient(CONVENTIONAL, "taught"),), ("cnn",)
+    ),
+    "mixed_taught": Arm(
+        "random_15, noise and audiomentations, labels by a head on YAMNet",
+        "taught",
+        _between(_dreams("random_15", "noise", label="taught"), CONVENTIONAL, label="taught"),
+        ("cnn",),
     ),
 }
 """The arms by name, in the order of tables."""
@@ -216,8 +237,17 @@ def _view(
     maker, number = kitchen.maker(ingredient.what), 0 if ingredient.what == ORIGINAL else variant
     toward = kitchen.store.labels(maker, number)
     target = np.eye(len(kitchen.labels))[[kitchen.labels.index(toward[place]) for place in train]]
-    labels = {"keep": hot, "target": target, "both": (hot + target) / 2}[ingredient.label]
+    if ingredient.label == "taught":
+        labels = _teach(kitchen, train, hot, kitchen.store.features(maker, "embeddings", number)[list(train)])
+    else:
+        labels = {"keep": hot, "target": target, "both": (hot + target) / 2}[ingredient.label]
     return kitchen.store.features(maker, takes, number)[list(train)], labels
+
+
+def _teach(kitchen: Kitchen, train: Sequence[int], hot: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Return what a linear head, trained on the clips as they came, says of embeddings: [clips, labels]."""
+    own = kitchen.store.features(Original(), "embeddings")[list(train)]
+    return scipy.special.softmax(fit_linear(own, hot, 0)(embeddings), axis=1)
 
 
 def _mix(

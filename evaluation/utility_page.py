@@ -51,6 +51,8 @@ _MIXTURES = (
     "robust_audiomentations",
     "fewshot_audiomentations",
     "fewshot_audiomentations_mixup",
+    "own_noise_audiomentations",
+    "own_noise_audiomentations_mixup",
     "mixed_audiomentations",
     "other_filter_audiomentations",
 )
@@ -73,6 +75,7 @@ GOALS: tuple[Goal, ...] = (
         for text, arm, over, points in (
             ("3 points above none", "fewshot", "gain", 3),
             ("above the best conventional arm", "fewshot_audiomentations", "over_best", 0),
+            ("above the best conventional arm", "fewshot_audiomentations_mixup", "over_best", 0),
         )
         for classifier in _HEADS
     ),

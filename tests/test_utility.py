@@ -96,7 +96,8 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
     command += ["--shots", "1,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
     assert dreambeam(*command) == 0
     printed = capsys.readouterr()
-    assert "mine (--config)" in printed.out
+    assert "mine" in printed.out
+    assert "linear, all: mine" in printed.err
     stored = json.loads((tmp_path / "report/utility.json").read_text())
     assert stored["clips"] == stored["groups"] == 8
     assert [(row["shots"], row["arm"]) for row in stored["rows"]] == [
@@ -128,7 +129,7 @@ def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys)
     assert "nowhere" in complaint(capsys, *given, "--fold-column", "nowhere", "--only", "mixup")
     lines = table.read_text().splitlines()
     one = tmp_path / "one.csv"
-    one.write_text("\n".join([lines[0], *(line for line in lines if ",1," in line)]) + "\n")
+    one.write_text("\n".join(line.replace(",2,", ",1,") for line in lines) + "\n")
     assert "fold '1'" in complaint(capsys, "utility", recordings, "--metadata", one, "--only", "mixup")
 
 

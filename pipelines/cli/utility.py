@@ -102,7 +102,7 @@ def run(
     if as_json:
         print(json.dumps({**about, "white_box": heads, "rows": rows}, indent=2))
     else:
-        _print(Console(), rows, bench.arms)
+        _print(Console(), rows, heads)
     return 3 if left_out else 0
 
 
@@ -236,25 +236,25 @@ class _Watch(AbstractContextManager["_Watch"]):
         self._said = what
 
 
-def _print(console: Console, rows: Sequence[Mapping[str, Any]], arms: Mapping[str, Arm]) -> None:
-    courses = dict.fromkeys((row["classifier"], row["shots"]) for row in rows)
-    for classifier, shots in courses:
-        table = Table(
-            title=f"{CLASSIFIERS[classifier].title}, {'all clips' if shots is None else f'{shots} clips a class'}: "
-            "accuracy (change from none, 95 % interval)",
-            title_justify="left",
-        )
+def _print(console: Console, rows: Sequence[Mapping[str, Any]], heads: Mapping[str, Any]) -> None:
+    for classifier, shots in dict.fromkeys((row["classifier"], row["shots"]) for row in rows):
+        amount = "all clips" if shots is None else f"{shots} clip{'s' * (shots > 1)} a class"
+        title = f"{CLASSIFIERS[classifier].title}, {amount}: accuracy in % (over none; *: 0 is outside the interval)"
         mine = [row for row in rows if (row["classifier"], row["shots"]) == (classifier, shots)]
-        table.add_column("")
+        table = Table(title=title, title_justify="left")
+        table.add_column("", no_wrap=True)
         for name in mine[0]["sets"]:
             table.add_column(name, justify="right")
         for row in mine:
-            table.add_row(arms[row["arm"]].title, *(_cell(each, row["arm"]) for each in row["sets"].values()))
+            table.add_row(row["arm"], *(_cell(each, row["arm"]) for each in row["sets"].values()))
         console.print(table)
+    for arm, each in heads.items():
+        console.print(f"white box, {arm}: {_cell(each, arm)} %", markup=False)
 
 
 def _cell(found: Mapping[str, Any], arm: str) -> str:
     gain, accuracy = found["gain"], found["accuracy"]["value"]
     if arm == BASELINE:
         return f"{100 * accuracy:.1f}"
-    return f"{100 * accuracy:.1f} ({100 * gain['value']:+.1f}; {100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
+    certain = "*" if gain["low"] > 0 or gain["high"] < 0 else ""
+    return f"{100 * accuracy:.1f} ({100 * gain['value']:+.1f}){certain}"

@@ -20,6 +20,8 @@ from pipelines.sources import list_files
 SEGMENT_SECONDS = 10.0
 """Longer files are cut into clips of so many seconds, which belong together."""
 
+_TOLD = 5  # of the files that are left out
+
 
 @dataclass(frozen=True)
 class Data:
@@ -72,8 +74,10 @@ def read_clips(inputs: Sequence[str], data: Data) -> tuple[list[Clip], dict[str,
             continue
         if data.class_ is not None:
             classes.setdefault(file.labels[0], groups[data.class_])
-    for error in lost:
+    for error in lost[:_TOLD]:
         print(f"dreambeam: left out: {error}", file=sys.stderr)
+    if len(lost) > _TOLD:
+        print(f"dreambeam: left out: {len(lost) - _TOLD} more", file=sys.stderr)
     if not clips:
         raise ConfigError(f"{', '.join(inputs)}: none of the {len(lost)} files can be used")
     return sorted(clips, key=lambda clip: clip.id), classes, len(lost)
