@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from evaluation.arms import VARIANTS, Arm
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.corruptions import CORRUPTIONS
 from evaluation.dreams import DreamSpec
-from evaluation.evaluate import write_json
 from evaluation.utility import BASELINE, DREAMED
 
 Row = Mapping[str, Any]
@@ -110,11 +110,22 @@ def write_page(
     used = {each.what for arm in arms.values() for each in arm.ingredients}
     made |= {name: asdict(spec) for name, spec in dreams.items() if name in used}
     goals = [judged for goal in GOALS if (judged := judge(goal, rows))]
-    write_json(
-        folder / "utility.json", {**about, "dreams": made, "goals": goals, "white_box": heads, "rows": list(rows)}
-    )
+    _write(folder / "utility.json", _json({**about, "dreams": made, "goals": goals, "white_box": heads}, rows))
     parts = [_head(about), _goals(goals), *_courses(rows), _heads(heads, rows), _corruptions(rows), _ways(made)]
-    (folder / "utility.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    _write(folder / "utility.md", "\n".join(part for part in parts if part))
+
+
+def _json(about: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """Return an object whose rows take a line each."""
+    head = json.dumps(about, indent=2, ensure_ascii=False).removesuffix("\n}")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n'
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _merge(
@@ -141,12 +152,12 @@ def _course(row: Row) -> tuple[str, int | None]:
 def judge(goal: Goal, rows: Sequence[Row]) -> dict[str, Any] | None:
     """Return a goal with the figure of the arm that comes nearest, None if none of its arms was measured."""
     mine = [row for row in rows if row["arm"] in goal.arms and _course(row) == (goal.classifier, goal.shots)]
-    found = [(row["arm"], row["sets"][goal.column][goal.over]) for row in mine if row["sets"][goal.column][goal.over]]
+    found = [(row["title"], row["sets"][goal.column][goal.over]) for row in mine if row["sets"][goal.column][goal.over]]
     if not found:
         return None
-    arm, figure = max(found, key=lambda each: each[1]["value"])
+    title, figure = max(found, key=lambda each: each[1]["value"])
     reached = figure["value"] >= goal.points / 100 and (not goal.certain or figure["low"] > 0)
-    about = {"goal": goal.text, "classifier": goal.classifier, "arm": arm, "of": len(found)}
+    about = {"goal": goal.text, "classifier": goal.classifier, "arm": title, "of": len(found)}
     return {**about, **figure, "reached": reached}
 
 

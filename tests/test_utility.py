@@ -3,14 +3,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import complaint, dreambeam, record
+from recordings import complaint, dreambeam, load, record, samples
 
 from augment.recipe import Recipe
 from evaluation.arms import ARMS, DREAMS, VARIANTS, slots
 from evaluation.corruptions import CORRUPTIONS
+from evaluation.dreams import Dreams
+from evaluation.folds import Clip
 from evaluation.utility import COLUMNS, DREAMED, Course, arms_for, gather, summarise
+from evaluation.views import Heard
 from pipelines.cli.utility import config_arm
 from pipelines.config import load_config
+from pipelines.run import augment_dataset
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 TESTS = 1 + len(CORRUPTIONS) + len(DREAMED)
 
@@ -135,7 +141,7 @@ def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys)
 
 @pytest.mark.parametrize(("name", "arm"), [("train_robust", "robust"), ("train_fewshot", "fewshot")])
 def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
-    config = load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")
+    config = load_config(CONFIGS / f"{name}.yaml")
     made, ingredients = config_arm(name, config)
     assert [each.label for each in ingredients] == [each.label for each in ARMS[arm].ingredients]
     for mine, measured in zip(ingredients, ARMS[arm].ingredients, strict=True):
@@ -151,3 +157,15 @@ def test_every_arm_has_as_many_examples_of_a_clip(name):
     assert len(chosen) == VARIANTS
     assert {each.what for each, _ in chosen} == {each.what for each in ARMS[name].ingredients}
     assert all(variant < each.variants for each, variant in chosen)
+
+
+def test_an_arm_of_a_config_is_made_of_the_dreams_that_augment_makes(model, tmp_path):
+    path = record(tmp_path / "in/bark/a.wav", seconds=0.98)
+    config = load_config(CONFIGS / "train_robust.yaml", ["recipes={near: {snr_db: 25, steps: 2}}"])
+    augment_dataset([str(tmp_path / "in")], tmp_path / "out", config)
+    written = load(tmp_path / "out")["bark/a.wav:near:0"]
+    made, ingredients = config_arm("robust", config)
+    heard = Heard(Clip("bark/a.wav", "bark", "1", "a"), samples(path)[:, 0])
+    (dream,) = Dreams(made[ingredients[0].what], model, {}).make([heard], 0)
+    np.testing.assert_allclose(dream.waveform, written["audio"].ravel(), atol=1e-6)
+    assert not np.allclose(dream.waveform, heard.waveform, atol=1e-6)
