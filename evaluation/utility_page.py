@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.arms import VARIANTS, Arm
+from evaluation.arms import ARMS, VARIANTS, Arm
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.corruptions import CORRUPTIONS
 from evaluation.dreams import DreamSpec
@@ -140,8 +140,12 @@ def _merge(
         same, earlier, dreams, tried = False, [], {}, {}
     now = {_course(row) for row in rows}
     kept = [row for row in earlier if _course(row) not in now] if same else []
-    order = list(CLASSIFIERS)
-    found = sorted([*kept, *rows], key=lambda row: (order.index(row["classifier"]), row["shots"] or math.inf))
+    order, places = list(CLASSIFIERS), {name: place for place, name in enumerate(ARMS)}
+
+    def place(row: Row) -> tuple[float, ...]:
+        return order.index(row["classifier"]), row["shots"] or math.inf, places.get(row["arm"], math.inf)
+
+    found = sorted([*kept, *rows], key=place)
     return found, dict(dreams) if kept else {}, {**tried, **heads} if same else dict(heads)
 
 
