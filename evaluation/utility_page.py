@@ -217,14 +217,17 @@ def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
         return ""
     titles = {row["arm"]: row["title"] for row in rows}
     lines = ["## White box: linear heads, each dreamed against through itself, all clips\n"]
-    lines += ["Through YAMNet and the arm's own head, toward the nearest wrong class, 25 dB, 20 steps.\n"]
+    lines += [
+        "Through YAMNet and the arm's own head, toward the nearest wrong class, 25 dB, 20 steps. What holds above and not "
+        "here guards against dreams that were not made for the classifier, not against someone who holds it.\n"
+    ]
     lines += ["| | accuracy |", "|---|--:|"]
     lines += [f"| {titles.get(arm, arm)} | {_cell(each, arm)} |" for arm, each in heads.items()]
     return "\n".join(lines) + "\n"
 
 
 def _corruptions(rows: Sequence[Row]) -> str:
-    full = [row for row in rows if row["shots"] is None]
+    full = [row for row in rows if row["shots"] is None and row["kind"] in ("none", "conventional", "both")]
     mine = [row for row in full if row["classifier"] == full[0]["classifier"]] if full else []
     if not mine:
         return ""
