@@ -217,10 +217,10 @@ def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
         return ""
     titles = {row["arm"]: row["title"] for row in rows}
     lines = ["## White box: linear heads, each dreamed against through itself, all clips\n"]
-    lines += [
-        "Through YAMNet and the arm's own head, toward the nearest wrong class, 25 dB, 20 steps. What holds above and not "
-        "here guards against dreams that were not made for the classifier, not against someone who holds it.\n"
-    ]
+    lines.append(
+        "Through YAMNet and the arm's own head, toward the nearest wrong class, 25 dB, 20 steps. What holds above and "
+        "not here guards against dreams that were not made for the classifier, not against someone who holds it.\n"
+    )
     lines += ["| | accuracy |", "|---|--:|"]
     lines += [f"| {titles.get(arm, arm)} | {_cell(each, arm)} |" for arm, each in heads.items()]
     return "\n".join(lines) + "\n"
