@@ -422,6 +422,54 @@ def robustness(
 
 
 @app.command()
+def utility(
+    data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Recordings: files, folders, globs.")],
+    metadata: Annotated[str, typer.Option(help="Table of labels and folds, with a row for each file.", metavar="CSV")],
+    fold_column: Annotated[str, typer.Option(help="Its column of folds.", metavar="NAME")] = "fold",
+    group_column: Annotated[
+        str | None, typer.Option(help="Its column of what belongs together, such as a recording [each file].")
+    ] = None,
+    class_column: Annotated[
+        str | None, typer.Option(help="Its column of YAMNet's classes that the labels mean [by their names].")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Its column of paths.", metavar="NAME")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", help="Config of dreambeam augment, as an arm; may be repeated."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Arms, by name; may be repeated [all].")] = None,
+    classifier: Annotated[
+        list[str] | None, typer.Option(help="linear, mlp or cnn; may be repeated [all].", metavar="NAME")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option(help="Training clips of each class, such as 1,2,5,10,all [2,all].", metavar="LIST")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of the few clips and starts of the classifiers.")] = 5,
+    white_box: Annotated[
+        list[str] | None,
+        typer.Option("--white-box", help="Dream against this arm's linear head through itself; may be repeated."),
+    ] = None,
+    report: Annotated[str | None, typer.Option(help="Folder for utility.md and utility.json.", metavar="DIR")] = None,
+    work: Annotated[
+        str | None, typer.Option(help="Folder where finished work is kept, to go on from [the cache].", metavar="DIR")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Train classifiers with and without dreamed data, and say whether it helped (an hour or two)."""
+    run = _command("utility")
+    from evaluation.classifiers import CLASSIFIERS
+    from pipelines.cli.utility import Data, Plan, read_shots
+
+    given = Data(metadata, fold_column, group_column, class_column, path_column, label_column)
+    chosen = tuple(classifier or CLASSIFIERS)
+    plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds, tuple(white_box or ()))
+    raise typer.Exit(run(data, given, plan, report, work, weights, as_json))
+
+
+@app.command()
 def targets(
     words: Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name ('siren'), or a branch ('Alarm/*').")],
     limit: Annotated[int, typer.Option(min=1, max=521, help="How many classes to show.")] = 10,
