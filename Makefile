@@ -73,7 +73,7 @@ constraints:  ## Pin what pyproject.toml asks for; keeps the pins that still fit
 	@$(CHECK_PYTHON)
 	'$(PYTHON)' -m venv build/uv
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	UV_CUSTOM_COMPILE_COMMAND='make constraints' build/uv/bin/uv pip compile pyproject.toml --extra dev \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' build/uv/bin/uv pip compile pyproject.toml --extra dev --extra utility \
 		--universal --python-version 3.10 --python build/uv/bin/python --no-python-downloads \
 		--no-annotate --no-emit-index-url --quiet --output-file constraints.txt
 

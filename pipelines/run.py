@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
 from pipelines import metrics, publish
 from pipelines.augment import build, write_listing
@@ -33,6 +33,9 @@ from pipelines.worker import label_classes, load_sound, shared_dreamer, target_c
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
+
+THREADS = "TF_NUM_INTRAOP_THREADS"
+"""What tells a process that TensorFlow starts in how many threads an operation may have."""
 
 _log = logging.getLogger("dreambeam")
 
@@ -101,7 +104,7 @@ def augment_dataset(
         path = f"{work.root}/listing.jsonl"
         listed = write_listing(path, itertools.chain([first], listing.items))
         ready = time.monotonic()
-        with (watch or _unwatched)(work, listed), _quiet_beam():
+        with (watch or _unwatched)(work, listed), _quiet_beam(), shared_cores(beam_args):
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
             told = config.model_copy(update={"target": named})
             build(pipeline, path, told, work, more_labels, vocabulary, staged)
@@ -137,6 +140,26 @@ def pipeline_options(beam_args: Sequence[str]) -> PipelineOptions:
 def is_local(beam_args: Sequence[str]) -> bool:
     """Tell whether the pipeline runs on this machine, where its progress can be watched."""
     return pipeline_options(beam_args).view_as(StandardOptions).runner == LOCAL_RUNNER
+
+
+@contextmanager
+def shared_cores(beam_args: Sequence[str]) -> Iterator[None]:
+    """Let the worker processes of a local run share the cores: together their threads fill them.
+
+    TensorFlow starts a thread for each core in every process otherwise, and they get in each other's way. What the
+    environment says already stays.
+    """
+    options = pipeline_options(beam_args).view_as(DirectOptions)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = options.direct_num_workers or cores
+    if options.direct_running_mode != "multi_processing" or THREADS in os.environ:
+        yield
+        return
+    os.environ[THREADS] = str(max(1, cores // workers))  # processes that are started now inherit it
+    try:
+        yield
+    finally:
+        del os.environ[THREADS]
 
 
 @contextmanager
