@@ -228,6 +228,31 @@ def pipeline(model: DreamingModel, folder: Path, weights: str | None, clips: int
     return rows
 
 
+def processes(folder: Path, weights: str | None, clips: int) -> list[Row]:
+    """Run the same augmentation by one worker process and by two, each with its share of the threads.
+
+    A run over one file is taken off: it is the start of the processes, their models and the compilation.
+    """
+    inputs = folder / "processes"
+    paths = write_files(inputs, clips, SAMPLE_RATE)
+    config = RunConfig.model_validate(
+        {"recipe": {"steps": 10, "hold": None}, "include_original": False, "batch_size": 16, "weights": weights}
+    )
+    rows: list[Row] = []
+    for count in (1, 2):
+        flags = ["--direct_running_mode=multi_processing", f"--direct_num_workers={count}"]
+        taken = []
+        for name, given in (("first", paths[0]), ("all", inputs)):
+            start = time.perf_counter()
+            augment_dataset([str(given)], str(folder / f"by-{count}-{name}"), config, beam_args=flags)
+            taken.append(time.perf_counter() - start)
+        figure = (clips - 1) * SECONDS / (taken[1] - taken[0])
+        base = rows[0] if rows else None
+        name = f"{count} process{'es' if count > 1 else ''}, 10 steps"
+        rows.append(Row("processes", name, figure, "audio s / s", base and base.name, base and figure / base.figure))
+    return rows
+
+
 def against_naive(model: DreamingModel, clips: Sequence[np.ndarray], steps: int) -> list[Row]:
     """Dream the same clips toward the same classes by the naive loop, and by dreambeam, exactly and fast.
 
@@ -293,3 +318,5 @@ def measure(
         yield timed(parts(model, folder), rounds)
         say("the pipeline")
         yield pipeline(model, folder, weights, clips)
+        say("worker processes")
+        yield processes(folder, weights, clips)

@@ -55,7 +55,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
             "sed=1",
             ["'sed'", "did you mean 'seed'", "choices: audio_encoding, augment_test, batch_size,"],
         ),
-        ("recipe.step=1", ["'recipe.step'", "did you mean 'steps'", "choices: change_lu, change_lufs"]),
+        ("recipe.step=1", ["'recipe.step'", "did you mean 'steps'", "choices: arithmetic, change_lu"]),
         ("source.metdata=x", ["'source.metdata'", "did you mean 'metadata'", "segment_seconds"]),
         ("target.polcy=keep", ["'target.polcy'", "did you mean 'policy'", "classes, label_policy, labels, policy"]),
         ("recipes.a.stepz=3", ["recipes.a", "'stepz'", "did you mean 'steps'", "threshold"]),

@@ -218,7 +218,7 @@ def test_takes_of_one_recording_count_as_one_source(data: Path):
         )
     _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), group_column="take"), 0)
     by_id = {item.id: item.source for item in items}
-    assert overlap(items[:2], items[3:]) == []
+    assert overlap([item for item in items if item.source == "a"], [item for item in items if item.source != "a"]) == []
     (told,) = overlap([item for item in items if item.id == "rooster-2.wav"], items)
     assert told.startswith("1 recording both trained on and tried, such as b: ")
     found = [by_id[name] for name in names]

@@ -32,7 +32,7 @@ def test_what_is_seen_takes_its_place_and_the_rest_stays():
     logits = tf.zeros([2, 3, 1])
     seen = tf.constant([[[1.0], [2.0]], [[3.0], [4.0]]])
     put = shortcuts.put(logits, tf.constant([[0, 2], [1, 2]]), seen)
-    np.testing.assert_array_equal(put[..., 0], [[1, 0, 2], [0, 3, 4]])
+    np.testing.assert_array_equal(put.numpy()[:, :, 0], [[1, 0, 2], [0, 3, 4]])
 
 
 def test_chosen_patches_are_those_of_the_whole(model: DreamingModel):

@@ -580,7 +580,7 @@ def benchmark(
         list[str] | None, typer.Option("--only", help="Rows of the steering table, by name; may be repeated.")
     ] = None,
     report: Annotated[
-        str | None, typer.Option(help="Folder for steering's page, picture and rows.", metavar="DIR")
+        str | None, typer.Option(help="Folder for the page and its rows (and steering's picture).", metavar="DIR")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians.")] = 5,
@@ -598,7 +598,9 @@ def benchmark(
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")
         raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
-    raise typer.Exit(_command("benchmark")(as_json, rounds, weights, against and against.value, data, clips, steps))
+    raise typer.Exit(
+        _command("benchmark")(as_json, rounds, weights, against and against.value, data, clips, steps, report)
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

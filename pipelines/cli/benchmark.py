@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from rich import box
@@ -17,12 +18,23 @@ from augment.sound import to_model
 from augment.yamnet import load_dreaming_model
 from pipelines import speed
 from pipelines.cli.steering import read_recordings
+from pipelines.config import ConfigError
+from pipelines.speed_page import ratio_text, write_page
 
 
 def run(
-    as_json: bool, rounds: int, weights: str | None, against: str | None, data: str | None, clips: int, steps: int
+    as_json: bool,
+    rounds: int,
+    weights: str | None,
+    against: str | None,
+    data: str | None,
+    clips: int,
+    steps: int,
+    report: str | None,
 ) -> int:
-    """Measure and print: the whole table, or dreambeam beside the naive loop."""
+    """Measure and print: the whole table, or dreambeam beside the naive loop; write the page if it is wanted."""
+    if report is not None and Path(report).exists() and not Path(report).is_dir():
+        raise ConfigError(f"--report: {report!r} is a file; name a folder")
     model = load_dreaming_model(weights)
     rows: list[speed.Row] = []
     with Console(stderr=True).status("measuring ...") as status:
@@ -34,6 +46,8 @@ def run(
             say = lambda what: status.update(f"measuring {what} ...")  # noqa: E731
             for found in speed.measure(model, rounds=rounds, weights=weights, clips=clips, say=say):
                 rows += found
+    if report is not None:
+        write_page(Path(report), rows)
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
     else:
@@ -56,7 +70,6 @@ def _table(rows: Iterable[speed.Row]) -> Table:
     for row in rows:
         if row.part != last:
             table.add_row(f"[bold]{row.part}[/bold]")
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}" if row.ratio < 100 else f"{row.ratio:.0f}"
-        table.add_row(f"  {row.name}", f"{row.figure:.1f}", row.unit, ratio, row.against or "")
+        table.add_row(f"  {row.name}", f"{row.figure:.1f}", row.unit, ratio_text(row), row.against or "")
         last = row.part
     return table
