@@ -1,4 +1,4 @@
-"""``docs/speed.md``: the page that ``dreambeam benchmark --report DIR`` draws up of what `pipelines.speed` has measured.
+"""``docs/speed.md``: the page that ``dreambeam benchmark --report DIR`` draws up of what `pipelines.speed` measured.
 
 The rows are kept beside it in ``speed.json``; those of a part that is measured again take the place of the old ones.
 """
@@ -17,19 +17,20 @@ from pipelines.speed import Row
 
 PARTS = {
     "matrix products": "What the machine can do: products of square matrices.",
-    "gradient": "The gradient of the mean scores by TensorFlow's own operations, batched and traced, without any of "
-    "dreambeam's code: what everything else is held against.",
-    "one step of": "A whole step of each transform, with its filters, limits and update: 1 is as fast as the gradient alone.",
+    "gradient": """The gradient of the mean scores by TensorFlow's own operations, batched and traced, without any of
+dreambeam's code: what everything else is held against.""",
+    "one step of": "A whole step of each transform, with its filters, limits and update; 1 is as fast as the gradient.",
     "deep_dream by": "A step of `deep_dream` by each update rule.",
-    "arithmetic": "`recipe.arithmetic=fast`: products in bfloat16, and most steps look at the patches that count only "
-    "(`augment/shortcuts.py`).",
+    "arithmetic": """`recipe.arithmetic=fast`: products in bfloat16, and most steps look only at the patches that count
+(`augment/shortcuts.py`).""",
     "alone": "Each part of the work by itself, beside ten steps of dreaming.",
-    "pipeline": "From files to a published dataset, beside the time that the gradients and the two scorings alone would "
-    "take. What one file takes is the start-up: Beam, and the compilation of the recipe.",
+    "pipeline": """From files to a published dataset, beside the time that the gradients and the two scorings alone would
+take. What one file takes is the start-up: Beam, and the compilation of the recipe.""",
     "processes": "The same run by worker processes, each with its own model and its share of the threads.",
-    "against naive": "The same clips, targets and steps by a loop as one would write it: a clip at a time, each operation "
-    "by itself, patches every 0.1 s as in the paper (`pipelines/naive.py`).",
+    "against naive": """The same clips, targets and steps by a loop as one would write it: a clip at a time, each
+operation by itself, patches every 0.1 s as in the paper (`pipelines/naive.py`).""",
 }
+"""The parts of the page in their order, each with what it is."""
 
 
 def write_page(folder: Path, rows: Sequence[Row]) -> None:
@@ -50,12 +51,9 @@ def write_page(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _page(machine: str, rows: Sequence[Row]) -> str:
-    lines = [
-        "# Speed",
-        "",
-        f"Measured by `dreambeam benchmark --report docs` (and `--against naive`) on: {machine}. Clips are of 5 s. All "
-        "figures of a part come from one run, in turn; × says how many times as fast as what stands beside it.",
-    ]
+    about = f"""Measured by `dreambeam benchmark --report docs` (and `--against naive`) on: {machine}. Clips are of 5 s. All
+figures of a part come from one run, in turn; × says how many times as fast as what stands beside it."""
+    lines = ["# Speed", "", about]
     for part, about in PARTS.items():
         own = [row for row in rows if row.part == part]
         if own:
