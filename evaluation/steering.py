@@ -54,6 +54,9 @@ class Row:
 ROWS: dict[str, Row] = {
     "default": Row("deep_dream (a), the default: 20 steps", {}),
     "additive": Row("deep_dream (a), 60 steps", {"steps": 60, "step_size": 0.14}),
+    "additive_fast": Row(
+        "deep_dream (a), 60 steps, fast arithmetic", {"steps": 60, "step_size": 0.14, "arithmetic": "fast"}
+    ),
     "soft_cut_add": Row("soft_cut_add (c)", {"transform": "soft_cut_add"}),
     "soft_target_filter": Row("soft_target_filter (d)", {"transform": "soft_target_filter"}),
     "gain_filter": Row("gain_filter (b)", {"transform": "gain_filter"}),

@@ -268,7 +268,9 @@ def against_naive(model: DreamingModel, clips: Sequence[np.ndarray], steps: int)
     for function in naive.FUNCTIONS:
         naive.dream(model, clips[:1], targets[:1], function=function, steps=1)
         start = time.perf_counter()
-        naive.dream(model, few, targets, function=function, steps=steps)  # one by one: a part tells the speed
+        naive.dream(
+            model, few, targets[: len(few)], function=function, steps=steps
+        )  # one by one: a part tells the speed
         figure = sum(map(len, few)) / SAMPLE_RATE / (time.perf_counter() - start)
         base = f"naive {function}"
         rows.append(Row("against naive", base, figure, "audio s / s"))

@@ -24,8 +24,8 @@ dreambeam's code: what everything else is held against.""",
     "arithmetic": """`recipe.arithmetic=fast`: products in bfloat16, and most steps look only at the patches that count
 (`augment/shortcuts.py`).""",
     "alone": "Each part of the work by itself, beside ten steps of dreaming.",
-    "pipeline": """From files to a published dataset, beside the time that the gradients and the two scorings alone would
-take. What one file takes is the start-up: Beam, and the compilation of the recipe.""",
+    "pipeline": """From files to a published dataset, beside the time that the gradients and two scorings alone take.
+What one file takes is the start-up: Beam, and the compilation of the recipe.""",
     "processes": "The same run by worker processes, each with its own model and its share of the threads.",
     "against naive": """The same clips, targets and steps by a loop as one would write it: a clip at a time, each
 operation by itself, patches every 0.1 s as in the paper (`pipelines/naive.py`).""",
@@ -51,8 +51,9 @@ def write_page(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _page(machine: str, rows: Sequence[Row]) -> str:
-    about = f"""Measured by `dreambeam benchmark --report docs` (and `--against naive`) on: {machine}. Clips are of 5 s. All
-figures of a part come from one run, in turn; × says how many times as fast as what stands beside it."""
+    about = f"""Measured by `dreambeam benchmark --report docs` (and `--against naive`) on: {machine}.
+Clips are of 5 s. All figures of a part come from one run, in turn; × says how many times as fast as what stands beside
+it."""
     lines = ["# Speed", "", about]
     for part, about in PARTS.items():
         own = [row for row in rows if row.part == part]

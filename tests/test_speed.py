@@ -15,6 +15,7 @@ from augment.updates import UPDATES
 from augment.yamnet import PATCH_FRAMES, DreamingModel
 from pipelines import naive, speed
 from pipelines.run import THREADS, shared_cores
+from pipelines.speed_page import write_page
 
 
 def test_the_plain_network_and_its_gradient_are_yamnets(model: DreamingModel):
@@ -83,6 +84,18 @@ def test_the_pipeline_is_run_from_files_to_dataset(
     assert (pipeline.against, pipeline.ratio) == (bound.name, pipeline.figure / bound.figure)
     assert start_up.figure > 0
     assert (tmp_path / "dreamed-1" / "run.json").exists()
+
+
+def test_the_naive_loop_and_dreambeam_dream_the_same_clips(model: DreamingModel, tmp_path: Path):
+    rows = speed.against_naive(model, [clip[:16_000] for clip in speed.noise(9)], 1)
+    assert len(rows) == 5 * len(naive.FUNCTIONS)
+    for row in rows:
+        base = {each.name: each for each in rows}.get(row.against or "")
+        assert row.ratio == (base and pytest.approx(row.figure / base.figure))
+    write_page(tmp_path, rows)
+    write_page(tmp_path, [speed.Row("alone", "something", 1.0, "audio s / s")])
+    page = (tmp_path / "speed.md").read_text()
+    assert page.index("| something | 1.0 |") < page.index("| naive deep_dream |")
 
 
 def test_worker_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch):
