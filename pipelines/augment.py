@@ -138,7 +138,8 @@ def _write_failures(group: Any, folder: str) -> Any:
 
 
 def _write_shard(group: Any, folder: str, group_features: tuple[str, ...]) -> Any:
-    return shards.write_shard(folder, *group, group_features)
+    key, refs = group
+    return shards.write_shard(folder, key, refs, group_features)
 
 
 def _to_shard(ref: RecordRef, counts: Mapping[str, int]) -> tuple[tuple[str, int, int], RecordRef]:

@@ -105,6 +105,14 @@ class Flink:
         """For --flink_master."""
         return f"localhost:{self.port}"
 
+    def workers(self) -> list[int]:
+        """Return the process ids of the Python workers that the TaskManagers have started."""
+        found: list[int] = []
+        for task_manager in self.task_managers:
+            for thread in Path(f"/proc/{task_manager.pid}/task").glob("*/children"):
+                found += map(int, thread.read_text().split())
+        return found
+
     def get(self, path: str) -> Any:
         """Ask the JobManager."""
         with urllib.request.urlopen(f"http://{self.address}/v1/{path}", timeout=10) as answer:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from engines import Flink, WorkerPool, flink_cluster, wait_until
+from engines import Flink, flink_cluster, wait_until
 from fetch import MissingError, fetch
 from runs import RECIPE, assert_same_dataset, ends, start
 
@@ -37,12 +38,23 @@ def cluster(place: Path, jars: dict[str, str]) -> Iterator[Flink]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def worker(place: Path, installed: Path) -> str:
+    """How a TaskManager starts a worker: each its own, as workers of a pool that two share would get the same names."""
+    (place / "workers/cache").mkdir(parents=True, exist_ok=True)
+    boot = place / "boot.sh"
+    boot.write_text(f'#!/bin/sh\ncd {place}/workers\nexec {sys.executable} {Path(__file__).parent}/boot.py "$@"\n')
+    boot.chmod(0o755)
+    environment = {"PYTHONPATH": str(installed), "DREAMBEAM_CACHE": str(place / "workers/cache")}
+    return json.dumps({"command": str(boot), "env": environment | {"TF_CPP_MIN_LOG_LEVEL": "2"}})
+
+
 @pytest.fixture
-def flags(cluster: Flink, pool: WorkerPool, jars: dict[str, str]) -> list[str]:
+def flags(cluster: Flink, worker: str, jars: dict[str, str]) -> list[str]:
     return [
         *("--runner=FlinkRunner", f"--flink_master={cluster.address}", "--flink_submit_uber_jar"),
         *(f"--flink_job_server_jar={jars['jar']}", "--parallelism=2"),
-        *("--environment_type=EXTERNAL", f"--environment_config={pool.address}"),
+        *("--environment_type=PROCESS", f"--environment_config={worker}"),
     ]
 
 
@@ -71,12 +83,12 @@ def amid_a_batch(output: Path) -> bool:
 
 
 def test_a_worker_that_is_killed_amid_a_batch_costs_no_clip(
-    place: Path, recordings: Path, here: Path, flags: list[str], pool: WorkerPool
+    place: Path, recordings: Path, here: Path, flags: list[str], cluster: Flink
 ) -> None:
     output = place / "worker-killed"
     run = start("augment", "--input", recordings, "--output", output, *RECIPE, *flags)
     wait_until(lambda: amid_a_batch(output), "the first gradient step", 120)
-    os.kill(pool.workers()[0], signal.SIGKILL)
+    os.kill(cluster.workers()[0], signal.SIGKILL)
     ends(run)
     assert_same_dataset(output, here)
 
