@@ -1,4 +1,4 @@
-"""The ascent: gradient steps on a batch of waveforms at 16 kHz, by a recipe.
+"""The ascent: gradient steps on a batch of waveforms at the model's sample rate, by a recipe.
 
 A clip's way depends on the clip alone: nothing is summed over the batch, and a clip that has arrived leaves it, so that
 the others go on faster and end where they would have ended anyway.
@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from augment import budgets, transforms, tricks
+from augment import budgets, shortcuts, transforms, tricks
 from augment.domains import SAMPLES, Fixed
+from augment.ensembles import members_of
+from augment.models import AudioModel
 from augment.objectives import OBJECTIVES, Hearing, margin
 from augment.recipe import Recipe, RecipeError
 from augment.stft import StftShape
 from augment.targets import Aim, aim_rows
 from augment.updates import UPDATES, Memory
-from augment.yamnet import LAYERS, SAMPLE_RATE, DreamingModel, padded_length, patch_count
+from augment.yamnet import DreamingModel, padded_length
 
 DITHER = 1e-6
 """Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""
@@ -34,14 +36,19 @@ _ROUNDS = 2
 """How often parameters that are not linear are scaled to come near a budget; the rest is mixed with the source."""
 
 
-def pad_batch(heard: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Stack clips [samples] of one padded length (`padded_length`) as float32 [batch, samples], and their lengths.
+def pad_batch(heard: Sequence[np.ndarray], model: AudioModel | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Stack clips [samples] of one padded length as float32 [batch, samples], and their lengths.
+
+    Args:
+        heard: the clips.
+        model: whose padded length; None is YAMNet.
 
     Raises:
         ValueError: the clips are of different padded lengths.
     """
     lengths = np.array([len(clip) for clip in heard], np.int32)
-    padded = {padded_length(int(length)) for length in lengths}
+    fit = model.padded_length if model else padded_length
+    padded = {fit(int(length)) for length in lengths}
     if len(padded) != 1:
         raise ValueError(f"clips of one batch must share a padded length, got {sorted(padded)} samples")
     batch = np.zeros((len(heard), padded.pop()), np.float32)
@@ -69,7 +76,7 @@ class _Clips(NamedTuple):
 
     source: tf.Tensor  # [batch, samples]
     lengths: tf.Tensor
-    counts: tf.Tensor
+    counts: tf.Tensor  # [batch, members], patches
     aims: tf.Tensor  # [batch, classes]
     rms: tf.Tensor
     fixed: Fixed  # of the domain
@@ -83,6 +90,8 @@ class _State(NamedTuple):
     x: tf.Tensor  # the waveform of p, within the budget
     best: tf.Tensor  # the best waveform so far
     best_value: tf.Tensor  # [batch]
+    logits: tf.Tensor  # [batch, patches, classes] as they were last seen, by the fast arithmetic; else of no patch
+    weights: tf.Tensor  # [batch, patches], what each patch counts for the objective; likewise
 
 
 class _Common(NamedTuple):
@@ -91,24 +100,26 @@ class _Common(NamedTuple):
     number: tf.Tensor
     mask: tf.Tensor  # [1, frames, bins], of the target sound
     sound: dict[str, tf.Tensor]  # what the objectives remember of it
+    padded: tf.Tensor  # [members], samples
 
 
 class Dreamer:
     """Gradient ascent through a model by one recipe; compiled once, for every batch shape."""
 
-    def __init__(self, model: DreamingModel, recipe: Recipe, sound: np.ndarray | None = None):
+    def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None = None):
         """Prepare the ascent.
 
         Args:
             model: what is dreamed through.
             recipe: how.
-            sound: the target sound, float32 [samples] at 16 kHz, where the recipe uses one.
+            sound: the target sound, float32 [samples] at the model's rate, where the recipe uses one.
 
         Raises:
             RecipeError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
                 channel that the model does not have.
         """
         self.model = model
+        self._members = members_of(model)
         self.recipe = recipe
         self.transform = transforms.TRANSFORMS[recipe.transform]
         self.budget = budgets.Budget(recipe.snr_db, recipe.change_lu, recipe.change_lufs, recipe.peak)
@@ -123,10 +134,14 @@ class Dreamer:
         self._sound = np.zeros(1, np.float32) if sound is None else sound
         self._shape = StftShape(recipe.frame_length, recipe.hop)
         self._layers = sorted({"logits", *(name for names in self._named().values() for name in names)})
+        self._rough = recipe.arithmetic == "fast"
+        if self._rough and not isinstance(model, DreamingModel):
+            raise RecipeError("arithmetic: fast is for YAMNet and heads on it; set recipe.arithmetic=exact")
+        self._picks = self._rough and self._layers == ["logits"]  # other layers are compared as a whole
         self._check_layers()
         specs = self._specs()
         self._step = tf.function(self._take_step, specs, autograph=False)  # one trace serves all shapes
-        self._look = tf.function(self._take_look, specs[:1] + specs[2:], autograph=False)
+        self._look = tf.function(self._take_look, self._look_specs(specs), autograph=False)
         self._memories: dict[int, dict[str, tf.Tensor]] = {}
 
     def __call__(
@@ -139,26 +154,31 @@ class Dreamer:
         """Dream a batch.
 
         Args:
-            waveforms: float32 [batch, samples] at 16 kHz, zero beyond each clip's length (`pad_batch`).
+            waveforms: float32 [batch, samples] at the model's rate, zero beyond each clip's length (`pad_batch`).
             lengths: int [batch], samples of each clip.
             aims: [batch], what each clip is dreamed toward; a number is a class.
             on_step: called after each step.
         """
         recipe, samples = self.recipe, waveforms.shape[1]
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
-        clips, state = self._begin(waveforms, lengths, rows)
+        counts = np.stack([member.model.patch_count(lengths) for member in self._members], 1)
+        whole = tf.constant(lengths, tf.int32), tf.constant(counts, tf.int32)
+        clips, state = self._begin(tf.constant(waveforms, tf.float32), *whole, tf.constant(rows))
         mask, sound = self._sound_mask(samples), self._remembered(samples)
+        padded = tf.constant([member.model.padded_length(samples) for member in self._members], tf.int32)
         result = np.array(waveforms, np.float32)
         objectives = np.full((recipe.steps, len(waveforms)), np.nan, np.float32)
         steps = np.full(len(waveforms), recipe.steps)
         going = np.arange(len(waveforms))  # rows of the clips that are still on their way
         may_stop = np.ones(len(waveforms), bool)
         for number in range(1, recipe.steps + 1):
-            common = _Common(tf.constant(number, tf.float32), mask, sound)
-            before = state
-            state, objective, lead = self._step(state, self._allowed(state, clips), clips, common)
+            common = _Common(tf.constant(number, tf.float32), mask, sound, padded)
+            before, chosen = state, self._chosen(state, number)
+            state, objective, lead = self._step(state, self._allowed(state, clips), clips, common, chosen)
             objectives[number - 1, going] = objective.numpy()
             ahead = self._ahead(lead)
+            if self._rough:
+                ahead, state = self._confirmed(ahead, before, state, clips, common)
             if number == 1:  # one that leads from the start is dreamed further
                 may_stop = ~ahead
             arrived = ahead & may_stop[going]
@@ -172,31 +192,90 @@ class Dreamer:
                 on_step(len(going) + int(arrived.sum()) * (recipe.steps - number + 1))
             if not len(going):
                 return Ascent(result, objectives, steps)
-        result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound))
+        result[going] = self._last(state, clips, _Common(tf.constant(recipe.steps + 1.0), mask, sound, padded))
         return Ascent(result, objectives, steps)
 
-    def _begin(self, waveforms: np.ndarray, lengths: np.ndarray, aims: np.ndarray) -> tuple[_Clips, _State]:
-        source, lengths_ = tf.constant(waveforms, tf.float32), tf.constant(lengths, tf.int32)
-        counts = tf.constant(np.asarray(patch_count(lengths)), tf.int32)
+    def ascend(self, waveforms: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
+        """Dream a batch in a graph, every clip for all steps of the recipe: what `augment.tf_data` maps over batches.
+
+        Args:
+            waveforms: float32 [batch, samples] of clips that are as long as the batch is wide; samples must be known.
+            aims: float32 [batch, classes], as rows of `augment.targets.Aim`.
+
+        The recipe must not limit loudness, which is not measured in a graph.
+        """
+        sizes: Any = tf.shape(waveforms)
+        static: Any = waveforms.shape
+        samples, batch = int(static[1]), sizes[0]
+        width = self.model.padded_length(samples)
+        counts = tf.constant([[int(member.model.patch_count(samples)) for member in self._members]])
+        with tf.init_scope():  # what is kept between calls must not be of one graph
+            mask, sound = self._sound_mask(width), self._remembered(width)
+            padded = tf.constant([member.model.padded_length(width) for member in self._members], tf.int32)
+        source = tf.pad(waveforms, [[0, 0], [0, width - samples]])
+        counts_of_all = tf.repeat(counts, batch, axis=0)
+        clips, state = self._begin(source, tf.fill([batch], samples), counts_of_all, aims)
+        for number in range(1, self.recipe.steps + 1):
+            common = _Common(tf.constant(number, tf.float32), mask, sound, padded)
+            every = tf.zeros([batch, 0], tf.int32)
+            state, _, _ = self._step(state, self._allowed(state, clips), clips, common, every)
+        if self.recipe.keep == "best" and self.recipe.steps:
+            last = _Common(tf.constant(self.recipe.steps + 1.0), mask, sound, padded)
+            value = self._look(state.x, counts_of_all, aims, last)[0]
+            return tf.where((value > state.best_value)[:, None], state.x, state.best)[:, :samples]
+        return state.x[:, :samples]
+
+    def _begin(
+        self, source: tf.Tensor, lengths: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor
+    ) -> tuple[_Clips, _State]:
         if self.transform.needs_sound:
-            filtering = tf.repeat(self._fitted_sound(waveforms.shape[1]), len(waveforms), axis=0)
+            sizes: Any = tf.shape(source)
+            filtering = tf.repeat(self._fitted_sound(sizes[1]), sizes[0], axis=0)
         else:
             filtering = source
         fixed = self._domain.fix(source, filtering, self._shape, self.recipe.threshold, self.recipe.power)
-        clips = _Clips(source, lengths_, counts, tf.constant(aims), transforms.rms(source, lengths_), fixed)
+        clips = _Clips(source, lengths, counts, aims, transforms.rms(source, lengths), fixed)
         p = self._domain.start(source, fixed)
         worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
-        return clips, _State(p, (tf.zeros_like(p), tf.zeros_like(p)), source, source, worst)
+        sizes: Any = tf.shape(source)
+        static: Any = source.shape
+        patches = self.model.patch_count(int(static[1])) if self._picks else 0
+        logits = tf.zeros([sizes[0], patches, len(self.model.classes)])
+        memory = (tf.zeros_like(p), tf.zeros_like(p))
+        return clips, _State(p, memory, source, source, worst, logits, tf.zeros([sizes[0], patches]))
 
     def _ahead(self, lead: tf.Tensor) -> np.ndarray:
         hold = self.recipe.hold
         return np.zeros(len(lead), bool) if hold is None else lead.numpy() >= hold
 
+    def _chosen(self, state: _State, number: int) -> np.ndarray:
+        """Return which patches [batch, chosen] of the clips a step looks at; none are named where it is all."""
+        if not self._picks:
+            return np.zeros((len(state.x), 0), np.int32)
+        return shortcuts.chosen_patches(state.weights.numpy(), number)
+
+    def _confirmed(
+        self, ahead: np.ndarray, before: _State, state: _State, clips: _Clips, common: _Common
+    ) -> tuple[np.ndarray, _State]:
+        """Ask the exact arithmetic whether clips that seem to have arrived have; keep what it saw of the others."""
+        rows = np.flatnonzero(ahead)
+        if not len(rows):
+            return ahead, state
+        given = [tf.gather(values, rows) for values in (before.x, clips.counts, clips.aims)]
+        _, lead, logits = self._look(*given, common)
+        ahead = ahead.copy()
+        ahead[rows] = self._ahead(lead)
+        if self._picks:
+            state = state._replace(logits=tf.tensor_scatter_nd_update(state.logits, rows[:, None], logits))
+        return ahead, state
+
     def _last(self, state: _State, clips: _Clips, common: _Common) -> np.ndarray:
         """Return the dreams of clips that have taken every step."""
         if self.recipe.keep == "last" or not self.recipe.steps:
             return state.x.numpy()
-        return self._look(state, clips, common).best.numpy()
+        value = self._look(state.x, clips.counts, clips.aims, common)[0]
+        best = self._look(state.best, clips.counts, clips.aims, common)[0] if self._rough else state.best_value
+        return tf.where((value > best)[:, None], state.x, state.best).numpy()
 
     def _allowed(self, state: _State, clips: _Clips) -> tf.Tensor:
         """Return the rms [batch] that the change may have after the next step, as far as it can be known before."""
@@ -210,21 +289,30 @@ class Dreamer:
             change = (x - source)[:length, None].astype(np.float64)
             if not change.any():  # before the first step: as of white noise
                 change = np.random.default_rng(0).normal(size=change.shape)
-            ratio = self.budget.loudness_ratio(source[:length, None], change, SAMPLE_RATE)
+            ratio = self.budget.loudness_ratio(source[:length, None], change, self.model.sample_rate)
             found.append(math.sqrt(np.mean(change**2)) * ratio)
         return tf.minimum(allowed, tf.constant(found, tf.float32))
 
     def _take_step(
-        self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common
+        self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common, chosen: tf.Tensor
     ) -> tuple[_State, tf.Tensor, tf.Tensor]:
         """Return the state after a step, and the objective and the lead [batch] before it."""
         recipe, domain = self.recipe, self._domain
         with tf.GradientTape() as tape:
             tape.watch(state.x)
-            heard = self._hear(self._jittered(state.x, common.number), clips, common)
+            x = self._jittered(state.x, common.number)
+            heard = self._hear(x, clips.counts, clips.aims, common, (state.logits, chosen))
             objective = self._value(heard)
-        gradient: Any = tape.gradient(objective, state.x)
-        lead, state = self._judge(state, objective, heard)
+        logits = heard[0].activations["logits"]
+        gradients: Any = tape.gradient(objective, [state.x, logits])
+        gradient, by_logits = tf.convert_to_tensor(gradients[0]), gradients[1]
+        if self._picks:
+            state = state._replace(logits=logits, weights=shortcuts.weigh(by_logits))
+        lead = self._least_lead(heard)
+        value = lead if self.recipe.has_class_objective else objective
+        better = value > state.best_value
+        best = tf.where(better[:, None], state.x, state.best)
+        state = state._replace(best=best, best_value=tf.where(better, value, state.best_value))
         own, inside = self._own_samples(clips), self._inside(clips)
         g = self._unit(domain.pull(state.p, gradient * own, clips.fixed, self._shape) * inside, clips)
         memory = state.memory
@@ -236,27 +324,61 @@ class Dreamer:
         eta = tf.reshape(self._eta(common.number, clips.rms), [-1] + [1] * (domain.rank - 1))
         p = self.transform.apply(state.p, g, self._settings(eta, common.mask)) * inside
         p, x = self._within(p, allowed, clips) if self.transform.adds else (p, p)
-        return _State(p, memory, x, state.best, state.best_value), objective, lead
+        return state._replace(p=p, memory=memory, x=x), objective, lead
 
-    def _take_look(self, state: _State, clips: _Clips, common: _Common) -> _State:
-        """Return the state with the last waveform counted among the best."""
-        heard = self._hear(state.x, clips, common)
-        return self._judge(state, self._value(heard), heard)[1]
+    def _take_look(
+        self, x: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, common: _Common
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what waveforms are worth and their lead [batch], and their logits, by the exact arithmetic."""
+        heard = self._hear(x, counts, aims, common)
+        lead = self._least_lead(heard)
+        return lead if self.recipe.has_class_objective else self._value(heard), lead, heard[0].activations["logits"]
 
-    def _judge(self, state: _State, objective: tf.Tensor, heard: Hearing) -> tuple[tf.Tensor, _State]:
-        """Return the lead [batch], and the state whose best waveform is the present one where that is better."""
-        lead = self._lead(heard)
-        value = lead if self.recipe.has_class_objective else objective
-        better = value > state.best_value
-        best = tf.where(better[:, None], state.x, state.best)
-        return lead, state._replace(best=best, best_value=tf.where(better, value, state.best_value))
+    def _least_lead(self, heard: Sequence[Hearing]) -> tf.Tensor:
+        """Return the lead [batch], the least of the members'."""
+        leads = [self._lead(each) for each in heard]
+        return leads[0] if len(leads) == 1 else tf.reduce_min(tf.stack(leads), axis=0)
 
-    def _hear(self, x: tf.Tensor, clips: _Clips, common: _Common) -> Hearing:
+    def _hear(
+        self,
+        x: tf.Tensor,
+        counts: tf.Tensor,
+        aims: tf.Tensor,
+        common: _Common,
+        seen: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> list[Hearing]:
+        """Return what each member of the model hears.
+
+        Exactly, or with `seen`, the last logits and the patches to look at, as the recipe says.
+        """
         quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
-        activations = self.model.activations(x + quiet, self._layers)
-        return Hearing(activations, clips.counts, clips.aims, common.sound, (), self.recipe.channel)
+        alone, found = len(self._members) == 1, []
+        for place, member in enumerate(self._members):
+            given = x + quiet if alone else member.padded(x + quiet, common.padded[place])
+            if seen is None or not self._rough:
+                activations = member.model.activations(given, self._layers)
+            else:
+                activations = self._hear_roughly(given, *seen)
+            own_aims = aims if alone else member.aims(aims)
+            heard = Hearing(
+                activations, counts[:, place], own_aims, common.sound, (), self.recipe.channel, member.model.link
+            )
+            found.append(heard)
+        return found
 
-    def _value(self, heard: Hearing) -> tf.Tensor:
+    def _hear_roughly(self, given: tf.Tensor, logits: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+        model: Any = self.model  # which `_rough` says has this
+        if not self._picks:
+            return model.activations(given, self._layers, rough=True)
+        found = model.activations(given, self._layers, chosen, rough=True)
+        return {"logits": shortcuts.put(logits, chosen, found["logits"])}
+
+    def _value(self, heard: Sequence[Hearing]) -> tf.Tensor:
+        """Return the objective [batch], the mean over the members."""
+        values = [self._weighted(each) for each in heard]
+        return values[0] if len(values) == 1 else tf.add_n(values) / len(values)
+
+    def _weighted(self, heard: Hearing) -> tf.Tensor:
         named = self._named()
         parts = []
         for name, weight in self._objectives.items():
@@ -284,7 +406,7 @@ class Dreamer:
 
     def _jittered(self, x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         if self.recipe.time_jitter:
-            x = tricks.shift(x, number, round(self.recipe.time_jitter * SAMPLE_RATE))
+            x = tricks.shift(x, number, round(self.recipe.time_jitter * self.model.sample_rate))
         if self.recipe.gain_jitter:
             x = tricks.gain(x, number, self.recipe.gain_jitter)
         return x
@@ -330,11 +452,11 @@ class Dreamer:
         return {name: OBJECTIVES[name].layers_of(self.recipe.layers) for name in self._objectives}
 
     def _check_layers(self) -> None:
-        unknown = [name for name in self._layers if name not in LAYERS]
-        if unknown:
-            raise RecipeError(f"layers: YAMNet has no layer {unknown[0]!r}; it has {', '.join(LAYERS)}")
+        title = "YAMNet" if self.model.name == "yamnet" else self.model.name
+        if unknown := [name for name in self._layers if name not in self.model.layers]:
+            raise RecipeError(f"layers: {title} has no layer {unknown[0]!r}; it has {', '.join(self.model.layers)}")
         if any(OBJECTIVES[name].channel for name in self._objectives):
-            sizes = self.model.activations(tf.zeros([1, padded_length(1)]), self._layers)
+            sizes = self.model.activations(tf.zeros([1, self.model.padded_length(1)]), self._layers)
             for layer in self._named()["channel"]:
                 channels = int(tf.shape(sizes[layer])[-1])
                 if self.recipe.channel >= channels:
@@ -350,15 +472,17 @@ class Dreamer:
 
     def _remembered(self, samples: int) -> dict[str, tf.Tensor]:
         """Return what the objectives remember of the target sound, repeated or cut to the given samples."""
-        if samples not in self._memories:
-            self._memories = {samples: self._remember(samples)}  # the neighbours in length share a batch
-        return self._memories[samples]
+        kept = self._memories.get(samples)  # other threads may dream other lengths
+        if kept is None:
+            kept = self._remember(samples)
+            self._memories = {samples: kept}  # the neighbours in length share a batch
+        return kept
 
     def _remember(self, samples: int) -> dict[str, tf.Tensor]:
         if not self._compares:
             return {}
         activations = self.model.activations(self._fitted_sound(samples), self._layers)
-        counts = tf.constant([int(patch_count(samples))])
+        counts = tf.constant([int(self.model.patch_count(samples))])
         named, found = self._named(), {}
         for name in self._compares:
             heard = Hearing(activations, counts, tf.zeros([1, 1]), layers=named[name])
@@ -372,14 +496,21 @@ class Dreamer:
         sizes = [None, None, self.recipe.frame_length // 2 + 1]  # of spectra
         p = spec(sizes if self._domain.rank == 3 else [None, None])
         fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
-        clips = _Clips(waveforms, whole, whole, spec([None, len(self.model.classes)]), row, fixed)
-        state = _State(p, (p, p), waveforms, waveforms, row)
+        counts = spec([None, len(self._members)], tf.int32)
+        clips = _Clips(waveforms, whole, counts, spec([None, len(self.model.classes)]), row, fixed)
+        logits = spec([None, None, len(self.model.classes)])
+        state = _State(p, (p, p), waveforms, waveforms, row, logits, spec([None, None]))
         sound = {
             name: spec([1] + [None] * (len(value.shape) - 1))
-            for name, value in self._remember(padded_length(1)).items()
+            for name, value in self._remember(self.model.padded_length(1)).items()
         }
-        common = _Common(spec([]), spec([1, None, None]), sound)
-        return state, row, clips, common
+        common = _Common(spec([]), spec([1, None, None]), sound, spec([len(self._members)], tf.int32))
+        return state, row, clips, common, spec([None, None], tf.int32)
+
+    @staticmethod
+    def _look_specs(specs: tuple[Any, ...]) -> tuple[Any, ...]:
+        state, _, clips, common, _ = specs
+        return state.x, clips.counts, clips.aims, common
 
 
 def _rows(values: Any, rows: np.ndarray) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,14 @@ from augment import draws, targets
 from augment.ascent import Dreamer, OnStep, pad_batch
 from augment.budgets import Distance, distance
 from augment.classes import AudioClass, ClassList
+from augment.ensembles import arrived
+from augment.models import AudioModel
 from augment.ontology import audioset_ontology
 from augment.recipe import Recipe
 from augment.sound import restore, to_model
 from augment.starts import STARTS
 from augment.targets import Aim, Situation
-from augment.yamnet import DreamingModel, load_dreaming_model
+from augment.yamnet import SAMPLE_RATE, load_dreaming_model
 
 MAX_CHANNELS, MAX_PEAK = 64, 100.0
 """More channels are samples the wrong way round; a higher peak is integers that were not scaled."""
@@ -35,15 +37,17 @@ class Sound:
     Attributes:
         waveform: float32 [samples, channels], full scale is 1.
         sample_rate: Hz.
-        heard: float32 [samples at 16 kHz], what YAMNet hears of it.
+        model_rate: Hz of what the model hears.
+        heard: float32 [samples at model_rate], what the model hears of it.
     """
 
     waveform: np.ndarray
     sample_rate: int
+    model_rate: int = SAMPLE_RATE
     heard: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "heard", to_model(self.waveform, self.sample_rate))
+        object.__setattr__(self, "heard", to_model(self.waveform, self.sample_rate, self.model_rate))
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def dream_batch(
 
     Args:
         dreamer: the ascent.
-        sounds: of any sample rate and channel count; their 16 kHz versions share one `padded_length`.
+        sounds: of any sample rate and channel count; what the model hears of them shares one padded length.
         scores_before: float32 [batch, classes], of the sounds (`DreamingModel.scores`).
         aims: [batch], what each is dreamed toward; a number is a class.
         on_step: called after each step.
@@ -101,16 +105,20 @@ def dream_batch(
     model = dreamer.model
     kind = dreamer.recipe.start
     starts = [
-        sound if kind == "clip" else Sound(STARTS[kind](sound.waveform, sound.sample_rate, number), sound.sample_rate)
+        sound if kind == "clip" else replace(sound, waveform=STARTS[kind](sound.waveform, sound.sample_rate, number))
         for sound, number in zip(sounds, numbers or [0] * len(sounds), strict=True)
     ]
     wanted = [aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims]
-    ascent = dreamer(*pad_batch([start.heard for start in starts]), wanted, on_step)
+    ascent = dreamer(*pad_batch([start.heard for start in starts], model), wanted, on_step)
     outputs = [
         _written(dreamer, start, row[: len(start.heard)]) for start, row in zip(starts, ascent.waveforms, strict=True)
     ]
-    heard = [to_model(output, start.sample_rate) for output, start in zip(outputs, starts, strict=True)]
-    scores_after = model.scores(*pad_batch(heard))
+    heard = [
+        to_model(output, start.sample_rate, model.sample_rate) for output, start in zip(outputs, starts, strict=True)
+    ]
+    batch = pad_batch(heard, model)
+    scores_after = model.scores(*batch)
+    reached = arrived(model, *batch, wanted, scores_after)
     return [
         Dreamed(
             waveform=output,
@@ -120,7 +128,7 @@ def dream_batch(
             scores_after=after,
             objectives=ascent.objectives[: ascent.steps[row], row],
             distance=distance(start.waveform, output, start.sample_rate),
-            reached=aim.reached(after),
+            reached=reached[row],
         )
         for row, (start, output, aim, before, after) in enumerate(
             zip(starts, outputs, wanted, scores_before, scores_after, strict=True)
@@ -131,7 +139,7 @@ def dream_batch(
 def _written(dreamer: Dreamer, start: Sound, dreamed: np.ndarray) -> np.ndarray:
     """Bring a dream [samples at 16 kHz] to its start's sample rate and channels, its limits met exactly there."""
     adds = dreamer.transform.adds
-    output = restore(start.waveform, start.sample_rate, dreamed, start.heard, adds=adds)
+    output = restore(start.waveform, start.sample_rate, dreamed, start.heard, adds=adds, model_rate=start.model_rate)
     return dreamer.budget.settle(start.waveform, output, start.sample_rate) if adds else output
 
 
@@ -143,7 +151,7 @@ def dream(
     recipe: Recipe | None = None,
     seed: int = 0,
     sound: Sound | None = None,
-    model: DreamingModel | None = None,
+    model: AudioModel | None = None,
     on_step: OnStep | None = None,
     **settings: Any,
 ) -> Dreamed:
@@ -156,7 +164,7 @@ def dream(
         recipe: how; None is the default recipe.
         seed: of the random draws.
         sound: the target sound, where the recipe or the target uses one.
-        model: None loads YAMNet, once.
+        model: what is dreamed through (`augment.models`); None loads YAMNet, once.
         on_step: called after each step.
         **settings: fields of the recipe to change, such as ``transform="hard_cut_add"`` or ``steps=40``.
 
@@ -183,9 +191,13 @@ def dream(
     if sound is not None:
         values["sound"] = values.get("sound") or "given"
     model = model or _shared_model()
-    dreamer = Dreamer(model, Recipe.model_validate(values), sound.heard if sound else None)
-    source = Sound(given.reshape(len(given), -1), sample_rate)
-    before = model.scores(*pad_batch([source.heard]))
+    dreamer = Dreamer(
+        model,
+        Recipe.model_validate(values),
+        to_model(sound.waveform, sound.sample_rate, model.sample_rate) if sound else None,
+    )
+    source = Sound(given.reshape(len(given), -1), sample_rate, model.sample_rate)
+    before = model.scores(*pad_batch([source.heard], model))
     policy, classes = read_target(target, model.classes)
     known = Situation(before[0], classes, draws.draw(seed, "", 0, "target"), sound=sound and top_class(sound, model))
     aim = targets.POLICIES[policy](known)
@@ -194,9 +206,9 @@ def dream(
     return result
 
 
-def top_class(sound: Sound, model: DreamingModel) -> int:
-    """Return the class that YAMNet hears first in a sound of any length."""
-    return int(np.argmax(model.clip_scores(sound.heard)))
+def top_class(sound: Sound, model: AudioModel) -> int:
+    """Return the class that the model hears first in a sound of any length."""
+    return int(np.argmax(model.clip_scores(to_model(sound.waveform, sound.sample_rate, model.sample_rate))))
 
 
 def read_target(target: str | int, classes: ClassList) -> tuple[str, list[int]]:
@@ -235,5 +247,5 @@ def find_classes(names: Sequence[str | int], classes: ClassList) -> list[int]:
 
 
 @functools.cache
-def _shared_model() -> DreamingModel:
+def _shared_model() -> AudioModel:
     return load_dreaming_model()

@@ -13,14 +13,20 @@ after the sigmoid, mean_p(sigmoid(z_p)), which `soft_margin` works on: that is t
 from __future__ import annotations
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from augment.classes import AudioClass, ClassList
-from augment.yamnet import DreamingModel, at_least
+from augment.loading import SCORES, Loaded, ModelError, digest, named_classes
+from augment.waveforms import check_scores, inverse_sigmoid, scores_of
+from augment.yamnet import DreamingModel, at_least, mean_over_patches
 
 EMBEDDING = 1024
 """Size of YAMNet's embeddings."""
@@ -69,10 +75,15 @@ class _Relabelled(DreamingModel):
 
     objective: str
 
-    def __init__(self, model: DreamingModel, names: Sequence[str], objective: str):  # no weights of its own
+    def __init__(self, model: DreamingModel, classes: ClassList, objective: str, name: str):  # no weights of its own
         tf.Module.__init__(self, name="relabelled")
-        self._model, self.identity, self.objective = model, model.identity, objective
-        self.classes = ClassList(tuple(AudioClass(index, "", name) for index, name in enumerate(names)))
+        self._model, self._title, self.objective = model, name, objective
+        self.classes = classes
+
+    @property
+    def name(self) -> str:
+        """For provenance and messages."""
+        return self._title
 
     def _needs(self) -> str:
         raise NotImplementedError
@@ -80,10 +91,12 @@ class _Relabelled(DreamingModel):
     def _relabel(self, values: tf.Tensor) -> tf.Tensor:
         raise NotImplementedError
 
-    def activations(self, waveforms: tf.Tensor, layers: Collection[str]) -> dict[str, tf.Tensor]:
+    def activations(
+        self, waveforms: tf.Tensor, layers: Collection[str], chosen: tf.Tensor | None = None, *, rough: bool = False
+    ) -> dict[str, tf.Tensor]:
         """Return the activations of the named layers (`DreamingModel.activations`), the logits being its own."""
         needed = {*layers} - {"logits", "scores"} | {self._needs()}
-        found = self._model.activations(waveforms, needed)
+        found = self._model.activations(waveforms, needed, chosen, rough=rough)
         own = self._relabel(found[self._needs()])
         more = {"logits": own, "scores": tf.sigmoid(own)}
         return {name: more[name] if name in more else found[name] for name in layers}
@@ -92,10 +105,20 @@ class _Relabelled(DreamingModel):
 class HeadModel(_Relabelled):
     """A head on YAMNet, with logits [batch, patches, classes of the head]."""
 
-    def __init__(self, model: DreamingModel, head: Head):
+    link = "softmax"
+
+    def __init__(self, model: DreamingModel, head: Head, name: str = "head"):
         """Put a head on the dreaming model."""
-        super().__init__(model, head.names, "mean_margin")
+        super().__init__(model, named_classes(head.names), "mean_margin", name)
+        self.identity = digest(model.identity, head.identity)
         self._head = tf.constant(head.kernel, tf.float32), tf.constant(head.bias, tf.float32)
+
+    @cached_property
+    def _score(self) -> Any:
+        return tf.function(
+            lambda waveforms, counts: tf.nn.softmax(mean_over_patches(self.logits(waveforms), counts)),
+            input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)],
+        )
 
     def _needs(self) -> str:
         return "embeddings"
@@ -113,7 +136,11 @@ class Choice(_Relabelled):
 
     def __init__(self, model: DreamingModel, chosen: Sequence[int]):
         """Choose classes by their indices."""
-        super().__init__(model, [model.classes[index].name for index in chosen], "soft_margin")
+        classes = [
+            AudioClass(place, model.classes[index].mid, model.classes[index].name) for place, index in enumerate(chosen)
+        ]
+        super().__init__(model, ClassList(tuple(classes)), "soft_margin", model.name)
+        self.identity = model.identity
         self._chosen = tf.constant(list(chosen), tf.int32)
 
     def _needs(self) -> str:
@@ -121,3 +148,62 @@ class Choice(_Relabelled):
 
     def _relabel(self, values: tf.Tensor) -> tf.Tensor:
         return tf.gather(values, self._chosen, axis=-1)
+
+
+class EmbeddingModel(_Relabelled):
+    """A model of one's own on YAMNet's embeddings, patch by patch; its logits are its scores' inverse sigmoids."""
+
+    def __init__(self, model: DreamingModel, loaded: Loaded, classes: ClassList, name: str):
+        """Put a function on the dreaming model.
+
+        Args:
+            model: YAMNet.
+            loaded: from embeddings [rows, 1024] to scores [rows, classes].
+            classes: in the order of the scores.
+            name: for provenance and messages.
+
+        Raises:
+            ModelError: it gives something else, or no gradient.
+        """
+        super().__init__(model, classes, "soft_margin", name)
+        self.identity = digest(model.identity, loaded.identity, *classes.names)
+        self._loaded = loaded
+        self._single = check_scores(self._given, (3, EMBEDDING), classes, name)
+
+    def _given(self, rows: tf.Tensor) -> tf.Tensor:
+        return self._loaded.run(rows, (SCORES,))[SCORES]
+
+    def _needs(self) -> str:
+        return "embeddings"
+
+    def _relabel(self, values: tf.Tensor) -> tf.Tensor:
+        sizes = tf.shape(values)
+        rows = sizes[0] * sizes[1]
+        given = self._given(tf.reshape(values, [rows, EMBEDDING]))
+        scores = scores_of(given, rows, len(self.classes), single=self._single)
+        return tf.reshape(inverse_sigmoid(scores), [sizes[0], sizes[1], len(self.classes)])
+
+
+def save_head(head: Head, path: str | os.PathLike[str]) -> None:
+    """Write a head as kernel, bias and names in one .npz."""
+    with open(path, "wb") as file:
+        np.savez(file, kernel=head.kernel, bias=head.bias, names=np.array(head.names))
+
+
+def load_head(path: str | os.PathLike[str]) -> Head:
+    """Read a head.
+
+    Raises:
+        ModelError: the file holds none.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            head = Head(stored["kernel"], stored["bias"], tuple(map(str, stored["names"])))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"head {os.fspath(path)!r} cannot be read: {' '.join(str(error).split())}") from error
+    if head.kernel.shape != (EMBEDDING, len(head.names)) or head.bias.shape != (len(head.names),):
+        raise ModelError(
+            f"head {os.fspath(path)!r} has a kernel {head.kernel.shape} and a bias {head.bias.shape} for "
+            f"{len(head.names)} classes; expected [{EMBEDDING}, classes] and [classes]"
+        )
+    return head

@@ -41,6 +41,7 @@ class Hearing:
         sound: what the objective keeps of the target sound (`Objective.remember`), by layer.
         layers: that the recipe names.
         channel: that the recipe names.
+        link: how logits make a clip's scores (`augment.models.AudioModel`).
     """
 
     activations: Mapping[str, tf.Tensor]
@@ -49,6 +50,7 @@ class Hearing:
     sound: Mapping[str, tf.Tensor] = field(default_factory=dict)
     layers: Sequence[str] = ()
     channel: int = 0
+    link: str = "sigmoid"
 
     def of(self, name: str) -> tf.Tensor:
         """Return a layer's activations, [batch, patches, ...]; log_mel is cut into YAMNet's patches for it."""
@@ -58,6 +60,8 @@ class Hearing:
 
 def score(heard: Hearing) -> tf.Tensor:
     """Return the clip's score for the target, in [0, 1]: the objective of the paper. Of several classes, their mean."""
+    if heard.link == "softmax":
+        return _of_aim(tf.exp(log_scores(heard)), heard.aims)
     return _of_aim(mean_over_patches(sigmoid(heard.activations["logits"]), heard.counts), heard.aims)
 
 
@@ -188,8 +192,14 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def log_scores(heard: Hearing) -> tf.Tensor:
-    """Return the logarithms of the sums over each clip's own patches of its scores, [batch, classes]."""
+    """Return the logarithms of the sums over each clip's own patches of its scores, [batch, classes].
+
+    Of a model with a softmax, of the one score that it makes of the mean over the patches.
+    """
     logits = heard.activations["logits"]
+    if heard.link == "softmax":
+        means = mean_over_patches(logits, heard.counts)
+        return means - tf.reduce_logsumexp(whole_packets(means, _NOWHERE), axis=1, keepdims=True)
     inside = tf.sequence_mask(heard.counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
     scores = tf.where(inside, tf.math.log_sigmoid(whole_packets(logits, _NOWHERE)), _NOWHERE)
     return tf.reduce_logsumexp(scores, axis=1)[:, : logits.shape[-1]]

@@ -136,6 +136,10 @@ class Recipe(BaseModel):
         default=1024, description="STFT frame, samples at 16 kHz."
     )
     hop: Annotated[int, Field(ge=1, le=32_768)] = Field(default=256, description="STFT hop, samples at 16 kHz.")
+    arithmetic: Literal["exact", "fast"] = Field(
+        default="exact",
+        description="fast: steps in bfloat16 that look at the half of a clip that counts most; scores stay exact.",
+    )
     sound: str | None = Field(
         default=None, description="Path or URI of the target sound, for filters, objectives and the target that use it."
     )

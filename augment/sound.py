@@ -22,7 +22,15 @@ def to_model(sound: np.ndarray, sample_rate: int, model_rate: int = SAMPLE_RATE)
     return _resample(mono, sample_rate, model_rate)
 
 
-def restore(sound: np.ndarray, sample_rate: int, dreamed: np.ndarray, heard: np.ndarray, *, adds: bool) -> np.ndarray:
+def restore(
+    sound: np.ndarray,
+    sample_rate: int,
+    dreamed: np.ndarray,
+    heard: np.ndarray,
+    *,
+    adds: bool,
+    model_rate: int = SAMPLE_RATE,
+) -> np.ndarray:
     """Bring a dream back to the sound's own sample rate and channels.
 
     Where the transform adds (`adds`), the change that was dreamed at 16 kHz is resampled and added to the sound: what
@@ -43,12 +51,13 @@ def restore(sound: np.ndarray, sample_rate: int, dreamed: np.ndarray, heard: np.
         dreamed: float32 [samples at 16 kHz], the dream.
         heard: float32 [samples at 16 kHz], what `to_model` gave for the sound.
         adds: the transform adds a change.
+        model_rate: Hz of dreamed and heard, where a model hears another rate than YAMNet's 16 kHz.
 
     Returns:
         float32 [samples, channels] at sample_rate, as long as the sound.
     """
     result = dreamed - heard if adds else dreamed
-    own_rate = _fit(_resample(result, SAMPLE_RATE, sample_rate), len(sound))
+    own_rate = _fit(_resample(result, model_rate, sample_rate), len(sound))
     shares = own_rate[:, None] * _channel_weights(sound)
     if adds:
         limit = max(1.0, float(np.max(np.abs(sound), initial=0.0)))

@@ -47,8 +47,13 @@ class Aim:
         return int(np.sum(scores > scores[list(self.classes)].max())) + 1
 
     def reached(self, scores: np.ndarray) -> bool:
-        """Return whether scores [classes] are what was aimed at: the top class, or out of the top five."""
-        return self.rank(scores) > AWAY_RANK if self.away else int(np.argmax(scores)) in self.classes
+        """Return whether scores [classes] are what was aimed at: the top class, or out of the top five.
+
+        Of five classes or fewer, the last is out.
+        """
+        return (
+            self.rank(scores) > min(AWAY_RANK, len(scores) - 1) if self.away else int(np.argmax(scores)) in self.classes
+        )
 
 
 def aim_rows(aims: Sequence[Aim], class_count: int) -> np.ndarray:

@@ -25,6 +25,11 @@ FUZZY_CHARACTERS = 64  # no name is longer; bounds the work on absurd input
 
 
 @lru_cache(maxsize=8192)
+def counted(number: int, noun: str) -> str:
+    """Word a count: "1 shard", "2 shards", "1,234 shards"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def plain(text: str) -> str:
     """Return the text without letter case, typographic variants and white space around or doubled.
 

@@ -87,6 +87,11 @@ class Trial:
     steps: int
     seed: int
 
+    @property
+    def sounds_per_clip(self) -> int:
+        """How many sounds are made of a clip: itself, and each perturbation at each budget."""
+        return 1 + len(self.perturbations) * len(self.budgets)
+
     def truth(self, labels: Sequence[str]) -> tuple[int, ...]:
         """Return the positions of labels, each once; those that the classifier does not know are left out."""
         known = dict(self.truths)
@@ -182,15 +187,24 @@ class Route:
         """The lead at which a dream is finished."""
         return HOLD[self._model.objective]
 
+    @property
+    def identity(self) -> str:
+        """The identity of YAMNet's weights."""
+        return self._model.identity
+
+    def recipe(self, snr_db: float | None) -> Recipe:
+        """Return the recipe of its dreams within a budget; None is the one step, of any size."""
+        objective = self._model.objective
+        values: dict[str, Any] = {"objective": objective, "peak": _NO_LIMIT}
+        if snr_db is None:
+            values |= {"steps": 1, "step_size": 1.0, "update": "sign", "keep": "last", "hold": None}
+        else:
+            values |= {"steps": self._steps, "snr_db": snr_db, "hold": HOLD[objective]}
+        return Recipe.model_validate(values)
+
     def _dreamer(self, snr_db: float | None) -> Dreamer:
         if snr_db not in self._dreamers:
-            objective = self._model.objective
-            values: dict[str, Any] = {"objective": objective, "peak": _NO_LIMIT}
-            if snr_db is None:
-                values |= {"steps": 1, "step_size": 1.0, "update": "sign", "keep": "last", "hold": None}
-            else:
-                values |= {"steps": self._steps, "snr_db": snr_db, "hold": HOLD[objective]}
-            self._dreamers[snr_db] = Dreamer(self._model, Recipe.model_validate(values))
+            self._dreamers[snr_db] = Dreamer(self._model, self.recipe(snr_db))
         return self._dreamers[snr_db]
 
 

@@ -3,8 +3,8 @@
 Entries are datasets, or where one of them has several recipes its recipes one by one. Two entries are compared on
 units: dreams of the same clip (the same bytes and frames, whatever it is called) toward the same target; where no
 clip has the same target in both, dreams of the same clip. An entry's value for a unit is the mean over its dreams, the
-difference is taken unit by unit, and its 95 % interval is drawn over clips: what is common to both, such as how hard
-a clip is, falls out.
+difference is taken unit by unit, and its 95 % interval is drawn over recordings: what is common to both, such as how
+hard a clip is, falls out.
 """
 
 from __future__ import annotations
@@ -76,10 +76,11 @@ def _pair(a: str, first: pd.DataFrame, b: str, second: pd.DataFrame) -> dict[str
     units = [_units(rows, keys) for rows in (first, second)]
     common = units[0].index.intersection(units[1].index).sort_values()
     left, right = (each.loc[common].to_numpy(float) for each in units)
-    clips = list(common.get_level_values("clip"))
+    recordings = first.drop_duplicates("clip").set_index("clip")["recording"]
+    clusters = list(recordings[common.get_level_values("clip")])
     both = np.isfinite(left) & np.isfinite(right)
     difference = np.where(both, np.subtract(right, left, where=both, out=np.full(left.shape, np.nan)), np.nan)
-    estimates = mean_intervals(difference, clips)
+    estimates = mean_intervals(difference, clusters)
     measures = {}
     for column, (name, found) in enumerate(zip(MEASURES, estimates, strict=True)):
         kept = both[:, column]
@@ -95,7 +96,7 @@ def _pair(a: str, first: pd.DataFrame, b: str, second: pd.DataFrame) -> dict[str
         "a": a,
         "b": b,
         "matched_by": keys,
-        "shared_sources": len(set(clips)),
+        "shared_sources": len(set(clusters)),
         "shared_units": len(common),
         "measures": measures,
     }

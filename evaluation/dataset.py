@@ -4,33 +4,35 @@ A dataset is a TFDS folder as ``dreambeam augment`` writes it, with run.json bes
 by record for references (`Reference`: where a record stands and what it is of, no samples), which may cross a shuffle;
 a worker then reads single records by their references (`read_example`).
 
-Whatever the encoding of the audio, `samples` gives the sound, and `as_stored` gives what is left of a sound that is
-stored so.
+Whatever the encoding of the audio (`augment.encodings`), a record that is read has its sound.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import json
-import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
-import soundfile
+
+from augment.classes import ClassList, yamnet_classes
+from augment.encodings import AUDIO_ENCODINGS
+from augment.loading import told_classes
+from augment.tfrecord import HEAD_BYTES, FrameError, read_frame, read_frames
 
 ORIGINAL = "original"
 """What stands in place of the recipe's name in the record of a clip as it came."""
 
-_HEAD, _TAIL = 12, 4  # bytes around a record: its length and the length's checksum, the record's checksum
-
 
 class DatasetError(ValueError):
     """A dataset cannot be evaluated; the message is one line that says what to do."""
+
+
+class DamagedError(RuntimeError):
+    """A dataset's files are not as they were written; the message is one line that says where."""
 
 
 class MissingSourceError(ValueError):
@@ -72,19 +74,23 @@ class Dataset:
     Attributes:
         path: of the folder.
         shards: paths of its files, in order.
+        records: that they hold.
         labels: names of the labels, by number.
         label_classes: the class of YAMNet that a label means, by label, as far as the run was told.
-        encoding: of the audio, a key of `ENCODINGS`.
-        model: identity of the weights that were dreamed through.
+        encoding: of the audio, a key of `AUDIO_ENCODINGS`.
+        model: identity of what was dreamed through.
+        classes: of that, which targets are counted by.
         run: run.json's content.
     """
 
     path: str
     shards: tuple[str, ...]
+    records: int
     labels: tuple[str, ...]
     label_classes: tuple[tuple[str, str], ...]
     encoding: str
     model: str
+    classes: ClassList = field(default_factory=yamnet_classes)
 
     @property
     def name(self) -> str:
@@ -114,17 +120,19 @@ def open_dataset(path: str) -> Dataset:
             f"(see {folder / 'failures.jsonl'})"
         )
     encoding = config.get("audio_encoding", "float32")
-    if encoding not in ENCODINGS:
-        raise DatasetError(f"dataset {path!r} stores audio as {encoding!r}; known are {', '.join(ENCODINGS)}")
+    if encoding not in AUDIO_ENCODINGS:
+        raise DatasetError(f"dataset {path!r} stores audio as {encoding!r}; known are {', '.join(AUDIO_ENCODINGS)}")
     builder = _builder(str(folder))
     shards = tuple(str(file) for name in sorted(builder.info.splits) for file in builder.info.splits[name].filepaths)
     return Dataset(
         path=str(folder),
         shards=shards,
+        records=builder.info.splits.total_num_examples,
         labels=tuple(builder.info.features["label"].names or ()),
         label_classes=tuple(sorted((config.get("target") or {}).get("labels", {}).items())),
         encoding=encoding,
         model=model,
+        classes=told_classes(run),
     )
 
 
@@ -132,70 +140,45 @@ def walk(shard: str) -> Iterator[Reference]:
     """Give the references of a shard's records, in order.
 
     Raises:
-        DatasetError: the file is cut off or damaged.
+        DamagedError: the file is cut off or damaged.
     """
     import tensorflow as tf
 
-    with tf.io.gfile.GFile(shard, "rb") as file:
-        offset = 0
-        while head := file.read(_HEAD):
-            if len(head) < _HEAD or _masked_crc(head[:8]) != head[8:]:
-                raise DatasetError(f"{shard}: no record begins at byte {offset}; copy the dataset again")
-            (length,) = struct.unpack("<Q", head[:8])
-            record, tail = file.read(length), file.read(_TAIL)
-            _check(record, tail, length, shard, offset)
-            features = tf.train.Example.FromString(record).features.feature
-            id_, source, recipe = (features[key].bytes_list.value[0].decode() for key in ("id", "source_id", "recipe"))
-            yield Reference(shard, offset + _HEAD, length, id_, source, recipe == ORIGINAL)
-            offset += _HEAD + length + _TAIL
+    number = 0
+    try:
+        with tf.io.gfile.GFile(shard, "rb") as file:
+            for offset, record in read_frames(file):
+                features = tf.train.Example.FromString(record).features.feature
+                id_, source, recipe = (features[key].bytes_list.value[0].decode() for key in _NAMES)
+                yield Reference(shard, offset, len(record), id_, source, recipe == ORIGINAL)
+                number += 1
+    except FrameError as error:
+        raise DamagedError(_damaged(shard, f"record {number}", error)) from error
 
 
-def read_example(dataset: str, reference: Reference) -> dict[str, Any]:
-    """Read one record: its features as NumPy values, text as str, its audio as `samples` gives it.
-
-    Args:
-        dataset: path of the dataset.
-        reference: of the record.
+def read_example(dataset: Dataset, reference: Reference) -> dict[str, Any]:
+    """Read one record: its features as NumPy values, text as str, its audio as float32 [samples, channels].
 
     Raises:
         DatasetError: it is damaged.
     """
     import tensorflow as tf
 
-    with tf.io.gfile.GFile(reference.shard, "rb") as file:
-        file.seek(reference.offset)
-        record, tail = file.read(reference.length), file.read(_TAIL)
-    _check(record, tail, reference.length, reference.shard, reference.offset - _HEAD)
-    example = _builder(dataset).info.features.deserialize_example(record)
+    try:
+        with tf.io.gfile.GFile(reference.shard, "rb") as file:
+            file.seek(reference.offset - HEAD_BYTES)
+            record = read_frame(file)
+        if record is None:
+            raise FrameError("the file ends before it")
+    except FrameError as error:
+        raise DatasetError(_damaged(reference.shard, reference.id, error)) from error
+    example = _builder(dataset.path).info.features.deserialize_example(record)
     values = {key: _value(value) for key, value in example.items() if key != "audio"}
-    return {**values, "audio": samples(example["audio"].numpy())}
+    sound = AUDIO_ENCODINGS[dataset.encoding].restore(example["audio"].numpy())
+    return {**values, "audio": sound if sound.ndim == 2 else sound[:, None]}
 
 
-def samples(audio: Any) -> np.ndarray:
-    """Return the sound of a record's ``audio``: float32 [samples, channels], full scale is 1.
-
-    Args:
-        audio: as TFDS gives it: float32 or integers, [samples] or [samples, channels], or the bytes of a sound file.
-    """
-    if isinstance(audio, bytes):
-        return soundfile.read(io.BytesIO(audio), dtype="float32", always_2d=True)[0]
-    sound = audio if audio.ndim == 2 else audio[:, None]
-    if np.issubdtype(sound.dtype, np.integer):
-        return (sound / np.float32(np.iinfo(sound.dtype).max + 1.0)).astype(np.float32)
-    return np.asarray(sound, np.float32)
-
-
-def as_stored(sound: np.ndarray, encoding: str) -> np.ndarray:
-    """Return what is left of a sound that is stored in an encoding, float32 as it came."""
-    bits = ENCODINGS[encoding]
-    if bits is None:
-        return np.asarray(sound, np.float32)
-    full = float(1 << (bits - 1))
-    return (np.clip(np.rint(sound.astype(np.float64) * full), -full, full - 1) / full).astype(np.float32)
-
-
-ENCODINGS: dict[str, int | None] = {"float32": None, "int16": 16, "flac": 24}
-"""How audio is stored, with the bits that samples are rounded to; None keeps them."""
+_NAMES = ("id", "source_id", "recipe")
 
 
 @functools.lru_cache(maxsize=16)
@@ -214,13 +197,5 @@ def _value(value: Any) -> Any:
     return array.decode() if isinstance(array, bytes) else array
 
 
-def _check(record: bytes, tail: bytes, length: int, shard: str, offset: int) -> None:
-    if len(record) < length or len(tail) < _TAIL:
-        raise DatasetError(f"{shard}: the record at byte {offset} is cut off; copy the dataset again")
-    if _masked_crc(record) != tail:
-        raise DatasetError(f"{shard}: the record at byte {offset} is damaged; copy the dataset again")
-
-
-def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+def _damaged(shard: str, what: str, error: FrameError) -> str:
+    return f"{shard}, {what}: {error}; copy the dataset again, or see what is whole with dreambeam verify"

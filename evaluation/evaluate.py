@@ -8,39 +8,28 @@ and of several datasets a report.html at the top shows it.
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
-import platform
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.ontology import Ontology, OntologyError, audioset_ontology
+from augment.progress import Watch, unwatched
 from augment.weights import WeightsError
 from evaluation import compare, comparison_page, metrics, pipeline, report_page
 from evaluation.dataset import Dataset, DatasetError, ReadSource, open_dataset
 from evaluation.examples import SCHEMA, Bearings
+from evaluation.folders import check_folder, parts_folder, versions, write_failures, write_json, write_table, write_text
 from evaluation.judges import Judge, JudgeSpec, judge_kind, shared_judge
 from evaluation.mapping import map_classes, read_mapping
 from evaluation.worker import Failed, Plan
 
 VERSION = 1
 """Of metrics.json's layout."""
-
-OWN_FILES = ("metrics.json", "examples.parquet", "failures.jsonl", "comparison.json", "report.html")
-
-
-class ReportError(ValueError):
-    """The report cannot be written; the message is one line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +73,7 @@ def evaluate(
     read_source: ReadSource,
     options: PipelineOptions,
     class_map: str | None = None,
+    watch: Watch = unwatched,
 ) -> Report:
     """Evaluate datasets.
 
@@ -94,6 +84,7 @@ def evaluate(
         read_source: see `evaluation.dataset`.
         options: Beam's.
         class_map: the user's CSV, see `evaluation.mapping`.
+        watch: shows how far it is, dataset by dataset.
 
     Raises:
         DatasetError: a dataset cannot be evaluated.
@@ -103,17 +94,17 @@ def evaluate(
     """
     opened = [open_dataset(path) for path in datasets]
     given = read_mapping(class_map)
-    target = _check_report(Path(report), opened)
+    target = check_folder(report, [dataset.path for dataset in opened])
     loaded = shared_judge(judge)
     notes: list[str] = []
     ears, ontology = _ears(judge, notes), _ontology(notes)
     names = compare.unique_names([dataset.name for dataset in opened])
     evaluations = []
     for name, dataset in zip(names, opened, strict=True):
-        known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes))
+        known = map_classes(loaded.classes, dataset.labels, given, dict(dataset.label_classes), dataset.classes)
         plan = Plan(dataset, judge, ears, Bearings(loaded.classes, known, ontology), loaded.identity)
         folder = target if len(opened) == 1 else target / name
-        evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes))
+        evaluations.append(_evaluate_one(name, folder, plan, loaded, read_source, options, notes, watch))
     comparison = compare.compare({each.name: each.rows for each in evaluations})
     if len(comparison["entries"]) < 2:
         (target / "comparison.json").unlink(missing_ok=True)
@@ -129,9 +120,9 @@ def _write_pages(target: Path, report: Report, read_source: ReadSource) -> None:
     several = len(report.evaluations) > 1
     side_by_side = None if several or report.comparison is None else comparison_page.recipes_section(report.comparison)
     for each in report.evaluations:
-        _write_text(each.folder / "report.html", report_page.evaluation_page(each, read_source, side_by_side))
+        write_text(each.folder / "report.html", report_page.evaluation_page(each, read_source, side_by_side))
     if several and report.comparison is not None:
-        _write_text(target / "report.html", comparison_page.comparison_page(report.evaluations, report.comparison))
+        write_text(target / "report.html", comparison_page.comparison_page(report.evaluations, report.comparison))
 
 
 def _evaluate_one(
@@ -142,14 +133,13 @@ def _evaluate_one(
     read_source: ReadSource,
     options: PipelineOptions,
     notes: Sequence[str],
+    watch: Watch,
 ) -> Evaluation:
     folder.mkdir(parents=True, exist_ok=True)
-    parts = tempfile.mkdtemp(prefix=".parts-", dir=folder)
-    try:
-        pipeline.run_pipeline(plan, read_source, parts, options)
+    with parts_folder(folder) as parts:
+        with watch(parts, plan.dataset.records, f"records of {name} heard"):
+            pipeline.run_pipeline(plan, read_source, parts, options)
         rows, failures, sums = pipeline.read_rows(parts), pipeline.read_failures(parts), pipeline.read_sums(parts)
-    finally:
-        shutil.rmtree(parts, ignore_errors=True)
     if rows.empty:
         raise DatasetError(_nothing(plan.dataset, failures))
     found = {
@@ -168,43 +158,10 @@ def _evaluate_one(
         "versions": versions(),
         "warnings": [*notes, *_failed(failures), *metrics.warnings_of(rows, sums)],
     }
-    table = pa.Table.from_pandas(rows, SCHEMA, preserve_index=False)
-    pq.write_table(table, folder / "examples.parquet.partial")
-    os.replace(folder / "examples.parquet.partial", folder / "examples.parquet")
-    lines = "".join(json.dumps(asdict(each)) + "\n" for each in failures)
-    (folder / "failures.jsonl").write_text(lines, encoding="utf-8")
+    write_table(folder / "examples.parquet", rows, SCHEMA)
+    write_failures(folder, failures)
     write_json(folder / "metrics.json", found)
     return Evaluation(name, folder, plan.dataset, found, rows, failures)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of all that shapes the figures."""
-    packages = ("dreambeam", "numpy", "tensorflow", "soxr", "pyloudnorm", "pandas", "apache-beam")
-    return {**{name: _version(name) for name in packages}, "python": platform.python_version()}
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _check_report(report: Path, datasets: Sequence[Dataset]) -> Path:
-    """Refuse a folder that holds what is no report of ours, or that lies in a dataset."""
-    target = Path(os.path.realpath(report))
-    for dataset in datasets:
-        if target.is_relative_to(os.path.realpath(dataset.path)):
-            raise ReportError(f"--report {str(report)!r} lies in the dataset {dataset.path}: give another folder")
-    if target.exists() and not target.is_dir():
-        raise ReportError(f"--report {str(report)!r} is a file: give a folder")
-    if target.is_dir() and any(target.iterdir()) and not any(target.rglob("metrics.json")):
-        raise ReportError(f"--report {str(report)!r} holds something that is no report: give an empty or a new folder")
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReportError(f"--report {str(report)!r} cannot be made: {error.strerror}") from error
-    return target
 
 
 def _ears(judge: JudgeSpec, notes: list[str]) -> JudgeSpec | None:
@@ -241,14 +198,3 @@ def _nothing(dataset: Dataset, failures: Sequence[Failed]) -> str:
         f"none of the {len(failures)} dreams of {dataset.path!r} could be evaluated; the first failed at "
         f"{failures[0].stage}: {failures[0].error}"
     )
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file that is whole or not there."""
-    _write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

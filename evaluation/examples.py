@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from augment.classes import ClassList, yamnet_classes
+from augment.classes import ClassList
 from augment.ontology import Ontology
 from augment.targets import Aim
 from evaluation import kinship, shifts
 from evaluation.dataset import ORIGINAL, Reference
 from evaluation.distortion import Distortion
 from evaluation.judges import Judgement
+from evaluation.lineage import Recording
 from evaluation.mapping import ClassMap
 
 LEVELS = {"category": 0, "subcategory": 1}
@@ -34,12 +35,14 @@ SCHEMA = pa.schema(
         ("id", _TEXT),
         ("source_id", _TEXT),
         ("clip", _TEXT),  # sha256 of the source file and the frames: the same clip in any dataset
+        ("recording", _TEXT),  # that it goes back to, through dreams of dreams (`evaluation.lineage`)
+        ("recording_found", _FLAG),  # the way back was not lost
         ("split", _TEXT),
         ("labels", pa.list_(_TEXT)),
         ("recipe", _TEXT),
         ("transform", _TEXT),
         ("variant", _INT),
-        ("target_index", _INT),  # of YAMNet's classes, as the next two; the first, if it has several
+        ("target_index", _INT),  # of the dreaming model's classes, as the next two; the first, if it has several
         ("target_mid", _TEXT),
         ("target_name", _TEXT),
         ("away", _FLAG),
@@ -103,6 +106,7 @@ def make_row(
     distortion: Distortion,
     bearings: Bearings,
     original: Reference | None,
+    recording: Recording,
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
@@ -116,6 +120,7 @@ def make_row(
         distortion: of the dream against the original.
         bearings: of the dataset.
         original: the original's record, None if it was read from its source.
+        recording: that its source goes back to.
     """
     source, target = provenance["source"], provenance["target"]
     aim = bearings.known.aim(target["classes"], target["away"])
@@ -126,6 +131,8 @@ def make_row(
         "id": reference.id,
         "source_id": reference.source_id,
         "clip": f"{source['sha256']}:{source['start']}-{source['stop']}",
+        "recording": recording.identity,
+        "recording_found": recording.found,
         "labels": list(labels),
         **{key: example[key] for key in ("split", "recipe", "transform", "target_mid", "target_name")},
         **{key: int(example[key]) for key in ("variant", "target_index", "steps_taken", "sample_rate")},
@@ -137,7 +144,7 @@ def make_row(
         "top_changed": tops[0][0] != tops[1][0],
         **_target(aim, before.scores, after.scores),
         **_label(bearings.known.known_labels(labels), tops[0], tops[1], len(bearings.classes)),
-        **_kin(target, bearings.classes[tops[0][0]].mid, bearings.classes[tops[1][0]].mid, bearings.ontology),
+        **_kin(target, bearings, tops[0][0], tops[1][0]),
         "js_divergence": shifts.js_divergence(before.scores, after.scores),
         "embedding_distance": _embedding_distance(before, after),
         **dataclasses.asdict(distortion),
@@ -194,10 +201,12 @@ def _label(known: tuple[int, ...], before: list[int], after: list[int], classes:
     return {"label_before": was, "label_after": is_, "label_kept": is_ if was else None}
 
 
-def _kin(target: Mapping[str, Any], before: str, after: str, ontology: Ontology | None) -> dict[str, Any]:
-    if ontology is None:
+def _kin(target: Mapping[str, Any], bearings: Bearings, top_before: int, top_after: int) -> dict[str, Any]:
+    ontology = bearings.ontology
+    mids = [bearings.known.dreamed[index].mid for index in target["classes"]]
+    if ontology is None or not all(mids):  # classes of one's own are in no ontology
         return {}
-    mids = [yamnet_classes()[index].mid for index in target["classes"]]
+    before, after = bearings.classes[top_before].mid, bearings.classes[top_after].mid
     found: dict[str, Any] = {"outcome": None if target["away"] else kinship.outcome(after, mids, ontology)}
     for level, depth in LEVELS.items():
         for what, mid in (("target", mids[0]), ("before", before), ("after", after)):

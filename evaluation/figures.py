@@ -27,6 +27,7 @@ MARKERS = "osD^v"
 MOST = 16
 """So many lines a figure has at most; captions say when there are more."""
 
+_GREY = "#808080"  # seen on light and on dark paper
 _WIDTH = 5.0  # inches: of a column of the page, so that text is as large on a telephone
 _LONGEST = 30  # characters of a name
 _STYLE: dict[Any, Any] = {
@@ -103,6 +104,9 @@ def curve_figure(
     description: str,
     *,
     joined: bool = True,
+    level: tuple[str, Mapping[str, Any]] | None = None,
+    apart: float = 0.0,
+    falling: bool = False,
 ) -> Markup:
     """Draw shares against a number, with their intervals.
 
@@ -112,15 +116,23 @@ def curve_figure(
         axis_titles: of x and of the shares.
         description: for those who do not see it.
         joined: by a line, in the order of x.
+        level: name and share {value, low, high} of what is the same at all x: a grey line with its interval.
+        apart: so far, in x, the curves are drawn from each other, so that their intervals do not hide one another.
+        falling: x falls to the right.
     """
     kept = dict(list(curves.items())[:MOST])
 
     def draw(axes: Any) -> None:
+        if level is not None and level[1]["value"] is not None:
+            _level(axes, *level)
         for order, (name, points) in enumerate(kept.items()):
             there = sorted((x, share) for x, share in points if share["value"] is not None) if joined else points
             there = [(x, share) for x, share in there if share["value"] is not None and x is not None]
             if there:
-                _curve(axes, order, name, there, joined=joined)
+                aside = apart * (order - (len(kept) - 1) / 2)
+                _curve(axes, order, name, [(x + aside, share) for x, share in there], joined=joined)
+        if falling:
+            axes.invert_xaxis()
         axes.set_ylim(-2, 102)
         axes.set_xlabel(axis_titles[0])
         axes.set_ylabel(axis_titles[1])
@@ -264,6 +276,12 @@ def _curve(axes: Any, order: int, name: str, points: Sequence[tuple[float, Any]]
         markersize=5,
         label=_short(name),
     )
+
+
+def _level(axes: Any, name: str, share: Mapping[str, Any]) -> None:
+    axes.axhline(100 * share["value"], color=_GREY, linestyle="--", linewidth=1, label=_short(name))
+    if share["low"] is not None:
+        axes.axhspan(100 * share["low"], 100 * share["high"], color=_GREY, alpha=0.12, linewidth=0)
 
 
 def _ends(value: float, low: float | None, high: float | None, scale: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Linear heads on YAMNet: a classifier of one's own labels from few recordings, as fitted, as stored and as judge.
+"""Linear heads on YAMNet: a classifier of one's own labels from few recordings, as fitted and as judge.
 
 A head is multinomial logistic regression on the mean embedding of a clip (`augment.heads.Head`): transfer learning as
 in Plakal & Ellis's YAMNet and in Tsalera et al. 2021. It is fitted by L-BFGS on all clips at once: the penalised
@@ -7,7 +7,6 @@ objective is strictly convex in the weights, so that there is one solution, what
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +15,12 @@ import scipy.optimize
 import scipy.special
 
 from augment.classes import ClassList
-from augment.heads import EMBEDDING, Head
+from augment.heads import EMBEDDING, Head, load_head, save_head
+from augment.loading import named_classes
 from augment.yamnet import SAMPLE_RATE
-from evaluation.judges import JudgeError, Judgement, JudgeSpec, named_classes, yamnet_beside
+from evaluation.judges import JudgeError, Judgement, JudgeSpec, as_judge, yamnet_beside
+
+__all__ = ["PENALTY", "HeadJudge", "fit_head", "load_head", "load_head_judge", "save_head"]
 
 PENALTY = 1.0
 """Of the squared weights, beside the sum of the clips' losses, of embeddings that are scaled to a mean square of 1."""
@@ -67,31 +69,6 @@ def fit_head(embeddings: np.ndarray, labels: Sequence[str]) -> Head:
     return Head(kernel.astype(np.float32), (bias - bias.mean()).astype(np.float32), names)
 
 
-def save_head(head: Head, path: Path) -> None:
-    """Write a head as kernel, bias and names in one .npz."""
-    with open(path, "wb") as file:
-        np.savez(file, kernel=head.kernel, bias=head.bias, names=np.array(head.names))
-
-
-def load_head(path: str | Path) -> Head:
-    """Read a head.
-
-    Raises:
-        JudgeError: the file holds none.
-    """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            head = Head(stored["kernel"], stored["bias"], tuple(map(str, stored["names"])))
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise JudgeError(f"head {str(path)!r} cannot be read: {' '.join(str(error).split())}") from error
-    if head.kernel.shape != (EMBEDDING, len(head.names)) or head.bias.shape != (len(head.names),):
-        raise JudgeError(
-            f"head {str(path)!r} has a kernel {head.kernel.shape} and a bias {head.bias.shape} for {len(head.names)} "
-            f"classes; expected [{EMBEDDING}, classes] and [classes]"
-        )
-    return head
-
-
 class HeadJudge:
     """A head as a judge: softmax of the head's logits of the mean embedding of YAMNet's TF-Hub graph.
 
@@ -123,4 +100,5 @@ def load_head_judge(spec: JudgeSpec) -> HeadJudge:
     Raises:
         JudgeError: the file holds none.
     """
-    return HeadJudge(load_head(spec.judge), spec)
+    with as_judge():
+        return HeadJudge(load_head(spec.judge), spec)

@@ -18,7 +18,7 @@ import numpy as np
 
 RESAMPLES = 2000
 
-_BLOCK = 1 << 22  # numbers that a block of resamples may hold
+_BLOCK = 1 << 16  # numbers that a block of resamples may hold: few enough for a core's cache
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ crosses to a worker; `shared_judge` loads it, once for a process.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,11 +21,10 @@ from typing import Protocol
 import numpy as np
 
 from augment import weights
-from augment.classes import AudioClass, ClassList, yamnet_classes
+from augment.classes import ClassList, yamnet_classes
+from augment.loading import ModelError, file_kind
+from augment.models import INPUTS, RATES
 from augment.yamnet import SAMPLE_RATE
-
-RATES = (1_000, 768_000)
-"""Hz, of a judge."""
 
 
 class JudgeError(ValueError):
@@ -141,12 +141,8 @@ def judge_kind(judge: str) -> str:
     if judge in ("yamnet", "crnn"):
         return judge
     path = Path(judge)
-    if (path / "saved_model.pb").is_file():
-        return "savedmodel"
-    if path.is_file() and path.suffix == ".npz":
-        return "head"
-    if path.is_file() and path.suffix in (".keras", ".h5", ".hdf5"):
-        return "keras"
+    if kind := file_kind(path):
+        return kind
     if not path.exists() and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", judge):
         return "callable"
     what = "is no model" if path.exists() else "is not there"
@@ -156,36 +152,13 @@ def judge_kind(judge: str) -> str:
     )
 
 
-def read_classes(path: str | os.PathLike[str]) -> ClassList:
-    """Read a judge's class list: a CSV with index, mid and display_name, or a name in each line.
-
-    Raises:
-        JudgeError: it cannot be read, is empty, or names a class twice.
-    """
+@contextlib.contextmanager
+def as_judge() -> Iterator[None]:
+    """Say what is wrong with a model of a judge that cannot be used."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        if "display_name" in text.split("\n", 1)[0]:
-            classes = ClassList.from_csv(Path(path))
-        else:
-            classes = named_classes([line.strip() for line in text.splitlines() if line.strip()])
-    except (OSError, ValueError) as error:
-        raise JudgeError(f"class list {os.fspath(path)!r}: {' '.join(str(error).split())}") from error
-    return classes
-
-
-def named_classes(names: list[str]) -> ClassList:
-    """Make a class list of names; YAMNet's own names bring their MIDs.
-
-    Raises:
-        JudgeError: there are none, or one comes twice.
-    """
-    if not names:
-        raise JudgeError("it names no class")
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise JudgeError(f"it names {twice!r} twice")
-    mids = {item.name: item.mid for item in yamnet_classes()}
-    return ClassList(tuple(AudioClass(index, mids.get(name, ""), name) for index, name in enumerate(names)))
+        yield
+    except ModelError as error:
+        raise JudgeError(re.sub("^model ", "judge ", str(error))) from error
 
 
 _loading = threading.Lock()
@@ -255,9 +228,6 @@ def _refuse_settings(spec: JudgeSpec, sample_rate: int) -> None:
     if spec.classes is not None:
         raise JudgeError(f"judge {spec.judge} has its own classes: leave out --classes")
 
-
-INPUTS = ("auto", "waveform", "embeddings")
-"""What a model may take: it is told by the input's shape, or said."""
 
 JUDGES: dict[str, Callable[[JudgeSpec], Judge]] = {
     "yamnet": _yamnet,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from augment.classes import ClassList, ClassLookupError, yamnet_classes
@@ -22,12 +22,14 @@ class ClassMap:
     """A judge's classes for what a dataset speaks of.
 
     Attributes:
-        targets: the judge's class by YAMNet's.
+        targets: the judge's class by the dreaming model's.
         labels: the judge's class by label.
+        dreamed: the dreaming model's classes: YAMNet's, unless another was dreamed through.
     """
 
     targets: Mapping[int, int]
     labels: Mapping[str, int]
+    dreamed: ClassList = field(default_factory=yamnet_classes)
 
     def aim(self, classes: Iterable[int], away: bool) -> Aim | None:
         """Return a target in the judge's classes, None if the judge does not know all of it."""
@@ -60,7 +62,11 @@ def read_mapping(path: str | None) -> dict[str, str]:
 
 
 def map_classes(
-    classes: ClassList, labels: Iterable[str], given: Mapping[str, str], label_classes: Mapping[str, str]
+    classes: ClassList,
+    labels: Iterable[str],
+    given: Mapping[str, str],
+    label_classes: Mapping[str, str],
+    dreamed: ClassList | None = None,
 ) -> ClassMap:
     """Find a judge's classes for YAMNet's and for a dataset's labels.
 
@@ -68,7 +74,8 @@ def map_classes(
         classes: the judge's.
         labels: the dataset's.
         given: what the user maps: name of a YAMNet class, MID or label, to the judge's class.
-        label_classes: YAMNet's class by label, as far as the dataset's run was told.
+        label_classes: the dreaming model's class by label, as far as the dataset's run was told.
+        dreamed: the dreaming model's classes, None for YAMNet's.
 
     Raises:
         JudgeError: the user maps to a class that the judge does not have.
@@ -77,12 +84,13 @@ def map_classes(
     by_mid = {item.mid: item.index for item in classes if item.mid}
     by_name = {item.name: item.index for item in classes}
     targets: dict[int, int] = {}
-    for item in yamnet_classes():
-        found = chosen.get(item.name, chosen.get(item.mid, by_mid.get(item.mid, by_name.get(item.name))))
+    dreamed = dreamed or yamnet_classes()
+    for item in dreamed:
+        found = chosen.get(item.name, chosen.get(item.mid or item.name, by_mid.get(item.mid, by_name.get(item.name))))
         if found is not None:
             targets[item.index] = found
-    found_labels = {label: _label(label, classes, chosen, targets, label_classes) for label in labels}
-    return ClassMap(targets, {label: index for label, index in found_labels.items() if index is not None})
+    found_labels = {label: _label(label, classes, chosen, targets, label_classes, dreamed) for label in labels}
+    return ClassMap(targets, {label: index for label, index in found_labels.items() if index is not None}, dreamed)
 
 
 def _chosen(name: str, wanted: str, classes: ClassList) -> int:
@@ -98,6 +106,7 @@ def _label(
     chosen: Mapping[str, int],
     targets: Mapping[int, int],
     label_classes: Mapping[str, str],
+    dreamed: ClassList,
 ) -> int | None:
     """Return the judge's class for a label: as the user, or else the run, maps it, or else by its name."""
     if label in chosen:
@@ -109,7 +118,7 @@ def _label(
         return None
     try:
         if label in label_classes:
-            return targets.get(yamnet_classes().find(label_classes[label]).index)
+            return targets.get(dreamed.find(label_classes[label]).index)
         return classes.find(words).index
     except ClassLookupError:
         return None

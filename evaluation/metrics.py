@@ -1,10 +1,10 @@
 """Metrics: from the rows of the examples to metrics.json.
 
-All shares and means have 95 % intervals over source clips (`evaluation.intervals`): ``{value, low, high, n}``, with n
-the number of examples that they are taken over. What cannot be said is null: a share over no example, an interval of
-one clip. Stable keys:
+All shares and means have 95 % intervals over source recordings (`evaluation.intervals`): ``{value, low, high, n}``,
+with n the number of examples that they are taken over. What cannot be said is null: a share over no example, an
+interval of one recording. Stable keys:
 
-    n_examples, n_sources, judge
+    n_examples, n_sources (recordings), judge
     success.top1, success.top5     targets that came among the judge's top classes, of those that were not there before
     top_changed                    another class is on top
     label_kept                     a label that was among the top classes and still is, of those that were
@@ -37,7 +37,7 @@ from evaluation.shifts import FAILED, SKIPPED, SUCCESS
 from evaluation.worker import ORIGINALS
 
 FEW_CLIPS = 20
-"""From fewer clips the bootstrap's intervals are too narrow."""
+"""From fewer recordings the bootstrap's intervals are too narrow."""
 
 BUDGETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0)
 """dB, edges of the bands of measured SNR."""
@@ -79,7 +79,7 @@ def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
         rows: of examples.parquet.
         medians: give the medians of SNR and rank an interval, too; other distortions have none.
     """
-    clips = list(rows["source_id"])
+    clips = list(rows["recording"])
     top1, top5 = (_success(rows[column]) for column in ("result_top1", "result_top5"))
     columns = {
         "success_top1": top1,
@@ -92,7 +92,7 @@ def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
     snr = rows["snr_db"].to_numpy(float)
     return {
         "n_examples": len(rows),
-        "n_sources": rows["source_id"].nunique(),
+        "n_sources": rows["recording"].nunique(),
         "success": {"top1": found.pop("success_top1"), "top5": found.pop("success_top5")},
         "results": {key: int((rows["result_top1"] == key).sum()) for key in (SUCCESS, FAILED, SKIPPED)},
         **found,
@@ -129,7 +129,7 @@ def quantiles(values: np.ndarray, clips: Sequence[str] | None) -> dict[str, Any]
 
     Args:
         values: [n].
-        clips: [n], of which clip each value is; None: the interval is not wanted.
+        clips: [n], of which recording each value is; None: the interval is not wanted.
     """
     finite = values[np.isfinite(values)]
     ends = np.quantile(finite, [0.1, 0.5, 0.9]) if len(finite) else np.full(3, math.nan)
@@ -199,11 +199,16 @@ def shift_matrices(rows: pd.DataFrame) -> dict[str, Any]:
 def warnings_of(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> list[str]:
     """Return what to know before believing the figures, as far as rows and sums tell."""
     found = []
-    clips = rows["source_id"].nunique()
-    if clips < 2:
-        found.append("there is one source clip: no interval can be given")
-    elif clips < FEW_CLIPS:
-        found.append(f"intervals come from {clips} source clips: of fewer than {FEW_CLIPS} they are too narrow")
+    recordings = rows["recording"].nunique()
+    if recordings < 2:
+        found.append("there is one source recording: no interval can be given")
+    elif recordings < FEW_CLIPS:
+        found.append(f"intervals come from {recordings} recordings: of fewer than {FEW_CLIPS} they are too narrow")
+    if lost := int((~rows["recording_found"].astype(bool)).sum()):
+        found.append(
+            f"{lost} dreams are of dreams whose own dataset is not to be had: what they go back to is not known, and "
+            "recordings may be counted more than once"
+        )
     keys = sorted(key for key in sums if key != ORIGINALS)
     outputs = _total(sums, keys) if keys else None
     if ORIGINALS not in sums or outputs is None:

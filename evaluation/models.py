@@ -11,7 +11,6 @@ Scores are probabilities in [0, 1]: a model that gives logits needs its sigmoid 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 import sys
@@ -21,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from augment import loading
 from augment.classes import ClassList
+from augment.heads import EMBEDDING
+from augment.loading import SCORES, Loaded, files_digest, first_line, named_classes, read_classes
 from augment.yamnet import SAMPLE_RATE
-from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, named_classes, read_classes, yamnet_beside
-
-EMBEDDING = 1024
-"""Size of YAMNet's embeddings."""
+from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, as_judge, yamnet_beside
 
 
 class Model:
@@ -84,7 +83,7 @@ class Model:
             scores = np.asarray(self._score(given), np.float64)
         except Exception as error:  # whatever a user's model raises
             raise JudgeError(
-                f"judge {self.name} cannot score an input of shape {given.shape}: {_line(error)}"
+                f"judge {self.name} cannot score an input of shape {given.shape}: {first_line(error)}"
             ) from error
         count = len(self.classes)
         if scores.ndim == 0 or scores.shape[-1] != count:
@@ -107,25 +106,9 @@ def load_savedmodel(spec: JudgeSpec) -> Judge:
     Raises:
         JudgeError: it is not such a model.
     """
-    import tensorflow as tf
-
-    try:
-        model: Any = tf.saved_model.load(spec.judge)
-    except Exception as error:  # TensorFlow raises whatever its loaders do
-        raise JudgeError(f"judge {spec.judge!r} is not a readable SavedModel: {_line(error)}") from error
-    signatures = dict(model.signatures)
-    call = signatures.get("serving_default") or (next(iter(signatures.values())) if len(signatures) == 1 else None)
-    if call is None:
-        raise JudgeError(f"judge {spec.judge!r} has no serving signature: export it with one (model.export)")
-    inputs = call.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise JudgeError(f"judge {spec.judge!r} takes {len(inputs)} inputs ({', '.join(inputs)}); expected one")
-    ((argument, tensor),) = inputs.items()
-    classes = _classes(spec)
-    output = _output(spec.judge, call.structured_outputs, len(classes))
-    files = [path for path in sorted(Path(spec.judge).rglob("*")) if path.is_file()]
-    shape = _shape(tensor.shape)
-    return _model(spec, _digest(files), classes, shape, lambda given: call(**{argument: given})[output].numpy())
+    with as_judge():
+        classes = _classes(spec)
+        return _model(spec, loading.load_savedmodel(spec.judge, len(classes)), classes)
 
 
 def load_keras(spec: JudgeSpec) -> Judge:
@@ -134,17 +117,8 @@ def load_keras(spec: JudgeSpec) -> Judge:
     Raises:
         JudgeError: it is not such a model.
     """
-    import keras
-
-    try:
-        model: Any = keras.saving.load_model(spec.judge, compile=False)
-    except Exception as error:  # Keras raises whatever its layers do
-        raise JudgeError(f"judge {spec.judge!r} is not a readable Keras model: {_line(error)}") from error
-    shape = getattr(model, "input_shape", None)
-    if not isinstance(shape, tuple) or (shape and isinstance(shape[0], (tuple, list))):
-        raise JudgeError(f"judge {spec.judge!r} has the input shapes {shape}; expected one input of a known shape")
-    classes = _classes(spec)
-    return _model(spec, _digest([Path(spec.judge)]), classes, shape, lambda given: np.asarray(model(given)))
+    with as_judge():
+        return _model(spec, loading.load_keras(spec.judge), _classes(spec))
 
 
 def load_callable(spec: JudgeSpec) -> Judge:
@@ -163,25 +137,29 @@ def load_callable(spec: JudgeSpec) -> Judge:
         for part in attribute.split("."):
             found = getattr(found, part)
     except Exception as error:  # a module runs code of its own
-        raise JudgeError(f"judge {spec.judge!r} cannot be imported: {_line(error)}") from error
+        raise JudgeError(f"judge {spec.judge!r} cannot be imported: {first_line(error)}") from error
     if not callable(found):
         raise JudgeError(f"judge {spec.judge!r} is a {type(found).__name__}; expected a function of a waveform")
     own_rate: int | None = getattr(found, "sample_rate", None)
     if None not in (own_rate, spec.sample_rate) and own_rate != spec.sample_rate:
         raise JudgeError(f"judge {spec.judge!r} hears {own_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
     own: Sequence[str] | None = getattr(found, "classes", None)
-    classes = named_classes(list(own)) if own is not None and spec.classes is None else _classes(spec)
+    with as_judge():
+        classes = named_classes(list(own)) if own is not None and spec.classes is None else _classes(spec)
     file = getattr(sys.modules[module_name], "__file__", None)
-    identity = _digest([Path(file)]) if file else spec.judge
+    identity = files_digest([Path(file)]) if file else spec.judge
     rate = own_rate or _rate(spec)
     yamnet = yamnet_beside(spec) if spec.input == "embeddings" else None
     return Model(spec.judge, identity, classes, rate, found, yamnet=yamnet)
 
 
-def _model(
-    spec: JudgeSpec, identity: str, classes: ClassList, shape: tuple[int | None, ...], call: Callable[[np.ndarray], Any]
-) -> Model:
+def _model(spec: JudgeSpec, loaded: Loaded, classes: ClassList) -> Model:
     """Make a judge of a function of batches, by the shape of its input."""
+    shape, identity = loaded.shape, loaded.identity
+
+    def call(given: np.ndarray) -> np.ndarray:
+        return np.asarray(loaded.run(given, (SCORES,))[SCORES])
+
     name = Path(spec.judge).name
     width = shape[-1] if len(shape) > 1 else 0
     if spec.input == "embeddings" or (spec.input == "auto" and width == EMBEDDING):
@@ -218,37 +196,9 @@ def _rate(spec: JudgeSpec) -> int:
     return spec.sample_rate
 
 
-def _output(judge: str, outputs: Any, count: int) -> str:
-    """Choose the output that holds the scores: the only one, or the only one as wide as the class list."""
-    shapes = {name: _shape(tensor.shape) for name, tensor in outputs.items()}
-    fitting = list(shapes) if len(shapes) == 1 else [name for name, s in shapes.items() if s and s[-1] == count]
-    if len(fitting) != 1:
-        said = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
-        raise JudgeError(f"judge {judge!r} gives {said}; expected one output of {count} scores, as in its class list")
-    return fitting[0]
-
-
-def _shape(shape: Any) -> tuple[int | None, ...]:
-    return () if shape.rank is None else tuple(shape.as_list())
-
-
 def windows(waveform: np.ndarray, length: int, hop: int | None = None) -> list[np.ndarray]:
     """Cut a waveform [samples] into windows, the last padded with zeros; there is at least one."""
     hop = hop or length
     starts = range(0, max(1, len(waveform) - length + hop), hop)
     cut = [np.asarray(waveform[start : start + length], np.float32) for start in starts]
     return [np.pad(each, (0, length - len(each))) for each in cut]
-
-
-def _digest(files: Sequence[Path]) -> str:
-    """Hash files with their names, in order."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}{': ' + lines[0][:200] if lines else ''}"

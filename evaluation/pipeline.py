@@ -25,6 +25,7 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
+from augment.progress import Counts
 from evaluation.dataset import ReadSource, Reference, walk
 from evaluation.examples import SCHEMA
 from evaluation.frechet import Sums
@@ -57,7 +58,7 @@ def build(pipeline: beam.Pipeline, plan: Plan, read_source: ReadSource, parts: s
         | "Walk" >> beam.FlatMap(walk)
         | "OfClip" >> beam.Map(_by_clip)
         | "ByClip" >> beam.GroupByKey()
-        | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source)).with_outputs(_FAILED, _EMBEDDINGS, main="rows")
+        | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source, parts)).with_outputs(_FAILED, _EMBEDDINGS, main="rows")
     )
     _ = found.rows | "WriteRows" >> beam.ParDo(WriteRowsFn(parts))
     _ = found[_FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
@@ -67,16 +68,18 @@ def build(pipeline: beam.Pipeline, plan: Plan, read_source: ReadSource, parts: s
 class EvaluateFn(beam.DoFn):
     """Evaluates one clip's records."""
 
-    def __init__(self, plan: Plan, read_source: ReadSource):
-        self._plan, self._read_source = plan, read_source
+    def __init__(self, plan: Plan, read_source: ReadSource, parts: str):
+        self._plan, self._read_source, self._parts = plan, read_source, parts
 
     def setup(self) -> None:
         """Load the judge, once a process."""
         self._worker = EvaluationWorker(self._plan, self._read_source)
+        self._counts = Counts(self._parts)
 
     def process(self, element: tuple[str, Iterable[Reference]]) -> Iterator[Any]:
         """Give rows, failures and embeddings."""
-        for found in self._worker.evaluate(element[1]):
+        references = list(element[1])
+        for found in self._worker.evaluate(references):
             if isinstance(found, Row):
                 Metrics.counter("dreambeam", "evaluated").inc()
                 yield found.values
@@ -85,6 +88,7 @@ class EvaluateFn(beam.DoFn):
                 yield TaggedOutput(_FAILED, found)
             elif isinstance(found, Embeddings):
                 yield TaggedOutput(_EMBEDDINGS, (json.dumps(found.key), found.patches))
+        self._counts.add(records=len(references))
 
 
 class WriteRowsFn(beam.DoFn):

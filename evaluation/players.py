@@ -19,7 +19,8 @@ import pandas as pd
 import soundfile
 
 from augment.draws import draw
-from evaluation.dataset import ReadSource, as_stored, read_example
+from augment.encodings import AUDIO_ENCODINGS
+from evaluation.dataset import Dataset, ReadSource, read_example
 from evaluation.examples import references
 from evaluation.figures import svg
 from evaluation.markup import Markup, element, join
@@ -106,15 +107,12 @@ def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[
     return sorted(taken, key=lambda pair: order.index(pair[0]))
 
 
-def read_pair(
-    row: Mapping[str, Any], dataset: str, encoding: str, read_source: ReadSource
-) -> tuple[np.ndarray, np.ndarray, int]:
+def read_pair(row: Mapping[str, Any], dataset: Dataset, read_source: ReadSource) -> tuple[np.ndarray, np.ndarray, int]:
     """Read the original and the dream of a row, and their sample rate in Hz.
 
     Args:
         row: of examples.parquet.
-        dataset: path of the folder.
-        encoding: of its audio.
+        dataset: that it is of.
         read_source: reads an original that the dataset does not hold.
 
     Raises:
@@ -123,10 +121,11 @@ def read_pair(
     """
     import json
 
-    dream, original = references(row, dataset)
+    dream, original = references(row, dataset.path)
     example = read_example(dataset, dream)
     if original is None:
-        before = as_stored(read_source(json.loads(example["provenance"])["source"])[0], encoding)
+        read = read_source(json.loads(example["provenance"])["source"])[0]
+        before = AUDIO_ENCODINGS[dataset.encoding].kept(read)
     else:
         before = read_example(dataset, original)["audio"]
     return before, example["audio"], int(example["sample_rate"])

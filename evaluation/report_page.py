@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from augment.wording import counted
 from evaluation import figures, page, players, report_tables
 from evaluation.dataset import DatasetError, MissingSourceError, ReadSource
 from evaluation.kinship import OUTCOMES
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BEFORE_READING = "Before believing these figures"
 
-_INTERVAL = "95 % intervals are drawn over source clips (bootstrap)."
+_INTERVAL = "95 % intervals are drawn over source recordings (bootstrap)."
 
 
 def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | None) -> str:
@@ -36,7 +37,8 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
     """
     metrics = found.metrics
     lead = (
-        f"{metrics['n_examples']:,} dreams of {metrics['n_sources']:,} clips, heard by the judge ",
+        f"{counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}",
+        ", heard by the judge ",
         name(metrics["judge"]),
         ". " + _INTERVAL,
     )
@@ -63,7 +65,9 @@ def cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
         ("another class on top", metrics["top_changed"]),
         ("label stays in the top 5", metrics["label_kept"]),
     ):
-        how = ", ".join(filter(None, (page.percent_ends(share), f"n {share['n']:,} of {share['clips']:,} clips")))
+        how = ", ".join(
+            filter(None, (page.percent_ends(share), f"n {share['n']:,} of {counted(share['clips'], 'recording')}"))
+        )
         yield Card(what, page.percent(share), how)
     ranks = metrics["target_rank"]
     told = f"{page.number(ranks['before_median'])} → {page.number(ranks['after_median'])}"
@@ -187,7 +191,7 @@ def _pairs(
 ) -> Iterator[players.Pair]:
     for kind, row in chosen:
         try:
-            sounds = players.read_pair(row, found.dataset.path, found.dataset.encoding, read_source)
+            sounds = players.read_pair(row, found.dataset, read_source)
         except (DatasetError, MissingSourceError) as error:
             missing.append(element("p", name(row["id"]), f" cannot be played: {error}", class_="quiet"))
             continue

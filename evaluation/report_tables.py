@@ -42,7 +42,7 @@ _OPEN_ROWS = 25
 
 COLUMNS = (
     "dreams",
-    "clips",
+    "recordings",
     "on top",
     "in the top 5",
     "another on top",

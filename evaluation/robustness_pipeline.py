@@ -8,7 +8,6 @@ Only references are given out, in batches that are settled beforehand; rows go t
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
+from augment.progress import Counts
 from augment.sound import to_model
 from evaluation.bench import Item, Trial
 from evaluation.dataset import MissingSourceError
@@ -48,12 +48,12 @@ def try_batches(
         parts: folder for the parts; all workers see it.
         options: Beam's.
     """
-    _run(batches, TryFn(trial, read), ROWS, parts, options)
+    _run(batches, TryFn(trial, read, parts), ROWS, parts, options)
 
 
 def embed(items: Sequence[Item], weights: str | None, read: ReadItem, parts: str, options: PipelineOptions) -> None:
     """Hear clips with YAMNet's TF-Hub graph; their mean embeddings go to part files."""
-    _run(items, EmbedFn(JudgeSpec(weights=weights), read), EMBEDDINGS, parts, options)
+    _run(items, EmbedFn(JudgeSpec(weights=weights), read, parts), EMBEDDINGS, parts, options)
 
 
 def _run(elements: Sequence[Any], fn: beam.DoFn, schema: pa.Schema, parts: str, options: PipelineOptions) -> None:
@@ -76,31 +76,38 @@ def _run(elements: Sequence[Any], fn: beam.DoFn, schema: pa.Schema, parts: str, 
 class TryFn(beam.DoFn):
     """Tries a classifier on one batch."""
 
-    def __init__(self, trial: Trial, read: ReadItem):
-        self._trial, self._read = trial, read
+    def __init__(self, trial: Trial, read: ReadItem, parts: str):
+        self._trial, self._read, self._parts = trial, read, parts
 
     def setup(self) -> None:
         """Load the classifier, once a process."""
         self._worker = RobustnessWorker(self._trial, self._read)
+        self._counts = Counts(self._parts)
 
     def process(self, element: Sequence[Item]) -> Iterator[Any]:
         """Give rows and failures."""
+        left = len(element) * self._trial.sounds_per_clip
         for found in self._worker.run(element):
             yield TaggedOutput(_FAILED, found) if isinstance(found, Failed) else found.values
+            self._counts.add(records=1)
+            left -= 1
+        self._counts.add(records=left)  # of clips that failed, and dreams that have no aim
 
 
 class EmbedFn(beam.DoFn):
     """Gives a clip's mean embedding."""
 
-    def __init__(self, spec: JudgeSpec, read: ReadItem):
-        self._spec, self._read = spec, read
+    def __init__(self, spec: JudgeSpec, read: ReadItem, parts: str):
+        self._spec, self._read, self._parts = spec, read, parts
 
     def setup(self) -> None:
         """Load YAMNet, once a process."""
         self._judge = shared_judge(self._spec)
+        self._counts = Counts(self._parts)
 
     def process(self, element: Item) -> Iterator[Any]:
         """Give the embedding or a failure."""
+        self._counts.add(records=1)
         try:
             waveform, rate = self._read(element.where)
         except MissingSourceError as error:
@@ -118,10 +125,3 @@ def read_parts(parts: str, schema: pa.Schema, keys: Sequence[str]) -> pd.DataFra
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     frame = table.to_pandas().drop_duplicates(list(keys))
     return frame.sort_values(list(keys), kind="stable", ignore_index=True)
-
-
-def new_folder(parent: Path) -> str:
-    """Make an empty folder for parts."""
-    folder = parent / f".parts-{uuid.uuid4().hex}"
-    folder.mkdir()
-    return str(folder)

@@ -47,7 +47,7 @@ class RobustnessWorker:
         """Give the rows of a batch, and what could not be used of it."""
         subjects = []
         for item in items:
-            read = self._subject(item)
+            read = self.subject(item)
             if isinstance(read, Failed):
                 yield read
             else:
@@ -61,7 +61,8 @@ class RobustnessWorker:
                     if change is not None:
                         yield self._row(subject, name, snr, at_snr(subject.sound.waveform, change, snr))
 
-    def _subject(self, item: Item) -> Subject | Failed:
+    def subject(self, item: Item) -> Subject | Failed:
+        """Read one clip."""
         try:
             sound = Sound(*self.read(item.where))
         except MissingSourceError as error:
@@ -73,9 +74,13 @@ class RobustnessWorker:
         number = draws.draw(self.trial.seed, item.id, 0, "target")
         return Subject(item, sound, truth, left[draws.choose(number, len(left))] if left else None)
 
+    def hear(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Return the classifier's scores of a sound, float32 [classes under test]."""
+        heard = to_model(waveform, sample_rate, self._judge.sample_rate)
+        return self._judge.judge(heard).scores[list(self.trial.columns)]
+
     def _row(self, subject: Subject, name: str, snr: float | None, written: np.ndarray) -> Row:
-        heard = to_model(written, subject.sound.sample_rate, self._judge.sample_rate)
-        scores = self._judge.judge(heard).scores[list(self.trial.columns)]
+        scores = self.hear(written, subject.sound.sample_rate)
         predicted = int(np.argmax(scores))
         target = subject.target if name in PERTURBATIONS and PERTURBATIONS[name].targeted else None
         measured = None if snr is None else measure_snr(subject.sound.waveform, written)

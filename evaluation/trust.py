@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from evaluation.perturbations import PERTURBATIONS
 from evaluation.security import Point
 
 ZERO = 0.05
@@ -46,8 +47,8 @@ def falls_with_budget(points: Sequence[Point]) -> list[str]:
         if rises:
             less, more = rises[0]
             found.append(
-                f"{name}: accuracy rises from {less.accuracy:.0%} at {less.snr_db:g} dB to {more.accuracy:.0%} at "
-                f"{more.snr_db:g} dB although the budget grew: the ascent fails; try more steps"
+                f"{_title(name)}: accuracy rises from {less.accuracy:.0%} at {less.snr_db:g} dB to {more.accuracy:.0%} "
+                f"at {more.snr_db:g} dB although the budget grew: the ascent fails; try more steps"
             )
     return found
 
@@ -63,8 +64,8 @@ def reaches_zero(points: Sequence[Point]) -> list[str]:
         return []
     return [
         (
-            f"{name}: the largest budget, {last.snr_db:g} dB, leaves an accuracy of {last.accuracy:.0%}, not about "
-            "0 %: the ascent fails or the budget is too small; try more steps and --snr-db 0"
+            f"{_title(name)}: the largest budget, {last.snr_db:g} dB, leaves an accuracy of {last.accuracy:.0%}, not "
+            "about 0 %: the ascent fails or the budget is too small; try more steps and --snr-db 0"
         )
     ]
 
@@ -100,9 +101,13 @@ CHECKS: dict[str, Callable[[Sequence[Point]], list[str]]] = {
 """The checks: the curve -> why it is not to be trusted, nothing if it stands."""
 
 
-def doubts(points: Sequence[Point]) -> list[str]:
-    """Return all reasons not to trust a curve."""
-    return [text for check in CHECKS.values() for text in check(points)]
+def doubts(points: Sequence[Point]) -> dict[str, list[str]]:
+    """Return the reasons not to trust a curve, by check; a check that finds none has an empty list."""
+    return {name: check(points) for name, check in CHECKS.items()}
+
+
+def _title(name: str) -> str:
+    return PERTURBATIONS[name].title
 
 
 def _above(high: Point, low: Point) -> bool:
@@ -120,8 +125,8 @@ def _beaten(points: Sequence[Point], white: str, other: str, what: str) -> list[
         if own and others and _above(own, others):
             return [
                 (
-                    f"{what}: at {snr:g} dB {other} leaves an accuracy of {others.accuracy:.0%} and {white} of "
-                    f"{own.accuracy:.0%}: its gradients may be masked"
+                    f'{what}: at {snr:g} dB an accuracy of {others.accuracy:.0%} is left by "{_title(other)}" and of '
+                    f'{own.accuracy:.0%} by "{_title(white)}": the classifier\'s gradients may be masked'
                 )
             ]
     return []

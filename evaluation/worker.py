@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from augment.encodings import AUDIO_ENCODINGS
 from augment.sound import to_model
 from evaluation.dataset import (
     Dataset,
@@ -20,12 +21,12 @@ from evaluation.dataset import (
     MissingSourceError,
     ReadSource,
     Reference,
-    as_stored,
     read_example,
 )
 from evaluation.distortion import Original
 from evaluation.examples import Bearings, make_row
 from evaluation.judges import Judge, JudgeError, Judgement, JudgeSpec, shared_judge
+from evaluation.lineage import Recording, recording_of
 
 ORIGINALS = "originals"
 """Key of the embeddings of originals; those of dreams go by transform and recipe."""
@@ -91,6 +92,7 @@ class _Heard:
     labels: tuple[str, ...] | None
     judgement: Judgement
     reference: Reference | None
+    recording: Recording
 
 
 @dataclass
@@ -128,7 +130,7 @@ class EvaluationWorker:
         for reference in ordered[len(originals) :]:
             stage = "read"
             try:
-                example = read_example(self.plan.dataset.path, reference)
+                example = read_example(self.plan.dataset, reference)
                 provenance = json.loads(example["provenance"])
                 stage = "original"
                 heard = heard or self._original(originals, provenance["source"])
@@ -147,13 +149,13 @@ class EvaluationWorker:
     def _original(self, originals: list[Reference], source: Mapping[str, Any]) -> _Heard:
         """Hear the original as it stands in the dataset, or else its source, stored as the dataset stores."""
         if originals:
-            example = read_example(self.plan.dataset.path, originals[0])
+            example = read_example(self.plan.dataset, originals[0])
             names = tuple(self.plan.dataset.labels[index] for index in example["labels"])
             sound, rate, reference = example["audio"], int(example["sample_rate"]), originals[0]
         else:
             read, rate = self.read_source(source)
-            names, sound, reference = None, as_stored(read, self.plan.dataset.encoding), None
-        return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference)
+            names, sound, reference = None, AUDIO_ENCODINGS[self.plan.dataset.encoding].kept(read), None
+        return _Heard(Original(sound, rate), names, self._hear(sound, rate), reference, recording_of(source))
 
     def _compare(
         self, example: Mapping[str, Any], reference: Reference, provenance: Mapping[str, Any], heard: _Heard
@@ -178,6 +180,7 @@ class EvaluationWorker:
             original.measure(sound),
             self.plan.bearings,
             heard.reference,
+            heard.recording,
         )
         return row, after.embeddings
 

@@ -22,18 +22,20 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton, TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from augment.models import AudioModel
+from augment.progress import Counts
 from pipelines import metrics, shard_clips, shards
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments, tidy
 from pipelines.config import RunConfig
 from pipelines.examples import Fields, Layout
 from pipelines.listing import Item
-from pipelines.progress import Counts
 from pipelines.records import Lost, Record, Vocabulary
 from pipelines.scratch import RecordRef, Scratch, SpillWriter
 from pipelines.shard_clips import ShardRef
 from pipelines.splits import is_dreamed
 from pipelines.staging import StagedWeights, staged_model
-from pipelines.worker import DreamWorker, shared_model
+from pipelines.through import shared_model, specs_of
+from pipelines.worker import DreamWorker
 
 FAILED = "failed"
 
@@ -344,7 +346,11 @@ class DreamFn(beam.DoFn):
 
     def setup(self) -> None:
         """Load the model, once a process."""
-        self._model = staged_model(self._staged) if self._staged else shared_model(self._config.weights)
+        self._model: AudioModel = (
+            staged_model(self._staged)
+            if self._staged
+            else shared_model(self._config.weights, specs_of(self._config.model))
+        )
         self._worker: DreamWorker | None = None
         self._meter = metrics.Meter()
 

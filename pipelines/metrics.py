@@ -30,7 +30,7 @@ _COUNTERS = {
     "audio_ms": ("audio_seconds", 1000),
     "gradient_steps": ("clip_steps", 1),
 }
-"""Counters by name: which of a worker's counts (`pipelines.progress`), and in which unit."""
+"""Counters by name: which of a worker's counts (`augment.progress`), and in which unit."""
 
 _log = logging.getLogger("dreambeam")
 

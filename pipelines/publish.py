@@ -15,24 +15,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from augment.yamnet import DreamingModel
+from augment.encodings import AUDIO_ENCODINGS
+from augment.models import AudioModel
 from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.croissant import Described, write_croissant
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.loading import loader
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features, versions
 from pipelines.scratch import Scratch
 from pipelines.splits import is_dreamed, warnings
+from pipelines.through import about, classes_of, specs_of
 
-DESCRIPTION = "Audio clips dreamed toward YAMNet classes by dreambeam; provenance.parquet says how each was made."
+DESCRIPTION = "Audio clips dreamed toward {} classes by dreambeam; provenance.parquet says how each was made."
 VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
 
 
 def publish(
-    scratch: Scratch, output: Path, config: RunConfig, model: DreamingModel, run: Mapping[str, Any]
+    scratch: Scratch, output: Path, config: RunConfig, model: AudioModel, run: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Put the dataset together and give it its name.
 
@@ -70,7 +71,8 @@ def publish(
     content = {
         **run,
         "config": config.model_dump(mode="json"),
-        "model": {"name": "yamnet", "identity": model.identity},
+        "model": about(model, specs_of(config.model)),
+        **classes_of(model, specs_of(config.model)),
         "counts": _counts(manifest, tally, failures, config),
         "splits": list(manifest["splits"]),
         "not_dreamed": {
@@ -149,7 +151,7 @@ def _write_loader(dataset: Path, manifest: Mapping[str, Any], config: RunConfig)
     (dataset / "load.py").write_text(text, encoding="utf-8")
 
 
-def _described(manifest: Mapping[str, Any], config: RunConfig, model: DreamingModel) -> Described:
+def _described(manifest: Mapping[str, Any], config: RunConfig, model: AudioModel) -> Described:
     hashes = {
         shard_name(config.name, split, index, count): hashlib.sha256(b"").hexdigest()
         for split, count in manifest["splits"].items()
@@ -164,14 +166,16 @@ def _described(manifest: Mapping[str, Any], config: RunConfig, model: DreamingMo
         citation=CITATION,
         recipes=config.named_recipes(),
         seed=config.seed,
-        model={"name": "yamnet", "identity": model.identity},
+        model={"name": model.name, "identity": model.identity},
         versions=versions(),
         shard_hashes=hashes,
     )
 
 
 def _description(config: RunConfig) -> str:
-    return f"{DESCRIPTION} {AUDIO_ENCODINGS[config.audio_encoding].says}"
+    specs = specs_of(config.model)
+    whose = " and ".join(Path(spec.path).name for spec in specs) if specs else "YAMNet"
+    return f"{DESCRIPTION.format(whose)} {AUDIO_ENCODINGS[config.audio_encoding].says}"
 
 
 def _write_tfds_metadata(dataset: Path, manifest: Mapping[str, Any], config: RunConfig, class_count: int) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from augment.tfrecord import OVERHEAD_BYTES, FrameError, RecordError, read_frame
 from pipelines.containers import ClipError, one_line, open_stream
-from pipelines.tfrecord import OVERHEAD_BYTES, FrameError, RecordError, read_frame
 
 
 @dataclass(frozen=True)

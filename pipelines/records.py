@@ -19,10 +19,10 @@ import numpy as np
 
 from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
+from augment.encodings import AUDIO_ENCODINGS
+from augment.models import AudioModel
 from augment.recipe import Recipe, canonical_json
-from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, Failure, source_of
-from pipelines.encodings import AUDIO_ENCODINGS
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""
@@ -151,10 +151,11 @@ class Encoder:
     def __init__(
         self,
         vocabulary: Vocabulary,
-        model: DreamingModel,
+        model: AudioModel,
         seed: int,
         labelling: Labelling = Labelling(),
         audio_encoding: str = "float32",
+        about_model: Mapping[str, Any] | None = None,
     ):
         """Prepare the features of the dataset.
 
@@ -164,6 +165,7 @@ class Encoder:
             seed: of the run.
             labelling: of the dreams.
             audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
+            about_model: what the provenance tells of the model (`pipelines.through.about`); None: of YAMNet.
         """
         from tensorflow_datasets.core import example_serializer
 
@@ -172,6 +174,7 @@ class Encoder:
         self._serializer = example_serializer.ExampleSerializer(self._features.get_serialized_info())
         self._vocabulary = vocabulary
         self._model = model
+        self._about_model = dict(about_model or {"name": model.name, "identity": model.identity})
         self._seed = seed
         self._labelling = labelling
 
@@ -284,7 +287,7 @@ class Encoder:
             "objectives": [],
             "seed": self._seed,
             "variant": values["variant"],
-            "model": {"name": "yamnet", "identity": self._model.identity},
+            "model": self._about_model,
             "output_sha256": row["output_sha256"],
             "versions": versions(),
             **storage,
@@ -302,10 +305,24 @@ class Encoder:
             "provenance": row["provenance"],
             **groups,
         }
+        plain = isinstance(stored, np.ndarray) and stored.dtype == "<f4" and len(self._vocabulary.channels) == 1
+        floats = example["audio"]
+        if plain:  # sample by sample, protobuf takes longer than some gradient steps
+            example["audio"] = floats[:0]
         encoded = self._features.encode_example(example)
         encoded["audio"] = Tensor.encode_example(self._features["audio"], example["audio"])  # Audio leaves BYTES undone
         proto = self._serializer.get_tf_example(encoded)
+        if plain:
+            proto.features.feature["audio"].float_list.ParseFromString(_packed(floats))
         return Record(id_, ref.split, proto.SerializeToString(deterministic=True), row)
+
+
+def _packed(values: np.ndarray) -> bytes:
+    """Return what protobuf writes of a FloatList: field 1, packed, its length in bytes as a varint, the floats."""
+    count, varint = values.size * 4, b""
+    while count >= 128:
+        varint, count = varint + bytes([count & 127 | 128]), count >> 7
+    return b"\x0a" + varint + bytes([count]) + np.ascontiguousarray(values, "<f4").tobytes()
 
 
 @functools.cache

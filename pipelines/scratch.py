@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from augment.tfrecord import HEAD_BYTES, OVERHEAD_BYTES, frame
 from pipelines.records import Record
-from pipelines.tfrecord import HEAD_BYTES, OVERHEAD_BYTES, frame
 
 FRAMES = 3
 """Frames of a record: header, example, row."""

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.tfrecord import OVERHEAD_BYTES, frame
 from pipelines.records import DISTANCES, Lost
 from pipelines.scratch import RecordRef, read_records
-from pipelines.tfrecord import OVERHEAD_BYTES, frame
 
 SHARD_BYTES = 256 << 20
 

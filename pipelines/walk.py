@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.tfrecord import FrameError, RecordError, read_frame
 from pipelines.checks import COLUMNS, EXAMPLE_CHECKS, PROVENANCE_CHECKS, Entry, differences, provenance_of
 from pipelines.containers import one_line
 from pipelines.dataset import DamagedError, Place, read_example, rows, stored_samples, wrong_kinds
 from pipelines.files import DEMO
 from pipelines.findings import Verification
-from pipelines.tfrecord import FrameError, RecordError, read_frame
 
 
 def check_records(run: Verification) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import threading
 from collections import defaultdict
@@ -21,23 +20,22 @@ import numpy as np
 from augment import draws, targets
 from augment.ascent import Dreamer, pad_batch
 from augment.classes import ClassLookupError
-from augment.dreaming import Sound, dream_batch, find_classes, top_class
+from augment.dreaming import Sound, dream_batch, find_classes
+from augment.encodings import EncodingError, check_encoding
+from augment.models import AudioModel
+from augment.progress import Counts
 from augment.recipe import Recipe
+from augment.sound import to_model
 from augment.targets import Aim, Situation
-from augment.weights import resolve_weights
-from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
+from augment.yamnet import SAMPLE_RATE
 from pipelines.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
 from pipelines.config import ConfigError, RunConfig
-from pipelines.encodings import EncodingError, check_encoding
 from pipelines.files import read_sound
-from pipelines.progress import Counts
 from pipelines.records import Encoder, Labelling, Lost, Record, Vocabulary
 from pipelines.resume import Finished, clip_digest, run_digest
 from pipelines.scratch import RecordRef, Scratch
 from pipelines.splits import is_dreamed
-
-MAX_BATCH_PATCHES = 640
-"""Longer clips make smaller batches: 64 clips of 5 s, 32 of 10 s. A gradient step holds some 5 MB for each patch."""
+from pipelines.through import about, specs_of
 
 MAX_WAITING_BYTES = 256 << 20
 """Decoded clips of odd lengths that wait for company; beyond it the fullest batch goes as it is."""
@@ -57,7 +55,7 @@ class _Waiting:
 class DreamWorker:
     """Dreams clips by a run's configuration."""
 
-    def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: DreamingModel, scratch: Scratch):
+    def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: AudioModel, scratch: Scratch):
         """Prepare the recipes.
 
         Args:
@@ -71,16 +69,16 @@ class DreamWorker:
         """
         self._config, self._model, self._counts = config, model, Counts(scratch.progress)
         self._recipes = config.named_recipes()
-        sounds = {name: load_sound(recipe.sound) for name, recipe in self._recipes.items() if recipe.sound}
+        sounds = {
+            name: load_sound(recipe.sound, model.sample_rate) for name, recipe in self._recipes.items() if recipe.sound
+        }
         self._dreamers = {
-            name: Dreamer(model, recipe, sounds[name].heard if name in sounds else None)
-            for name, recipe in self._recipes.items()
+            name: shared_dreamer(model, recipe, sounds.get(name)) for name, recipe in self._recipes.items()
         }
         self._sound_hashes = {name: sound.sha256 for name, sound in sounds.items()}
         by_sound = config.target.policy == "sound"
         self._sound_classes = {
-            name: top_class(Sound(sound.heard[:, None], model.sample_rate), model) if by_sound else None
-            for name, sound in sounds.items()
+            name: int(np.argmax(model.clip_scores(sound.heard))) if by_sound else None for name, sound in sounds.items()
         }
         self._classes = target_classes(config, model)
         self._label_classes = label_classes(config, vocabulary.labels, model)
@@ -89,14 +87,15 @@ class DreamWorker:
             if label in vocabulary.labels:
                 own.setdefault(model.classes[index].name, label)
         labelling = Labelling(config.target.label_policy, own)
-        self._encoder = Encoder(vocabulary, model, config.seed, labelling, config.audio_encoding)
+        told = about(model, specs_of(config.model))
+        self._encoder = Encoder(vocabulary, model, config.seed, labelling, config.audio_encoding, told)
         self.run = run_digest(config, vocabulary, model.identity, self._sound_hashes)
         self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
 
     @property
     def counts(self) -> Mapping[str, float]:
-        """What was done so far (`pipelines.progress`)."""
+        """What was done so far (`augment.progress`)."""
         return self._counts.so_far
 
     def add(self, ref: ClipRef) -> Iterator[Record | RecordRef | Lost]:
@@ -107,12 +106,12 @@ class DreamWorker:
                 return
             check_clip(self._config.audio_encoding, ref)
             clip = decode(ref)
-            sound = Sound(clip.waveform, ref.sample_rate)
+            sound = Sound(clip.waveform, ref.sample_rate, self._model.sample_rate)
         except ClipError as error:
             self._counts.add(failed=1)
             yield Lost(failure(ref, error), self._config.records_of(ref.split))
             return
-        length = padded_length(len(sound.heard))
+        length = self._model.padded_length(len(sound.heard))
         queue = self._waiting[length]
         queue.append(_Waiting(clip, sound, clip_digest(ref, clip.sha256)))
         if len(queue) >= self._batch_size(length):
@@ -138,14 +137,14 @@ class DreamWorker:
         return records
 
     def _batch_size(self, length: int) -> int:
-        return max(1, min(self._config.batch_size, MAX_BATCH_PATCHES // int(patch_count(length))))
+        return min(self._config.batch_size, self._model.batch_limit(length))
 
     def _waiting_bytes(self) -> int:
         return sum(waiting.size for queue in self._waiting.values() for waiting in queue)
 
     def _dream(self, length: int) -> Iterator[Record | Lost]:
         batch = self._waiting.pop(length)
-        scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch]))
+        scores = self._model.scores(*pad_batch([waiting.sound.heard for waiting in batch], self._model))
         seconds = [len(waiting.sound.heard) / self._model.sample_rate for waiting in batch]
         self._counts.add(clips=len(batch), audio_seconds=sum(seconds))
         self._counts.add(batch_clips=len(batch), batch_room=self._batch_size(length))
@@ -233,14 +232,38 @@ def check_clip(audio_encoding: str, ref: ClipRef) -> None:
 
 @dataclass(frozen=True)
 class TargetSound:
-    """A recipe's target sound: float32 [samples] at 16 kHz, and the sha256 of its file."""
+    """A recipe's target sound: float32 [samples] at the model's rate, and the sha256 of its file."""
 
     heard: np.ndarray
     sha256: str
 
 
-def load_sound(path: str) -> TargetSound:
+_making = threading.Lock()
+_made: dict[tuple[str, str, str | None], Dreamer] = {}
+_MOST_MADE = 64
+
+
+def shared_dreamer(model: AudioModel, recipe: Recipe, sound: TargetSound | None) -> Dreamer:
+    """Return what dreams by a recipe, made and compiled once for the whole process, however many threads ask.
+
+    Raises:
+        RecipeError: the recipe cannot be dreamed through the model.
+    """
+    key = (model.identity, recipe.digest(), sound and sound.sha256)
+    with _making:
+        if key not in _made:
+            if len(_made) >= _MOST_MADE:
+                _made.clear()
+            _made[key] = Dreamer(model, recipe, sound and sound.heard)
+        return _made[key]
+
+
+def load_sound(path: str, model_rate: int = SAMPLE_RATE) -> TargetSound:
     """Read a target sound, whole.
+
+    Args:
+        path: of the file.
+        model_rate: Hz of what the model hears.
 
     Raises:
         ConfigError: the file cannot be used.
@@ -249,10 +272,10 @@ def load_sound(path: str) -> TargetSound:
         clip = read_sound(path)
     except ClipError as error:
         raise ConfigError(f"recipe.sound: {error}") from error
-    return TargetSound(Sound(clip.waveform, clip.ref.sample_rate).heard, clip.sha256)
+    return TargetSound(to_model(clip.waveform, clip.ref.sample_rate, model_rate), clip.sha256)
 
 
-def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:
+def target_classes(config: RunConfig, model: AudioModel) -> list[int]:
     """Return the indices of the classes that the target policy names.
 
     Raises:
@@ -265,7 +288,7 @@ def target_classes(config: RunConfig, model: DreamingModel) -> list[int]:
         raise ConfigError(f"target: {error}") from error
 
 
-def label_classes(config: RunConfig, labels: Iterable[str], model: DreamingModel) -> dict[str, int]:
+def label_classes(config: RunConfig, labels: Iterable[str], model: AudioModel) -> dict[str, int]:
     """Return the class that each label means: as `target.labels` says, or by its name; a label may mean none.
 
     Raises:
@@ -280,17 +303,3 @@ def label_classes(config: RunConfig, labels: Iterable[str], model: DreamingModel
             with contextlib.suppress(ClassLookupError):
                 found[label] = model.classes.find(label.replace("_", " ")).index
     return found
-
-
-_loading = threading.Lock()
-
-
-def shared_model(weights: str | None) -> DreamingModel:
-    """Load the dreaming model once for the whole process, however many threads ask."""
-    with _loading:
-        return _load_model(weights)
-
-
-@functools.lru_cache(maxsize=1)
-def _load_model(weights: str | None) -> DreamingModel:
-    return load_dreaming_model(resolve_weights(weights))

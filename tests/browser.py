@@ -52,6 +52,40 @@ class Browser:
         keys = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
         self.call("POST", "actions", actions=[{"type": "key", "id": "keyboard", "actions": keys}])
 
+    def play(self) -> tuple[float, float]:
+        """Play the first sound, and return its seconds and how far it came when it first said so."""
+        return self.run(
+            "const each = document.querySelector('audio');"
+            "return new Promise((done, failed) => {"
+            "  each.onerror = () => failed(each.error);"
+            "  each.ontimeupdate = () => { if (each.currentTime > 0) done([each.duration, each.currentTime]); };"
+            "  each.play().catch(failed);"
+            "})"
+        )
+
+    def unfold(self) -> None:
+        """Open all that is shown on demand."""
+        self.run("for (const each of document.querySelectorAll('details')) each.open = true")
+
+    def mark(self, mark: str, title: str) -> str:
+        """Mark the head of that title in the last table that has one, and return its selector."""
+        self.run(
+            "const heads = [...document.querySelectorAll('.sorts th')]"
+            "  .filter((each) => each.textContent === arguments[1]);"
+            "heads.at(-1).id = arguments[0]",
+            mark,
+            title,
+        )
+        return f"#{mark}"
+
+    def cells(self, head: str) -> list[str]:
+        """Return the texts of the column below a head."""
+        return self.run(
+            "const head = document.querySelector(arguments[0]);"
+            "return [...head.closest('table').tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent)",
+            head,
+        )
+
     def devtools(self, command: str, **parameters: Any) -> Any:
         return self.call("POST", "goog/cdp/execute", cmd=command, params=parameters)
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from browser import Browser
+
     from augment.yamnet import DreamingModel
 
 _MEMORY: dict[str, bytes] = {}
@@ -31,6 +33,15 @@ def model() -> DreamingModel:
     from augment.yamnet import load_dreaming_model
 
     return load_dreaming_model()
+
+
+@pytest.fixture(scope="session")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for pages; the test is skipped where there is none."""
+    from browser import browser
+
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from evaluation.examples import SCHEMA
 
 NOTHING: dict[str, Any] = {
     "split": "train",
+    "recording_found": True,
     "labels": ["dog"],
     "recipe": "deep_dream",
     "transform": "deep_dream",
@@ -60,5 +61,8 @@ NOTHING: dict[str, Any] = {
 
 def table(*rows: dict[str, Any]) -> pd.DataFrame:
     """Return rows as the evaluation reads them from its parts; each names its source at least."""
-    whole = [{**NOTHING, "id": f"{n:05d}", "clip": row["source_id"], **row} for n, row in enumerate(rows)]
+    whole = [
+        {**NOTHING, "id": f"{n:05d}", "clip": row["source_id"], "recording": row["source_id"], **row}
+        for n, row in enumerate(rows)
+    ]
     return pa.Table.from_pylist(whole, SCHEMA).to_pandas()

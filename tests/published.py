@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from recordings import augment, record
 
-from pipelines.tfrecord import frame, read_frame
+from augment.tfrecord import frame, read_frame
 
 CLIPS = ("cat/long.ogg#t=0,1.25", "cat/long.ogg#t=1.25,2.6", "dog/a.wav", "dog/stereo.flac")
 RECIPES = ("cut", "deep_dream", "like", "noise")

@@ -71,6 +71,8 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "own flag": ([*augment, "--stepz", "3"], ["--stepz", "did you mean --steps?"]),
         "beam's flag": ([*augment, "--direct_num_worker=2"], ["did you mean --direct_num_workers?"]),
         "beam's value": ([*augment, "--direct_num_workers=two"], ["--direct_num_workers", "'two'"]),
+        "runner": ([*augment, "--runner=Nope"], ["'Nope'", "DirectRunner", "FlinkRunner"]),
+        "runner's spelling": ([*augment, "--runner", "FlinkRuner"], ["did you mean FlinkRunner?"]),
         "stray word": ([*augment, "more"], ["'more'", "--input"]),
         "no number": ([*augment, "--steps", "many"], ["--steps", "valid integer"]),
         "bad number": ([*augment, "--steps", "-1"], ["recipe.steps", "-1"]),
@@ -263,6 +265,30 @@ def test_doctor_finds_that_all_works(capsys: pytest.CaptureFixture[str]) -> None
 def test_doctor_says_which_weights_are_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("doctor", "--weights", tmp_path / "nowhere") == 1
     assert "nowhere" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
+
+
+def test_a_report_that_is_stopped_says_so_and_can_be_made_again(dog: Path, tmp_path: Path) -> None:
+    code = """
+import os, sys
+from evaluation.robustness_worker import RobustnessWorker
+RobustnessWorker.run = lambda self, items: os.kill(os.getpid(), 2)
+from pipelines.cli import main
+main(sys.argv[1:])
+"""
+    given = (
+        "robustness",
+        dog.parent.parent,
+        "--report",
+        tmp_path / "report",
+        "--snr-db=20",
+        "--steps=1",
+        "--untargeted",
+    )
+    ended = in_a_process(code, *given)
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1] == "dreambeam: stopped before the report was finished"
+    assert "Traceback" not in ended.stderr
+    assert list((tmp_path / "report").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

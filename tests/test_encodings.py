@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from recordings import augment, failures_of, load, record, samples, shards_of
 
-from pipelines.encodings import (
+from augment.encodings import (
     AUDIO_ENCODINGS,
     EncodingError,
     check_encoding,
@@ -45,6 +45,7 @@ def snr_db(sound: np.ndarray, found: np.ndarray) -> float:
 def test_float32_gives_back_every_bit(waveform: np.ndarray) -> None:
     encoding = AUDIO_ENCODINGS["float32"]
     assert encoding.restore(encoding.store(waveform, 16_000)).tobytes() == waveform.tobytes()
+    assert encoding.kept(waveform).tobytes() == waveform.tobytes()
 
 
 @pytest.mark.parametrize("name", BITS)
@@ -53,6 +54,8 @@ def test_float32_gives_back_every_bit(waveform: np.ndarray) -> None:
 def test_a_lossy_encoding_is_within_half_a_step_of_the_clipped_sound(name: str, waveform: np.ndarray) -> None:
     encoding, step = AUDIO_ENCODINGS[name], 2.0 ** (1 - BITS[name])
     found = encoding.restore(encoding.store(waveform, 16_000))
+    np.testing.assert_array_equal(encoding.kept(waveform), found)
+    assert encoding.kept(waveform).dtype == np.float32
     clipped = np.clip(waveform.astype(np.float64), -1, 1 - step)
     assert np.abs(found - clipped).max() <= step / 2
     assert found.dtype == np.float32

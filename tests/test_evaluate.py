@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,7 @@ from recordings import augment, complaint, dreambeam, load, record, samples
 
 from augment.budgets import distance
 from augment.sound import to_model
-from evaluation.dataset import DatasetError, as_stored, open_dataset, read_example, walk
-from evaluation.dataset import samples as stored_samples
+from evaluation.dataset import DatasetError, open_dataset, read_example, walk
 from evaluation.evaluate import evaluate
 from evaluation.examples import references
 from evaluation.judges import JudgeSpec, YamnetGraph, shared_judge
@@ -125,7 +126,7 @@ def test_rows_lead_to_the_records_of_dream_and_original(dataset: Path, report: P
     assert original is not None
     for reference, id_ in ((dream, row["id"]), (original, f"{row['source_id']}:original")):
         assert reference.id == id_
-        found = read_example(str(dataset), reference)
+        found = read_example(open_dataset(str(dataset)), reference)
         np.testing.assert_array_equal(found["audio"][:, 0], examples[id_]["audio"])
     assert references({**row, "original_shard": None}, str(bare))[1] is None
 
@@ -147,7 +148,7 @@ def test_scores_that_the_augmenter_stored_are_not_looked_at(dataset: Path, repor
     """Records whose stored scores are wrong, with right checksums, give the same rows."""
     import tensorflow as tf
 
-    from pipelines.tfrecord import frame
+    from augment.tfrecord import frame
 
     forged = tmp_path / "dreams"
     shutil.copytree(dataset, forged)
@@ -255,26 +256,33 @@ def test_without_the_ontology_kinship_is_left_out_and_that_is_said(
     assert any("nowhere.json" in warning for warning in told["warnings"])
 
 
+# Sources
+
+
+def test_dreams_of_dreams_are_of_the_recordings_that_they_go_back_to(recordings: Path, tmp_path: Path) -> None:
+    augment(recordings, tmp_path / "one", "variants=1")
+    pattern = f"{tmp_path / 'one'}/*.tfrecord*"  # all of them, originals and dreams
+    augment(pattern, tmp_path / "two", "recipe.steps=1")
+    done = judged(tmp_path / "report", tmp_path / "two").evaluations[0]
+    assert done.rows["source_id"].nunique() == done.rows["clip"].nunique() == 6
+    sha256 = {hashlib.sha256(path.read_bytes()).hexdigest() for path in recordings.glob("*/*.wav")}
+    assert set(done.rows["recording"]) == sha256
+    assert (done.metrics["n_examples"], done.metrics["n_sources"], done.metrics["success"]["top1"]["clips"]) == (
+        *(6, 3, 3),
+    )
+    shutil.rmtree(tmp_path / "one")
+    done = judged(tmp_path / "again", tmp_path / "two").evaluations[0]
+    assert done.metrics["n_sources"] == 6
+    assert any("6 dreams are of dreams whose own dataset is not to be had" in each for each in done.metrics["warnings"])
+
+
+def test_pieces_of_one_recording_are_one_source(recordings: Path, tmp_path: Path) -> None:
+    augment(recordings / "rain", tmp_path / "pieces", "source.segment_seconds=0.5", "recipe.steps=1")
+    told = judged(tmp_path / "report", tmp_path / "pieces").evaluations[0].metrics
+    assert (told["n_examples"], told["n_sources"]) == (4, 1)
+
+
 # Audio encodings
-
-
-def test_samples_come_back_from_every_encoding() -> None:
-    waveform = np.array([[0.5, -0.25], [1.0, -1.0], [2.0, 1e-6]], np.float32)
-    np.testing.assert_array_equal(stored_samples(waveform), waveform)
-    np.testing.assert_array_equal(stored_samples(waveform[:, 0]), waveform[:, :1])
-    as_int16 = np.clip(np.rint(waveform * 32768), -32768, 32767).astype(np.int16)
-    np.testing.assert_array_equal(stored_samples(as_int16), as_stored(waveform, "int16"))
-    np.testing.assert_array_equal(as_stored(waveform, "float32"), waveform)
-    assert as_stored(waveform, "int16")[1, 0] == 32767 / 32768
-
-
-def test_a_flac_file_is_samples_of_24_bits() -> None:
-    import io
-
-    waveform = np.random.default_rng(0).uniform(-1, 1, (1000, 2)).astype(np.float32)
-    file = io.BytesIO()
-    soundfile.write(file, np.rint(waveform * 2**23).astype(np.int32) << 8, 16_000, format="FLAC", subtype="PCM_24")
-    np.testing.assert_array_equal(stored_samples(file.getvalue()), as_stored(waveform, "flac"))
 
 
 @pytest.mark.parametrize("encoding", ["int16", "flac"])
@@ -294,7 +302,7 @@ def test_references_lead_to_their_records(dataset: Path) -> None:
     found = [reference for shard in opened.shards for reference in walk(shard)]
     assert sorted(reference.id for reference in found) == sorted(examples)
     for reference in found:
-        example = read_example(opened.path, reference)
+        example = read_example(opened, reference)
         np.testing.assert_array_equal(example["audio"][:, 0], examples[reference.id]["audio"])
         assert (example["recipe"] == "original") == reference.original
         assert example["source_id"] == reference.source_id
@@ -375,15 +383,17 @@ def _cached_yamnet() -> Path:
     return resolve_weights()
 
 
-def test_a_damaged_shard_is_one_line(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_a_damaged_shard_is_one_line(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bare, broken)
     shard = max(broken.glob("*.tfrecord-*"), key=os.path.getsize)
     with shard.open("r+b") as file:
         file.truncate(os.path.getsize(shard) - 100)
-    assert "is cut off; copy the dataset again" in complaint(
-        capsys, "evaluate", broken, "--report", tmp_path / "report"
-    )
+    assert dreambeam("evaluate", broken, "--report", tmp_path / "report", f"--direct_running_mode={mode}") == 1
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert re.fullmatch(rf"dreambeam: {shard}, record \d+: the file is cut off within it; .*verify\n", printed.err)
 
 
 def test_a_dataset_of_originals_alone_has_nothing_to_evaluate(tmp_path: Path) -> None:
@@ -396,6 +406,10 @@ def test_a_dataset_of_originals_alone_has_nothing_to_evaluate(tmp_path: Path) ->
 def test_the_summary_is_printed(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("evaluate", "--direct_num_workers=1", bare, "--report", tmp_path / "report") == 0
     printed = capsys.readouterr().out
-    for expected in ("bare: 6 dreams of 3 clips, heard by yamnet", "target comes on top", "note: intervals come from"):
+    for expected in (
+        "bare: 6 dreams of 3 recordings, heard by yamnet",
+        "target comes on top",
+        "note: intervals come from",
+    ):
         assert expected in printed
     assert shared_judge(JudgeSpec()) is shared_judge(JudgeSpec())

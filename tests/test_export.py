@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from recordings import augment, complaint, dreambeam, load, record, samples
 
-from pipelines.encodings import AUDIO_ENCODINGS, quantise
+from augment.encodings import AUDIO_ENCODINGS, quantise
 from pipelines.export import ExportError, export_dataset, float_wav
 from pipelines.output import OutputError
 

@@ -15,7 +15,7 @@ from pipelines.replay import read_recipe, replay
 from pipelines.verify import verify
 
 GOLDEN = Path(__file__).parent / "golden"
-VERSIONS = ("0.1.0",)
+VERSIONS = ("0.1.0", "0.2.0")
 IDS = ("chirp/chirp.wav:deep_dream:0", "chirp/chirp.wav:noise:0", "chirp/chirp.wav:original")
 
 

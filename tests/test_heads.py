@@ -11,12 +11,13 @@ import tensorflow as tf
 from recordings import sound
 
 from augment.ascent import Dreamer, pad_batch
-from augment.heads import Choice, Head, HeadModel
+from augment.heads import Choice, Head, HeadModel, load_head, save_head
+from augment.loading import ModelError
 from augment.objectives import OBJECTIVES, Hearing
 from augment.recipe import Recipe
 from augment.targets import Aim, aim_rows
 from augment.yamnet import DreamingModel, patch_count
-from evaluation.heads import PENALTY, fit_head, load_head, save_head
+from evaluation.heads import PENALTY, fit_head
 from evaluation.judges import JudgeError, JudgeSpec, YamnetGraph, make_judge
 
 
@@ -81,7 +82,7 @@ def test_a_file_that_holds_no_head_is_one_line(tmp_path: Path, content: bytes | 
         save_head(Head(np.zeros((3, 2), np.float32), np.zeros(2, np.float32), ("a", "b")), path)
     else:
         path.write_bytes(content)
-    with pytest.raises(JudgeError, match=r"head .*head\.npz") as caught:
+    with pytest.raises(ModelError, match=r"head .*head\.npz") as caught:
         load_head(path)
     assert str(caught.value).isprintable()
 

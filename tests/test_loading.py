@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from recordings import augment, dreambeam, record, samples
 
-from pipelines.encodings import AUDIO_ENCODINGS
+from augment.encodings import AUDIO_ENCODINGS
 from pipelines.loading import loader, snippet
 from pipelines.records import Vocabulary, features
 

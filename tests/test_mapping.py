@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from augment.classes import yamnet_classes
+from augment.loading import named_classes
 from augment.targets import Aim
-from evaluation.judges import JudgeError, named_classes
+from evaluation.judges import JudgeError
 from evaluation.mapping import map_classes, read_mapping
 
 OWN = named_classes(["Dog", "clock_tick", "noise", "3"])

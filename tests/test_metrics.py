@@ -145,12 +145,12 @@ def test_one_example_has_figures_without_intervals_and_says_so() -> None:
     assert found["success"]["top1"] == {"value": 1, "low": None, "high": None, "n": 1, "clips": 1}
     assert (found["snr_db"]["median"], found["snr_db"]["low"]) == (12, None)
     assert found["fad"] is None
-    assert any("one source clip" in warning for warning in warnings_of(rows, {}))
+    assert any("one source recording" in warning for warning in warnings_of(rows, {}))
 
 
 def test_warnings_tell_what_the_figures_lack() -> None:
     told = "\n".join(warnings_of(ROWS, {key: Sums.of(np.ones((3, 8))) for key in SUMS}))
-    for expected in ("3 source clips", "of 8 or fewer", "target of 1 of 5", "1 targets were on top"):
+    for expected in ("3 recordings", "of 8 or fewer", "target of 1 of 5", "1 targets were on top"):
         assert expected in told
     unknown = table({"source_id": "a", "labels": ["clock_tick"], "label_before": None, "label_kept": None})
     assert "no class for 1 labels (clock_tick)" in "\n".join(warnings_of(unknown, {}))

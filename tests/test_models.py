@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from recordings import samples, sound
 
+from augment.loading import ModelError, read_classes
 from augment.weights import demo_recording
 from augment.yamnet import SAMPLE_RATE
 from evaluation.crnn import Crnn
-from evaluation.judges import JUDGES, JudgeError, JudgeSpec, make_judge, read_classes
+from evaluation.judges import JUDGES, JudgeError, JudgeSpec, make_judge
 
 BELLS = ((8, 24), (27, 36), (56, 60))
 QUIET = ((2, 6), (38, 54))
@@ -202,7 +203,7 @@ def test_class_lists_are_read_from_yamnets_csv_or_lines(tmp_path: Path) -> None:
     assert len(read_classes(YAMNET_CLASS_MAP)) == 521
     assert read_classes(_listed(tmp_path, "one", "", "two, or so")).names == ("one", "two, or so")
     for names, expected in ((("a", "b", "a"), "'a' twice"), ((), "no class")):
-        with pytest.raises(JudgeError, match=expected):
+        with pytest.raises(ModelError, match=expected):
             read_classes(_listed(tmp_path, *names))
 
 

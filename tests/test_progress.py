@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipelines.progress import Counts, total
+from augment.progress import Counts, total
 
 
 def test_counts_of_several_writers_add_up(tmp_path: Path) -> None:

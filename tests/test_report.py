@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import soundfile
-from browser import Browser, browser
+from browser import Browser
 from recordings import augment, samples
 from test_evaluate import (
     _ontology,  # noqa: F401
@@ -55,12 +54,6 @@ def done(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report
     return judged(report, runs / "two <u>recipes", runs / "bare"), report
 
 
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
-
-
 @pytest.fixture
 def page(done: tuple[Report, Path], window: Browser) -> Browser:
     """The page of the first dataset, just opened."""
@@ -99,7 +92,7 @@ def test_headline_figures_are_those_of_metrics_json(done: tuple[Report, Path]) -
         for share in (told["success"]["top1"], told["top_changed"], told["label_kept"]):
             value = "–" if share["value"] is None else f"{100 * share['value']:.1f}\u00a0%"
             assert f'<span class="value">{value}</span>' in text
-            assert f"n {share['n']} of {share['clips']} clips" in text
+            assert f"n {share['n']} of {share['clips']} recordings" in text
         assert f"{told['snr_db']['median']:.1f} dB" in text
         for warning in told["warnings"]:
             assert shown(warning) in Reader(text).text
@@ -159,34 +152,27 @@ def test_the_policy_stops_what_is_not_the_pages_own(page: Browser) -> None:
 
 def test_a_player_plays_and_is_as_long_as_its_sound(page: Browser) -> None:
     assert page.run("return document.querySelectorAll('audio').length") >= 4
-    played = page.run(
-        "const each = document.querySelector('audio');"
-        "return new Promise((done, failed) => {"
-        "  each.onerror = () => failed(each.error);"
-        "  each.ontimeupdate = () => { if (each.currentTime > 0) done([each.duration, each.currentTime]); };"
-        "  each.play().catch(failed);"
-        "})"
-    )
+    played = page.play()
     assert played[0] == pytest.approx(SECONDS, abs=0.01)
     assert 0 < played[1] <= SECONDS + 0.01
 
 
 def test_a_press_sorts_a_table_by_number_and_another_turns_it_round(done: tuple[Report, Path], page: Browser) -> None:
     rows = pd.read_parquet(done[1] / "two <u>recipes" / "examples.parquet")
-    page.run("for (const each of document.querySelectorAll('details')) each.open = true")
-    head = _mark(page, "examples", "SNR, dB")
+    page.unfold()
+    head = page.mark("examples", "SNR, dB")
     assert page.run("return document.querySelector(arguments[0]).ariaSort", head) == "none"
     for order, falls in (("ascending", False), ("descending", True)):
         page.press(f"{head} button")
         assert page.run("return document.querySelector(arguments[0]).ariaSort", head) == order
-        values = [_number(text) for text in _cells(page, head)]
+        values = [_number(text) for text in page.cells(head)]
         assert values == sorted(values, reverse=falls)
         assert values == pytest.approx(sorted(rows["snr_db"], reverse=falls), abs=0.06)
 
 
 def test_the_keyboard_sorts_and_what_has_no_value_stays_last(page: Browser) -> None:
-    page.run("for (const each of document.querySelectorAll('details')) each.open = true")
-    head = _mark(page, "keys", "rank before")
+    page.unfold()
+    head = page.mark("keys", "rank before")
     page.run(
         "const row = document.querySelector(arguments[0]).closest('table').tBodies[0].rows[0].cloneNode(true);"
         "for (const cell of row.cells) { cell.dataset.value = ''; cell.textContent = '–'; }"
@@ -196,7 +182,7 @@ def test_the_keyboard_sorts_and_what_has_no_value_stays_last(page: Browser) -> N
     )
     for falls in (False, True):
         page.type("\ue007")  # Enter
-        *values, last = _cells(page, head)
+        *values, last = page.cells(head)
         assert last == "–"
         numbers = [_number(text) for text in values]
         assert numbers == sorted(numbers, reverse=falls)
@@ -210,7 +196,7 @@ def test_nothing_is_wider_than_the_window(done: tuple[Report, Path], window: Bro
     for name in pages(done):
         window.open(done[1] / name)
         window.width(width)
-        window.run("for (const each of document.querySelectorAll('details')) each.open = true")
+        window.unfold()
         assert window.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
 
 
@@ -233,25 +219,6 @@ def test_dark_paper_has_light_ink_and_print_no_players(page: Browser) -> None:
     assert page.run("return getComputedStyle(document.querySelector('audio')).display") == "none"
     page.devtools("Emulation.setEmulatedMedia", media="", features=[])
     assert page.pdf().startswith(b"%PDF")
-
-
-def _mark(page: Browser, mark: str, title: str) -> str:
-    """Mark the head of that title in the last table that has one, and return its selector."""
-    page.run(
-        "const heads = [...document.querySelectorAll('.sorts th')].filter((each) => each.textContent === arguments[1]);"
-        "heads.at(-1).id = arguments[0]",
-        mark,
-        title,
-    )
-    return f"#{mark}"
-
-
-def _cells(page: Browser, head: str) -> list[str]:
-    return page.run(
-        "const head = document.querySelector(arguments[0]);"
-        "return [...head.closest('table').tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent)",
-        head,
-    )
 
 
 def _number(text: str) -> float:

@@ -13,12 +13,14 @@ import pytest
 import soundfile
 from recordings import complaint, dreambeam, record, samples
 
+from augment.weights import demo_recording
 from evaluation.bench import BATCH, Item
 from evaluation.heads import load_head
 from evaluation.judges import JudgeSpec, make_judge
 from evaluation.perturbations import PERTURBATIONS
 from evaluation.robustness import batches
 from evaluation.security import CLEAN
+from evaluation.trained_head import overlap
 
 LABELS = {"rooster": "Crowing, cock-a-doodle-doo", "rain": "Rain", "helicopter": "Helicopter"}
 FLAGS = ("--snr-db=30,0", "--steps=8", "--seed=3")
@@ -72,7 +74,8 @@ def test_the_report_has_its_stable_keys_and_files(report: Path):
     assert told["judge_details"]["trained"]["clips"] == 6
     assert told["judge_details"]["classes"] == sorted(LABELS)
     assert sorted(path.name for path in report.iterdir()) == [
-        *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "robustness.parquet", "robustness.png"),
+        *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "report.html", "robustness.parquet"),
+        "robustness.png",
     ]
 
 
@@ -109,10 +112,12 @@ def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_p
     assert dreambeam(*arguments(data, tmp_path / "again", f"--yamnet-map={data / 'map.csv'}", *beam)) == 0
     pd.testing.assert_frame_equal(rows(tmp_path / "again"), rows(report))
     assert metrics(tmp_path / "again") == metrics(report)
+    assert (tmp_path / "again/report.html").read_bytes() == (report / "report.html").read_bytes()
 
 
 def test_every_class_of_a_head_competes_though_no_clip_that_is_tried_has_it(data: Path, report: Path, tmp_path: Path):
-    from evaluation.robustness import Settings, robustness
+    from evaluation.robustness import robustness
+    from evaluation.trials import Settings
     from pipelines.cli.robustness import Data, list_items, read_item
     from pipelines.run import pipeline_options
 
@@ -150,6 +155,76 @@ def test_a_clip_that_cannot_be_read_is_a_failure_and_the_others_are_tried(data: 
     assert any("no class for 1 of 3 labels (unheard)" in each for each in told["warnings"])
 
 
+def test_several_labels_give_mean_average_precision_through_the_whole_report(data: Path, tmp_path: Path):
+    labels = {"rooster-2.wav": "rooster", "rain-2.wav": "rain;helicopter", "helicopter-2.wav": "helicopter"}
+    with (tmp_path / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "labels"), *labels.items()])
+    flags = (f"--metadata={tmp_path / 'labels.csv'}", "--label-separator=;", f"--class-map={data / 'map.csv'}")
+    files = [data / name for name in labels]
+    folder = tmp_path / "report"
+    assert dreambeam("robustness", *files, "--report", folder, *flags, "--snr-db=20", "--steps=2") == 0
+    told, found = metrics(folder), rows(folder)
+    assert (told["metric"], told["n_clips"]) == ("map", 3)
+    assert set(found["truth"].map(len)) == {1, 2}
+    names = told["judge_details"]["classes"]
+    for (name, snr), own in found.fillna({"snr_db": np.inf}).groupby(["perturbation", "snr_db"]):
+        scores, truth = np.stack(list(own["scores"])), np.zeros((3, len(names)), bool)
+        for line, positions in zip(truth, own["truth"], strict=True):
+            line[positions] = True
+        expected = np.mean([_average_precision(s, t) for s, t in zip(scores.T, truth.T, strict=True) if t.any()])
+        point = next((p for p in told["curve"] if (p["perturbation"], p["snr_db"]) == (name, snr)), None)
+        value = told["clean_accuracy"] if name == CLEAN else point and point["accuracy"]
+        assert value == pytest.approx(expected, abs=1e-5)
+    assert "mean average precision, as they came" in (folder / "report.html").read_text("utf-8")
+
+
+def _average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Average precision of scores that all differ, by its definition."""
+    places = 1 + np.flatnonzero(truth[np.argsort(-scores)])
+    return float(np.mean(np.arange(1, len(places) + 1) / places))
+
+
+def test_a_black_box_is_tried_through_yamnet_and_the_report_says_what_that_is_worth(data: Path, tmp_path: Path):
+    folder, bell = tmp_path / "data", samples(demo_recording())
+    for label, sound in (("bell", bell[: 16_000 * 2]), ("street", samples(data / "rain-2.wav"))):
+        (folder / label).mkdir(parents=True)
+        soundfile.write(folder / label / "clip.wav", sound, 16_000 if label == "bell" else 44_100, subtype="PCM_16")
+    for name, lines in (
+        ("own", "bell,Bicycle bell\nstreet,No bicycle bell\n"),
+        ("yamnet", "bell,Bicycle bell\nstreet,Rain\n"),
+    ):
+        (tmp_path / f"{name}.csv").write_text(f"name,class\n{lines}")
+    flags = (f"--class-map={tmp_path / 'own.csv'}", f"--yamnet-map={tmp_path / 'yamnet.csv'}", "--judge=crnn")
+    given = ("robustness", folder, "--report", tmp_path / "report", *flags, "--snr-db=20", "--steps=2")
+    assert dreambeam(*given) == 0
+    told = metrics(tmp_path / "report")
+    assert {point["perturbation"] for point in told["curve"]} == {
+        *("untargeted_transfer", "targeted_transfer", "other_dream", "white_noise", "pink_noise", "smooth_filter")
+    }
+    assert (told["judge"], told["trusted"], set(told["dreamed_through"])) == ("crnn", False, {"yamnet"})
+    assert any("upper bounds" in each for each in told["warnings"])
+    assert set(rows(tmp_path / "report")["scores"].map(len)) == {2}
+    assert "upper bounds" in (tmp_path / "report/report.html").read_text("utf-8")
+
+
+def test_takes_of_one_recording_count_as_one_source(data: Path):
+    from pipelines.cli.robustness import Data, list_items
+
+    with (data / "takes.csv").open("w", newline="") as file:
+        names = [f"{label}-{number}.wav" for label in LABELS for number in range(3)]
+        takes = ["a", "a", "b", "b", "b", "", "", "c", "c"]
+        csv.writer(file).writerows(
+            [("path", "label", "take"), *((n, n.split("-")[0], take) for n, take in zip(names, takes, strict=True))]
+        )
+    _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), group_column="take"), 0)
+    by_id = {item.id: item.source for item in items}
+    assert overlap(items[:2], items[3:]) == []
+    (told,) = overlap([item for item in items if item.id == "rooster-2.wav"], items)
+    assert told.startswith("1 recording both trained on and tried, such as b: ")
+    found = [by_id[name] for name in names]
+    assert found == ["a", "a", "b", "b", "b", "rain-2.wav", "helicopter-0.wav", "c", "c"]
+
+
 WRONG = [
     (("--snr-db=loud",), "--snr-db is 'loud'"),
     (("--snr-db=1000",), "--snr-db takes SNRs from -20 to 100 dB"),
@@ -159,6 +234,7 @@ WRONG = [
     (("--train=fold=2",), "both fold=2"),
     (("--test=split=2",), "different columns"),
     (("--label-separator=;",), "a head is trained on one label"),
+    (("--group-column=take",), "column 'take'"),
     (("--limits=3",), "did you mean --limit?"),
     (("--metadata=missing.csv",), "'missing.csv' does not exist"),
 ]

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from augment.tfrecord import frame
 from pipelines.clips import Failure
 from pipelines.records import Lost, Record
 from pipelines.scratch import RecordRef, SpillWriter
 from pipelines.shards import PROVENANCE_SCHEMA, SHARD_BYTES, failure_line, merge_tables, shard_count, write_failures
 from pipelines.shards import write_shard as write
-from pipelines.tfrecord import frame
 
 IDS = [f"clip {number}:deep_dream:0" for number in range(7)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tfrecord import (
+from augment.tfrecord import (
     HEAD_BYTES,
     OVERHEAD_BYTES,
     FrameError,

@@ -15,11 +15,11 @@ import soundfile
 from recordings import augment, failures_of, load, sound
 from tfds_datasets import example, found, good, listed, write_records
 
+from augment.tfrecord import frame
 from pipelines.clips import Clip, ClipError, Failure, clip_ref, decode, source_of
 from pipelines.examples import Layout, read_frames
 from pipelines.listing import SourceError
 from pipelines.soundfiles import Shape
-from pipelines.tfrecord import frame
 
 WAVEFORM = np.random.default_rng(3).uniform(-0.5, 0.5, 3000).astype(np.float32)
 INTEGERS = np.round(WAVEFORM * 32768).astype("<i2")

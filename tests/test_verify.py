@@ -385,7 +385,7 @@ def test_the_command_says_ok_or_each_problem_on_its_line(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert "provenance.parquet says target_mid '/m/0'" in lines[0]
-    assert lines[1].startswith(f"{damaged}: 1 problems: {RECORDS} records")
+    assert lines[1].startswith(f"{damaged}: 1 problem: {RECORDS} records")
     assert dreambeam("verify", damaged, "--no-sources", "--json") == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["ok"], told["problem_count"], told["records"]) == (False, 1, RECORDS)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from recordings import record
 
-from augment import draws
+from augment import draws, yamnet
 from augment.yamnet import DreamingModel
 from pipelines import worker
 from pipelines.clips import ClipRef, SoundFileRef, segments
@@ -46,8 +46,8 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     seen: list[tuple[int, int]] = []
     pad = worker.pad_batch
 
-    def noted(heard: Any) -> Any:
-        waveforms, lengths = pad(heard)
+    def noted(heard: Any, through: Any) -> Any:
+        waveforms, lengths = pad(heard, through)
         seen.append(waveforms.shape)
         return waveforms, lengths
 
@@ -80,7 +80,7 @@ def test_a_batch_is_dreamed_as_soon_as_it_is_full(model: DreamingModel, tmp_path
 def test_long_clips_make_smaller_batches(
     model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: list[tuple[int, int]]
 ) -> None:
-    monkeypatch.setattr(worker, "MAX_BATCH_PATCHES", 4)
+    monkeypatch.setattr(yamnet, "MAX_BATCH_PATCHES", 4)
     lengths = [1.0] * 4 + [6.0] * 2  # 6 s are 12 patches: more than fit, yet one clip always goes
     clips = [clip(record(tmp_path / f"{i}.wav", s)) for i, s in enumerate(lengths)]
     _, lost = run(make(model, tmp_path), clips)
@@ -195,7 +195,7 @@ def test_a_dream_that_is_not_finite_is_a_failure(
 
 
 def test_counts_tell_clips_records_and_failures(model: DreamingModel, tmp_path: Path) -> None:
-    from pipelines.progress import total
+    from augment.progress import total
 
     (tmp_path / "progress").mkdir()
     clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(3)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -76,6 +77,21 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", help="YAMNet: a SavedModel folder, yamnet.h5 or TF-Hub handle.", metavar="PATH"),
 ]
+Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="Dream through this, not YAMNet: crnn, head.npz, a SavedModel folder, a .keras file; several as one.",
+        metavar="PATH",
+    ),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--classes", help="Names of the model's classes, one in each line, or a CSV like YAMNet's.", metavar="FILE"
+    ),
+]
+ModelRate = Annotated[int | None, typer.Option("--sample-rate", help="What the model hears, in Hz.", metavar="HZ")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
@@ -155,6 +171,9 @@ def augment(
             help="Write each record as a file, too, with a table: wav or flac, and where.", metavar="FORMAT DIR"
         ),
     ] = None,
+    model: Model = None,
+    classes: Classes = None,
+    sample_rate: ModelRate = None,
     weights: Weights = None,
     set_: Set = None,
     scratch: Annotated[
@@ -194,6 +213,9 @@ def augment(
         "weights": weights,
     }
     run = _command("augment")
+    from pipelines.cli.options import model_settings
+
+    given["model"] = model_settings(model, classes, sample_rate)
     flags = {"overwrite": overwrite, "resume": resume, "scratch": scratch, "debug": debug}
     files = (export[0].value, export[1]) if export else None
     arguments = (inputs, output, config, given, set_ or [], context.args)
@@ -239,12 +261,15 @@ def dream(
         str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="PNG")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random targets and noise.")] = 0,
+    model: Model = None,
+    classes: Classes = None,
+    sample_rate: ModelRate = None,
     weights: Weights = None,
     set_: Set = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Dream one audio file, or noise, and say what YAMNet heard before and after."""
+    """Dream one audio file, or noise, and say what YAMNet (or the model) heard before and after."""
     if seconds is not None and start is StartChoice.clip:
         raise typer.BadParameter("--seconds takes no input: say what to start from, such as --start noise")
     given = paths or []
@@ -263,8 +288,11 @@ def dream(
         "sound": sound,
         "start": None if start is StartChoice.clip else start.value,
     }
+    from pipelines.cli.options import model_settings
+
+    through = model_settings(model, classes, sample_rate)
     arguments = (source, output, target, settings, set_ or [], picture, seed, weights)
-    raise typer.Exit(run(*arguments, seconds=seconds, overwrite=overwrite))
+    raise typer.Exit(run(*arguments, model=through, seconds=seconds, overwrite=overwrite))
 
 
 @app.command()
@@ -283,7 +311,7 @@ def classify(
 def evaluate(
     context: typer.Context,
     datasets: Annotated[list[str], typer.Argument(metavar="DATASET_DIR...", help="Folders that augment has written.")],
-    report: Annotated[str, typer.Option(help="Folder for metrics.json and examples.parquet.", metavar="DIR")],
+    report: Annotated[str, typer.Option(help="Folder for report.html and metrics.json.", metavar="DIR")],
     judge: Annotated[
         str,
         typer.Option(
@@ -318,12 +346,16 @@ def evaluate(
 def robustness(
     context: typer.Context,
     data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Recordings: files, folders, globs.")],
-    report: Annotated[str, typer.Option(help="Folder for metrics.json, table and picture.", metavar="DIR")],
+    report: Annotated[str, typer.Option(help="Folder for report.html and metrics.json.", metavar="DIR")],
     metadata: Annotated[str | None, typer.Option(help="CSV of labels; else each folder is one.", metavar="CSV")] = None,
     path_column: Annotated[str | None, typer.Option(help="Its column of paths.", metavar="NAME")] = None,
     label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
     label_separator: Annotated[
         str | None, typer.Option(help="Parts several labels of a clip; the figure is then mAP.", metavar="TEXT")
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Its column of what was recorded together: intervals are drawn over these.", metavar="NAME"),
     ] = None,
     train: Annotated[
         str | None, typer.Option(help="Train a linear head on YAMNet on these, such as fold=1.", metavar="COLUMN=VALUE")
@@ -369,7 +401,7 @@ def robustness(
     """
     run = _command("robustness")
     from evaluation.judges import JudgeSpec
-    from evaluation.robustness import Settings
+    from evaluation.trials import Settings
     from pipelines.cli.robustness import Data, read_budgets
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
@@ -385,8 +417,56 @@ def robustness(
         seed=seed,
         multi_label=label_separator is not None,
     )
-    given = Data(metadata, path_column, label_column, label_separator, train, test, limit)
+    given = Data(metadata, path_column, label_column, label_separator, train, test, group_column, limit)
     raise typer.Exit(run([*data, *context.args], report, given, settings, debug=debug))
+
+
+@app.command()
+def utility(
+    data: Annotated[list[str], typer.Argument(metavar="DATA...", help="Recordings: files, folders, globs.")],
+    metadata: Annotated[str, typer.Option(help="Table of labels and folds, with a row for each file.", metavar="CSV")],
+    fold_column: Annotated[str, typer.Option(help="Its column of folds.", metavar="NAME")] = "fold",
+    group_column: Annotated[
+        str | None, typer.Option(help="Its column of what belongs together, such as a recording [each file].")
+    ] = None,
+    class_column: Annotated[
+        str | None, typer.Option(help="Its column of YAMNet's classes that the labels mean [by their names].")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option(help="Its column of paths.", metavar="NAME")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", help="Config of dreambeam augment, as an arm; may be repeated."),
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Arms, by name; may be repeated [all].")] = None,
+    classifier: Annotated[
+        list[str] | None, typer.Option(help="linear, mlp or cnn; may be repeated [all].", metavar="NAME")
+    ] = None,
+    shots: Annotated[
+        str | None, typer.Option(help="Training clips of each class, such as 1,2,5,10,all [2,all].", metavar="LIST")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of the few clips and starts of the classifiers.")] = 5,
+    white_box: Annotated[
+        list[str] | None,
+        typer.Option("--white-box", help="Dream against this arm's linear head through itself; may be repeated."),
+    ] = None,
+    report: Annotated[str | None, typer.Option(help="Folder for utility.md and utility.json.", metavar="DIR")] = None,
+    work: Annotated[
+        str | None, typer.Option(help="Folder where finished work is kept, to go on from [the cache].", metavar="DIR")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    weights: Weights = None,
+    debug: Debug = False,
+) -> None:
+    """Train classifiers with and without dreamed data, and say whether it helped (an hour or two)."""
+    run = _command("utility")
+    from evaluation.classifiers import CLASSIFIERS
+    from pipelines.cli.utility import Data, Plan, read_shots
+
+    given = Data(metadata, fold_column, group_column, class_column, path_column, label_column)
+    chosen = tuple(classifier or CLASSIFIERS)
+    plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds, tuple(white_box or ()))
+    raise typer.Exit(run(data, given, plan, report, work, weights, as_json))
 
 
 @app.command()
@@ -443,11 +523,14 @@ def replay(
     sound: Annotated[str | None, typer.Option(help="Where the target sound is now.", metavar="PATH")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="Where the model is now; repeated as it was.", metavar="PATH")
+    ] = None,
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
     """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
-    flags = {"overwrite": overwrite, "as_json": as_json}
+    flags = {"models": model or [], "overwrite": overwrite, "as_json": as_json}
     raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, **flags))
 
 
@@ -477,13 +560,20 @@ class BenchmarkChoice(str, Enum):
     steering = "steering"
 
 
+class AgainstChoice(str, Enum):
+    """What speed is held against."""
+
+    naive = "naive"
+
+
 @app.command()
 def benchmark(
     what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
         BenchmarkChoice.speed
     ),
     data: Annotated[
-        str | None, typer.Option(help="Folder of recordings, for steering; a folder deep at most.", metavar="DIR")
+        str | None,
+        typer.Option(help="Folder of recordings, for steering or side by side; a folder deep at most.", metavar="DIR"),
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of clip and target, for steering.")] = 300,
     only: Annotated[
@@ -494,6 +584,11 @@ def benchmark(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians.")] = 5,
+    against: Annotated[
+        AgainstChoice | None, typer.Option(help="Of speed: dream the same clips by a plain loop, side by side.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Of speed: files of the pipeline, or clips side by side.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Of each clip, side by side.")] = 20,
     seed: Annotated[int, typer.Option(help="Of steering's targets.")] = 0,
     weights: Weights = None,
     debug: Debug = False,
@@ -503,7 +598,7 @@ def benchmark(
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")
         raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
-    raise typer.Exit(_command("benchmark")(as_json, rounds, weights))
+    raise typer.Exit(_command("benchmark")(as_json, rounds, weights, against and against.value, data, clips, steps))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -524,7 +619,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         code = FAILED if stopped else _explain(error)
     if stopped:
-        _complain("stopped; no dataset was written")
+        _complain(_STOPPED_SAYS.get(given[0] if given else "", "stopped"))
         code = STOPPED
     sys.exit(code or DONE)
 
@@ -558,16 +653,38 @@ def _command(name: str) -> Any:
 
 def _explain(error: Exception) -> int:
     """Print one line for an error and return the exit code."""
-    text = " ".join((getattr(error, "format_message", lambda: str(error))() or type(error).__name__).split())
+    told = getattr(error, "format_message", lambda: str(error))()
+    told, module = _last_error(told, type(error).__module__)
+    text = " ".join(re.sub(_BEAM_STEP, "", told or type(error).__name__).split())
     if isinstance(error, typer.Abort):
         return _complain("stopped") or STOPPED
     if hasattr(error, "format_message"):  # of the command line's own parser
         context = getattr(error, "ctx", None)
         return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
-    if isinstance(error, ValueError) and type(error).__module__.startswith(("augment", "pipelines", "evaluation")):
+    if isinstance(error, ValueError) and type(error).__module__.startswith(_OWN):
         return _complain(text) or WRONG_ARGUMENTS
-    hint = "" if type(error).__module__.startswith(("augment", "pipelines")) else " (--debug shows where)"
+    hint = "" if module.startswith(_OWN) else " (--debug shows where)"
     return _complain(f"{text}{hint}") or FAILED
+
+
+_STOPPED_SAYS = {
+    "augment": "stopped; no dataset was written",
+    **dict.fromkeys(("evaluate", "robustness"), "stopped before the report was finished"),
+}
+
+
+def _last_error(told: str, module: str) -> tuple[str, str]:
+    """Return a message and its error's module; of a traceback from one of Beam's processes, what was raised last."""
+    raised = list(re.finditer(_RAISED, told, re.MULTILINE)) if "Traceback (most recent call last):" in told else []
+    return (told[raised[-1].end() :], raised[-1]["module"]) if raised else (told, module)
+
+
+_RAISED = r"^(?P<module>(?:[A-Za-z_]\w*\.)*)[A-Za-z_]\w*(?:Error|Exception): "
+
+_OWN = ("augment", "pipelines", "evaluation")
+
+_BEAM_STEP = r"\s*\[while running '[^']*'\]"
+"""What Beam adds to the message of an error that a step raises."""
 
 
 def _complain(message: str) -> None:

@@ -1,105 +1,62 @@
-"""``dreambeam benchmark``: this machine's matrix products, YAMNet's gradient, and each transform against it.
-
-All are measured in turn, round by round, so that a machine whose speed drifts still gives honest ratios. The unit is
-audio seconds times gradient steps a second; every row is held against the plain gradient of the same run.
-"""
+"""``dreambeam benchmark``: print what `pipelines.speed` measures of this machine."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import statistics
-import time
-from collections.abc import Callable
-from typing import Any
+import sys
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
-import tensorflow as tf
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from augment.ascent import Dreamer, pad_batch
-from augment.recipe import Recipe
-from augment.transforms import TRANSFORMS
-from augment.yamnet import SAMPLE_RATE, DreamingModel, load_dreaming_model
-
-CLIPS, SECONDS, STEPS = 32, 5, 4
-_MATRIX = 2048
+from augment.sound import to_model
+from augment.yamnet import load_dreaming_model
+from pipelines import speed
+from pipelines.cli.steering import read_recordings
 
 
-def run(as_json: bool, rounds: int, weights: str | None) -> int:
-    """Measure and print."""
+def run(
+    as_json: bool, rounds: int, weights: str | None, against: str | None, data: str | None, clips: int, steps: int
+) -> int:
+    """Measure and print: the whole table, or dreambeam beside the naive loop."""
     model = load_dreaming_model(weights)
-    console = Console()
-    with console.status("measuring ...") if not as_json else _nothing():
-        rows = measure(model, rounds)
+    rows: list[speed.Row] = []
+    with Console(stderr=True).status("measuring ...") as status:
+        if not sys.stderr.isatty():
+            status.stop()
+        if against is not None:
+            rows += speed.against_naive(model, _heard(data, clips) if data else speed.noise(clips), steps)
+        else:
+            say = lambda what: status.update(f"measuring {what} ...")  # noqa: E731
+            for found in speed.measure(model, rounds=rounds, weights=weights, clips=clips, say=say):
+                rows += found
     if as_json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    table = Table(title=f"{CLIPS} clips of {SECONDS} s, float32, median of {rounds} rounds", title_justify="left")
-    for heading in ("", "figure", "unit", "of the plain gradient"):
-        table.add_column(heading, justify="left" if heading in ("", "unit") else "right")
-    for row in rows:
-        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-        table.add_row(row["name"], f"{row['figure']:.1f}", row["unit"], ratio)
-    console.print(table)
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+    else:
+        Console().print(_table(rows))
     return 0
 
 
-def measure(model: DreamingModel, rounds: int) -> list[dict[str, Any]]:
-    """Return a row for each thing measured: name, figure, unit, ratio to the plain gradient (None: it has none)."""
-    rng = np.random.default_rng(0)
-    clips = [rng.normal(0, 0.1, SECONDS * SAMPLE_RATE).astype(np.float32) for _ in range(CLIPS)]
-    waveforms, lengths = pad_batch(clips)
-    targets = np.arange(CLIPS)
-    matrix = tf.constant(rng.normal(size=(_MATRIX, _MATRIX)), tf.float32)
-    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
-    plain = plain_gradient(model)
-    work: dict[str, Callable[[], Any]] = {
-        "matrix product": lambda: multiply().numpy(),
-        "plain gradient": lambda: [plain(waveforms, targets) for _ in range(STEPS)][-1].numpy(),
-    }
-    for name in TRANSFORMS:
-        settings = {"transform": name, "steps": STEPS, "objective": "score", "hold": None, "keep": "last"}
-        recipe = Recipe.model_validate({**settings, "sound": "given" if TRANSFORMS[name].needs_sound else None})
-        dreamer = Dreamer(model, recipe, clips[0])
-        work[name] = lambda dreamer=dreamer: dreamer(waveforms, lengths, targets)
-    times: dict[str, list[float]] = {name: [] for name in work}
-    for go in work.values():
-        go()  # traces and warms up
-    for _ in range(rounds):
-        for name, go in work.items():
-            start = time.perf_counter()
-            go()
-            times[name].append(time.perf_counter() - start)
-    rows: list[dict[str, Any]] = []
-    for name, taken in times.items():
-        if name == "matrix product":
-            figure = 2 * _MATRIX**3 / statistics.median(taken) / 1e9
-            rows.append({"name": name, "figure": figure, "unit": "GFLOP/s", "ratio": None})
-            continue
-        ratio = statistics.median(base / own for base, own in zip(times["plain gradient"], taken, strict=True))
-        figure = CLIPS * SECONDS * STEPS / statistics.median(taken)
-        rows.append({"name": name, "figure": figure, "unit": "audio s x steps / s", "ratio": ratio})
-    return rows
+def _heard(data: str, count: int) -> list[np.ndarray]:
+    """Return recordings as YAMNet hears them: those of the most common length, so many at most."""
+    heard = [to_model(each.waveform, each.sample_rate) for each in read_recordings(data)]
+    length, _ = Counter(map(len, heard)).most_common(1)[0]
+    return [each for each in heard if len(each) == length][:count]
 
 
-def plain_gradient(model: DreamingModel) -> Callable[..., Any]:
-    """Return what anyone would write in TensorFlow: one traced gradient of the mean scores, without all the rest."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)])
-    def gradient(waveforms: tf.Tensor, targets: tf.Tensor) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(waveforms)
-            scores = tf.reduce_mean(tf.sigmoid(model.logits(waveforms)), axis=1)
-            objective = tf.gather(scores, targets, batch_dims=1)
-        return tape.gradient(objective, waveforms)
-
-    return gradient
-
-
-class _nothing:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None
+def _table(rows: Iterable[speed.Row]) -> Table:
+    table = Table(title="Speed on this machine; × is how many times as fast as", title_justify="left", box=box.SIMPLE)
+    for heading in ("", "figure", "unit", "×", ""):
+        table.add_column(heading, justify="right" if heading in ("figure", "×") else "left", no_wrap=True)
+    last = None
+    for row in rows:
+        if row.part != last:
+            table.add_row(f"[bold]{row.part}[/bold]")
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}" if row.ratio < 100 else f"{row.ratio:.0f}"
+        table.add_row(f"  {row.name}", f"{row.figure:.1f}", row.unit, ratio, row.against or "")
+        last = row.part
+    return table

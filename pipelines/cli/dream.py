@@ -15,14 +15,15 @@ from rich.progress import Progress
 
 from augment import draws, targets
 from augment.ascent import Dreamer, pad_batch
-from augment.dreaming import Dreamed, Sound, dream_batch, read_target, top_class
+from augment.dreaming import Dreamed, Sound, dream_batch, read_target
+from augment.models import AudioModel
 from augment.picture import draw_dream
 from augment.recipe import Recipe
 from augment.starts import without_clip
-from augment.yamnet import SAMPLE_RATE, DreamingModel, load_dreaming_model
 from pipelines.clips import ClipError
 from pipelines.config import ConfigError, load_config
 from pipelines.files import check_picture, check_writable, read_sound, write_sound
+from pipelines.through import shared_model, specs_of
 from pipelines.worker import load_sound
 
 MAX_SECONDS = 300
@@ -39,6 +40,7 @@ def run(
     seed: int,
     weights: str | None,
     *,
+    model: Any = None,
     seconds: float | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -46,46 +48,48 @@ def run(
     given = [
         f"recipe.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None
     ]
-    other = [change for change in changes if not change.startswith("recipe.")]
+    given += [f"model={json.dumps(model, ensure_ascii=False)}"] if model else []
+    other = [change for change in changes if not change.startswith(("recipe.", "model."))]
     if other:
-        raise ConfigError(f"dream takes --set recipe.KEY=VALUE only, got {other[0]!r}")
-    recipe = load_config(None, [*given, *changes]).recipe
+        raise ConfigError(f"dream takes --set recipe.KEY=VALUE or model.KEY=VALUE only, got {other[0]!r}")
+    config = load_config(None, [*given, *changes])
+    recipe = config.recipe
     if source and Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
         raise ClipError(f"{output!r} is the input itself: give another name to write to", "write")
     check_writable(output, overwrite=overwrite)
     if picture:
         check_picture(picture)
     number = draws.draw(seed, "", 0, "start")
-    if source is None:
-        recipe, sound = _without_source(recipe, seconds or 0.0, number)
+    clip = read_sound(source, MAX_SECONDS) if source else None
+    through = shared_model(weights, specs_of(config.model))
+    if clip is None:
+        recipe, sound = _without_source(recipe, seconds or 0.0, number, through.sample_rate)
     else:
-        clip = read_sound(source, MAX_SECONDS)
-        sound = Sound(clip.waveform, clip.ref.sample_rate)
-    model = load_dreaming_model(weights)
-    dreamed = _dream(model, recipe, sound, target, seed, number)
+        sound = Sound(clip.waveform, clip.ref.sample_rate, through.sample_rate)
+    dreamed = _dream(through, recipe, sound, target, seed, number)
     write_sound(output, dreamed.waveform, sound.sample_rate)
     if picture:
         draw_dream(picture, sound.waveform, dreamed.waveform, sound.sample_rate, _title(dreamed, recipe.transform))
-    _report(output, dreamed, list(model.classes.names))
+    _report(output, dreamed, list(through.classes.names))
     return 0
 
 
-def _without_source(recipe: Recipe, seconds: float, number: int) -> tuple[Recipe, Sound]:
+def _without_source(recipe: Recipe, seconds: float, number: int, sample_rate: int) -> tuple[Recipe, Sound]:
     """Return what the recipe starts from as the sound itself, and the recipe that takes it so."""
-    sound = Sound(without_clip(recipe.start, seconds, SAMPLE_RATE, number), SAMPLE_RATE)
+    sound = Sound(without_clip(recipe.start, seconds, sample_rate, number), sample_rate, sample_rate)
     return Recipe.model_validate({**recipe.model_dump(), "start": "clip"}), sound
 
 
-def _dream(model: DreamingModel, recipe: Recipe, sound: Sound, target: str, seed: int, number: int) -> Dreamed:
+def _dream(model: AudioModel, recipe: Recipe, sound: Sound, target: str, seed: int, number: int) -> Dreamed:
     policy, classes = read_target(target, model.classes)
-    like = load_sound(recipe.sound).heard if recipe.sound else None
+    like = load_sound(recipe.sound, model.sample_rate).heard if recipe.sound else None
     dreamer = Dreamer(model, recipe, like)
-    before = model.scores(*pad_batch([sound.heard]))
+    before = model.scores(*pad_batch([sound.heard], model))
     known = targets.Situation(
         before[0],
         classes,
         draws.draw(seed, "", 0, "target"),
-        sound=None if like is None else top_class(Sound(like[:, None], SAMPLE_RATE), model),
+        sound=None if like is None else int(np.argmax(model.clip_scores(like))),
     )
     aim = targets.POLICIES[policy](known)
     words = f"{'away from' if aim.away else 'toward'} {model.classes[aim.classes[0]].name}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from augment.progress import unwatched
 from augment.weights import resolve_weights
+from augment.wording import counted
 from evaluation.dataset import MissingSourceError
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.judges import JudgeSpec
 from pipelines.cli.options import beam_arguments
-from pipelines.cli.quiet import own_stderr
+from pipelines.cli.quiet import only_own_messages
+from pipelines.cli.watch import watch_records
 from pipelines.clips import ClipError, clip_ref, decode
 from pipelines.config import ConfigError
 from pipelines.run import is_local, pipeline_options
@@ -42,13 +44,10 @@ def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | No
     beam_args = beam_arguments(extra, "evaluate")
     if not datasets:
         raise ConfigError("expected a dataset: give a folder that dreambeam augment has written")
-    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
-    logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
-    if not debug:  # it prints the traceback of what is raised again and explained in one line
-        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     local = is_local(beam_args)
-    with own_stderr() if local and not debug else nullcontext(), _for_workers(judge, report, local=local) as told:
-        done = evaluate(datasets, report, told, read_source, pipeline_options(beam_args), class_map)
+    with only_own_messages(local=local, debug=debug), _for_workers(judge, report, local=local) as told:
+        options = pipeline_options(beam_args)
+        done = evaluate(datasets, report, told, read_source, options, class_map, watch_records if local else unwatched)
     console = Console(highlight=False, soft_wrap=True)
     for each in done.evaluations:
         _print(console, each)
@@ -112,12 +111,13 @@ def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:
 def _print(console: Console, found: Evaluation) -> None:
     metrics = found.metrics
     console.print(
-        f"{found.name}: {metrics['n_examples']} dreams of {metrics['n_sources']} clips, heard by {metrics['judge']}",
+        f"{found.name}: {counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}, "
+        f"heard by {metrics['judge']}",
         markup=False,
     )
     recipes = metrics["by_recipe"]
     columns = {"all": metrics, **(recipes if 1 < len(recipes) <= _MOST_COLUMNS else {})}
-    table = Table(title="95 % intervals over clips", title_justify="left")
+    table = Table(title="95 % intervals over recordings", title_justify="left")
     table.add_column("")
     for name in columns:
         table.add_column(escape(name), justify="right")
@@ -130,7 +130,8 @@ def _print(console: Console, found: Evaluation) -> None:
 
 def _print_pair(console: Console, pair: Mapping[str, Any]) -> None:
     matched = "clip and target" if len(pair["matched_by"]) > 1 else "clip"
-    head = f"{pair['b']} minus {pair['a']} ({pair['shared_units']} pairs by {matched}, {pair['shared_sources']} clips)"
+    shared = f"{counted(pair['shared_units'], 'pair')} by {matched}, {counted(pair['shared_sources'], 'recording')}"
+    head = f"{pair['b']} minus {pair['a']} ({shared})"
     parts = []
     for name, unit in (("success_top1", 100), ("success_top5", 100), ("label_kept", 100), ("snr_db", 1)):
         found = pair["measures"][name]

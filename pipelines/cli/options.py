@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipelines.config import ConfigError
 
@@ -29,7 +29,8 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
         if options.__module__.startswith("apache_beam."):
             options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
     flags = sorted({flag for action in known._actions for flag in action.option_strings})
-    _, unknown = known.parse_known_args(list(extra))
+    read, unknown = known.parse_known_args(list(extra))
+    _check_runner(read.runner)
     if not unknown:
         return list(extra)
     first = unknown[0]
@@ -42,10 +43,57 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
     raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam {command} --help)")
 
 
+def _check_runner(given: str | None) -> None:
+    """Refuse a runner that is none of Beam's, by its short name or its class's full name.
+
+    Raises:
+        ConfigError: with the names that Beam knows.
+    """
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    names = sorted(StandardOptions.KNOWN_RUNNER_NAMES)
+    if given is None or "." in given or f"{given.lower().removesuffix('runner')}runner" in map(str.lower, names):
+        return
+    near = difflib.get_close_matches(given.lower(), map(str.lower, names), n=1)
+    hint = next((f"; did you mean {name}?" for name in names if name.lower() in near), "")
+    raise ConfigError(f"--runner is {given!r}; expected {', '.join(names)}, or the full name of a class{hint}")
+
+
+def model_settings(
+    models: Sequence[str] | None, classes: Sequence[str] | None, sample_rate: int | None
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Return the config's ``model`` by the flags, None if there are none.
+
+    Args:
+        models: paths or names, each for one member.
+        classes: files of names, in the order of those models that need one; one alone is for all of these.
+        sample_rate: of those models.
+
+    Raises:
+        ConfigError: flags that belong to a model are given without one, or lists are not as many as models.
+    """
+    if not models:
+        if classes or sample_rate is not None:
+            raise ConfigError("--classes and --sample-rate are of a model to dream through: name it with --model PATH")
+        return None
+    needing = [path for path in models if path not in ("yamnet", "crnn") and not path.endswith(".npz")]
+    given = list(classes or [])
+    if len(given) not in (0, 1, len(needing)) or (given and not needing):
+        names = ", ".join(needing) or f"{', '.join(models)}: it has its own"
+        raise ConfigError(f"--classes is given {len(given)} times; expected one for all, or one each of {names}")
+    lists = dict(zip(needing, given * len(needing) if len(given) == 1 else given, strict=False))
+    found = [
+        {"path": path, "classes": lists.get(path), "sample_rate": sample_rate if path in needing else None}
+        for path in models
+    ]
+    return found[0] if len(found) == 1 else found
+
+
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
+    *("--model", "--classes", "--sample-rate"),
     *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
 )
 
@@ -64,7 +112,8 @@ ROBUSTNESS_FLAGS = (
         "--yamnet-map",
         "--metadata",
     ),
-    *("--path-column", "--label-column", "--label-separator", "--train", "--test", "--through", "--snr-db", "--steps"),
+    *("--path-column", "--label-column", "--label-separator", "--group-column", "--train", "--test", "--through"),
+    *("--snr-db", "--steps"),
     *("--untargeted", "--targeted", "--limit", "--seed", "--weights", "--debug"),
 )
 

@@ -86,3 +86,19 @@ def _stderr_held() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def only_own_messages(*, local: bool, debug: bool) -> Iterator[None]:
+    """Leave out what Beam tells while a pipeline runs, but its warnings; with debug show all.
+
+    Args:
+        local: the pipeline runs on this machine, where its workers print to the same stderr.
+        debug: show Beam's own messages.
+    """
+    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
+    if not debug:  # it prints the traceback of what is raised again and explained in one line
+        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    with own_stderr() if local and not debug else contextlib.nullcontext():
+        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +24,7 @@ def run(
     sound: str | None,
     weights: str | None,
     *,
+    models: Sequence[str] = (),
     overwrite: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -41,6 +43,7 @@ def run(
                 source=source,
                 sound=sound,
                 weights=weights,
+                models=models,
                 on_step=lambda steps: bar.advance(task, steps),
             )
     except DamagedError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,14 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from augment import draws
+from augment.progress import unwatched
 from evaluation.bench import Item
 from evaluation.dataset import MissingSourceError
 from evaluation.perturbations import PERTURBATIONS
-from evaluation.robustness import BUDGETS, Robustness, Settings, robustness
+from evaluation.robustness import Robustness, robustness
+from evaluation.trials import BUDGETS, Settings
 from evaluation.worker import Failed
 from pipelines.cli.evaluate import split_flags
 from pipelines.cli.options import beam_arguments
-from pipelines.cli.quiet import own_stderr
+from pipelines.cli.quiet import only_own_messages
+from pipelines.cli.watch import watch_records
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
 from pipelines.config import ConfigError
 from pipelines.metadata import Columns
@@ -42,6 +45,8 @@ class Data:
         separator: parts the labels of a clip; None takes each as one label.
         train: "column=value" of the clips that a head is trained on, None trains none.
         test: the same of those that are tried; None tries all that are not for training.
+        group_column: of what was recorded together, such as the takes of one recording: intervals are drawn over these;
+            None takes each file for itself.
         limit: of files that are tried, None for all.
     """
 
@@ -51,6 +56,7 @@ class Data:
     separator: str | None = None
     train: str | None = None
     test: str | None = None
+    group_column: str | None = None
     limit: int | None = None
 
 
@@ -68,14 +74,13 @@ def run(given: Sequence[str], report: str, data: Data, settings: Settings, *, de
     beam_args = beam_arguments(extra, "robustness")
     if not inputs:
         raise ConfigError("expected recordings: give files, folders or globs")
-    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
-    logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
-    if not debug:  # it prints the traceback of what is raised again and explained in one line
-        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
+    local = is_local(beam_args)
+    command = shlex.join(["dreambeam", *sys.argv[1:]])
     training, tested, lost = list_items(inputs, data, settings.seed)
-    with own_stderr() if is_local(beam_args) and not debug else nullcontext():
+    with only_own_messages(local=local, debug=debug):
+        options, watch = pipeline_options(beam_args), watch_records if local else unwatched
         done = robustness(
-            tested, report, settings, read_item, pipeline_options(beam_args), training=training, lost=lost
+            tested, report, settings, read_item, options, training=training, lost=lost, command=command, watch=watch
         )
     _print(Console(highlight=False, soft_wrap=True), done)
     return 3 if done.failures else 0
@@ -102,7 +107,13 @@ def list_items(inputs: Sequence[str], data: Data, seed: int) -> tuple[list[Item]
         SourceError: nothing can be read there.
     """
     column, train, test = _parts(data)
-    columns = Columns(path=data.path_column, label=data.label_column, split=column, separator=data.separator)
+    columns = Columns(
+        path=data.path_column,
+        label=data.label_column,
+        split=column,
+        groups=() if data.group_column is None else (data.group_column,),
+        separator=data.separator,
+    )
     lost, training, tested = [], [], []
     values: set[str] = set()
     for file in list_files(inputs, metadata=data.metadata, columns=columns):
@@ -131,8 +142,8 @@ def _parts(data: Data) -> tuple[str | None, str | None, str | None]:
         if given is not None and not (column and sign and value):
             raise ConfigError(f"{name} is {given!r}; expected a column of the metadata and its value, such as fold=1")
         found[name] = (column, value) if given is not None else None
-    if any(found.values()) and data.metadata is None:
-        raise ConfigError("--train and --test name a column of a CSV: give it with --metadata")
+    if data.metadata is None and (any(found.values()) or data.group_column is not None):
+        raise ConfigError("--train, --test and --group-column name a column of a CSV: give it with --metadata")
     named = [each for each in found.values() if each]
     if len({column for column, _ in named}) > 1:
         raise ConfigError(f"--train and --test name different columns ({data.train}, {data.test}); expected the same")
@@ -155,7 +166,8 @@ def _cut(files: Sequence[SoundFileRef], separator: str | None, lost: list[Failed
             lost.append(Failed(file.id, error.stage, str(error)))
             continue
         labels = file.labels[:1] if separator is None else file.labels
-        items += [Item(ref.id, file.id, file.uri, labels, asdict(ref)) for ref in cut]
+        source = next((value for _, value in file.groups if value), file.id)
+        items += [Item(ref.id, source, file.uri, labels, asdict(ref)) for ref in cut]
     return items
 
 
@@ -198,7 +210,7 @@ def _print(console: Console, done: Robustness) -> None:
     console.print("The report trusts itself." if metrics["trusted"] else "The report does not trust itself:")
     for warning in metrics["warnings"]:
         console.print(f"  note: {warning}", markup=False)
-    names = ["metrics.json", "robustness.parquet", "curve.csv", "robustness.png"]
+    names = ["report.html", "metrics.json", "robustness.parquet", "curve.csv", "robustness.png"]
     names += ["head.npz"] if trained else []
     console.print(f"{done.folder}: {', '.join(names)}", markup=False)
 

@@ -9,6 +9,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from augment.wording import counted
 from pipelines.findings import Report
 from pipelines.verify import verify
 
@@ -35,7 +36,8 @@ def _say(folder: str, report: Report, sources: bool) -> None:
         print(problem)
     if report.problem_count > len(report.problems):
         print(f"and {report.problem_count - len(report.problems)} more")
-    hashed = f", {report.sources} source files" if sources else ""
-    read = f"{report.records} records in {report.shards} shards ({report.shard_bytes / 1e6:.1f} MB){hashed}"
-    state = f"{report.problem_count} problems" if report.problem_count else "OK"
+    hashed = f", {counted(report.sources, 'source file')}" if sources else ""
+    shards = f"{counted(report.shards, 'shard')} ({report.shard_bytes / 1e6:.1f} MB)"
+    read = f"{counted(report.records, 'record')} in {shards}{hashed}"
+    state = counted(report.problem_count, "problem") if report.problem_count else "OK"
     print(f"{folder}: {state}: {read}")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines import progress
+from augment import progress
 from pipelines.config import RunConfig
 from pipelines.scratch import Scratch
 
@@ -25,26 +25,81 @@ def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractCont
     work = sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants
     per_clip = config.records_per_clip
 
-    @contextmanager
-    def watching(scratch: Scratch, listed: dict[str, int]) -> Iterator[None]:
+    def watching(scratch: Scratch, listed: dict[str, int]) -> AbstractContextManager[None]:
         show = _Bar() if sys.stderr.isatty() else _Lines()
-        stop = threading.Event()
 
-        def poll() -> None:
-            while not stop.wait(_INTERVAL_SECONDS):
-                counts = progress.total(scratch.progress)
-                show.update(counts, int(counts["records"] // per_clip), work, listed["files"])
+        def update() -> None:
+            counts = progress.total(scratch.progress)
+            show.update(counts, int(counts["records"] // per_clip), work, listed["files"])
 
-        thread = threading.Thread(target=poll, daemon=True)
-        with show:
-            thread.start()
-            try:
-                yield
-            finally:
-                stop.set()
-                thread.join()
+        return _polling(show, update)
 
     return watching
+
+
+def watch_records(folder: str, records: int, what: str) -> AbstractContextManager[None]:
+    """Watch records being worked on (`augment.progress.Watch`): a bar on a terminal, now and then a line elsewhere."""
+    show = _RecordBar(records, what) if sys.stderr.isatty() else _RecordLines(records, what)
+    return _polling(show, lambda: show.update(round(progress.total(folder)["records"])))
+
+
+@contextmanager
+def _polling(show: AbstractContextManager[object], update: Callable[[], None]) -> Iterator[None]:
+    """Update what is shown now and then, in a thread of its own."""
+    stop = threading.Event()
+
+    def poll() -> None:
+        while not stop.wait(_INTERVAL_SECONDS):
+            update()
+
+    thread = threading.Thread(target=poll, daemon=True)
+    with show:
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+class _RecordBar:
+    def __init__(self, records: int, what: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False))
+        self._progress = Progress(*columns, *times, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task(what, total=records)
+
+    def __enter__(self) -> _RecordBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, done: int) -> None:
+        """Show the count."""
+        self._progress.update(self._task, completed=done)
+
+
+class _RecordLines:
+    def __init__(self, records: int, what: str) -> None:
+        self._records, self._what = records, what
+        self._clock, self._said = _Clock(), time.monotonic()
+
+    def __enter__(self) -> _RecordLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, done: int) -> None:
+        """Print the count, if the last line is old enough."""
+        speed = self._clock.speed(done)
+        if time.monotonic() - self._said < _LOG_INTERVAL_SECONDS:
+            return
+        self._said = time.monotonic()
+        left = f", {max(0, self._records - done) / speed:.0f} s left" if speed else ""
+        print(f"{done} of {self._records} {self._what}{left}", file=sys.stderr, flush=True)
 
 
 class _Bar:

@@ -36,15 +36,26 @@ class AudioEncoding:
         store: (float32 [samples, channels], sample rate in Hz) -> an array of the same shape, or bytes.
         restore: (what is stored, as TFDS gives it) -> float32 [samples] or [samples, channels].
         feature: channel counts that occur, ascending -> the `tfds.features` connector of `audio`.
-        lossy: whether what comes back may differ from what was dreamed.
+        bits: that samples are rounded to; None of one that keeps them.
         says: a sentence for the dataset's description.
     """
 
     store: Callable[[np.ndarray, int], Any]
     restore: Callable[[Any], np.ndarray]
     feature: Callable[[tuple[int, ...]], Any]
-    lossy: bool
+    bits: int | None
     says: str
+
+    @property
+    def lossy(self) -> bool:
+        """Whether what comes back may differ from what was dreamed."""
+        return self.bits is not None
+
+    def kept(self, waveform: np.ndarray) -> np.ndarray:
+        """Return what comes back of a waveform that is stored: float32 of the same shape, whatever its rate."""
+        if self.bits is None:
+            return np.asarray(waveform, np.float32)
+        return quantise(waveform, self.bits).astype(np.float32) / np.float32(1 << (self.bits - 1))
 
 
 def quantise(waveform: np.ndarray, bits: int) -> np.ndarray:
@@ -163,21 +174,21 @@ AUDIO_ENCODINGS: dict[str, AudioEncoding] = {
         _store_float32,
         lambda stored: np.asarray(stored, np.float32),
         _float32_feature,
-        lossy=False,
+        bits=None,
         says="Audio is float32, as it was dreamed, to the bit; full scale is 1.",
     ),
     "int16": AudioEncoding(
         _store_int16,
         _restore_int16,
         _int16_feature,
-        lossy=True,
+        bits=16,
         says="Audio is int16: samples × 32768, rounded half to even and clipped; divided by 32768 it is the sound.",
     ),
     "flac": AudioEncoding(
         _store_flac,
         _restore_flac,
         _flac_feature,
-        lossy=True,
+        bits=24,
         says="Audio is the bytes of a FLAC file of 24 bits: samples × 8388608, rounded half to even and clipped.",
     ),
 }

@@ -1,0 +1,266 @@
+"""Arms: what a classifier is trained on besides the clips themselves, at equal numbers of examples.
+
+Every arm gives each training clip once as it came, and `VARIANTS` times more: as it came again, augmented in a
+conventional way, dreamed, or these in turn. All arms of a classifier have then the same number of examples, and take
+the same number of steps. To add an arm, list it in `ARMS`; to add a way of dreaming, list it in `DREAMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+
+from augment import draws
+from augment.yamnet import DreamingModel
+from evaluation.classifiers import fit_linear
+from evaluation.conventional import Conventional, draw_mix, mask_spectrogram
+from evaluation.dreams import Dreams, DreamSpec
+from evaluation.folds import Clip
+from evaluation.views import Maker, Original, Store
+
+VARIANTS = 4
+"""Examples of each clip beside itself."""
+
+SEED = 0
+"""Of what is made for training; the test sets have their own."""
+
+ORIGINAL, CONVENTIONAL, MIXUP, MASKED = "original", "conventional", "mixup", "masked"
+
+KINDS = ("none", "conventional", "dream", "both", "taught")
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """What some of an arm's examples are.
+
+    Attributes:
+        what: `ORIGINAL`, `CONVENTIONAL`, `MIXUP`, `MASKED`, or a key of `DREAMS`.
+        label: "keep" the clip's; of a dream the "target"'s, or "both" by halves; or "taught", soft labels: what a
+            linear head on YAMNet, trained on the same clips as they came, says of the example (distillation, Hinton et
+            al. 2015).
+        variants: how many there are of each clip; then they come again.
+    """
+
+    what: str
+    label: str = "keep"
+    variants: int = VARIANTS
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm.
+
+    Attributes:
+        title: for tables.
+        kind: of `KINDS`.
+        ingredients: that the examples are in turn.
+        classifiers: that it is for; none means all.
+    """
+
+    title: str
+    kind: str
+    ingredients: tuple[Ingredient, ...]
+    classifiers: tuple[str, ...] = ()
+
+
+DREAMS: dict[str, DreamSpec] = {
+    "random_25": DreamSpec({"snr_db": 25, "steps": 20}, "random"),
+    "random_15": DreamSpec({"snr_db": 15, "steps": 20, "hold": 1.0}, "random"),
+    "away": DreamSpec({"snr_db": 25, "steps": 10}, "away"),
+    "own": DreamSpec({"snr_db": 20, "steps": 10, "objective": "logit", "hold": None}, "label"),
+    "own_filter": DreamSpec(
+        {
+            "transform": "gain_filter",
+            "snr_db": 10,
+            "steps": 12,
+            "step_size": 0.2,
+            "objective": "logit",
+            "hold": None,
+            "frame_length": 8192,
+            "hop": 2048,
+        },
+        "label",
+    ),
+    "noise": DreamSpec({"start": "white", "steps": 24, "hold": 2.0}, "label"),
+    "other": DreamSpec({"snr_db": 15, "steps": 20, "hold": 1.0}, "random", "labels"),
+    "other_filter": DreamSpec(
+        {
+            "transform": "gain_filter",
+            "snr_db": 5,
+            "steps": 16,
+            "step_size": 0.2,
+            "hold": 1.0,
+            "frame_length": 8192,
+            "hop": 2048,
+        },
+        "random",
+        "labels",
+    ),
+}
+"""Ways of dreaming for training, by name."""
+
+
+def _dreams(*names: str, label: str = "keep") -> tuple[Ingredient, ...]:
+    return tuple(Ingredient(name, label, variants=1) for name in names)
+
+
+def _between(dreams: Sequence[Ingredient], *others: str, label: str = "keep") -> tuple[Ingredient, ...]:
+    """Let each dream be followed by one that is no dream."""
+    more = [Ingredient(others[place % len(others)], label) for place in range(len(dreams))]
+    return tuple(each for pair in zip(dreams, more, strict=True) for each in pair)
+
+
+ROBUST, FEWSHOT = _dreams("random_25", "random_15"), _dreams("own")
+"""What ``configs/train_robust.yaml`` and ``configs/train_fewshot.yaml`` make."""
+
+_OWN_NOISE = _dreams("own", "noise")
+
+ARMS: dict[str, Arm] = {
+    "none": Arm("none: the clips again", "none", (Ingredient(ORIGINAL),)),
+    "audiomentations": Arm("audiomentations", "conventional", (Ingredient(CONVENTIONAL),)),
+    "mixup": Arm("mixup", "conventional", (Ingredient(MIXUP),)),
+    "audiomentations_mixup": Arm(
+        "audiomentations and mixup", "conventional", (Ingredient(CONVENTIONAL), Ingredient(MIXUP))
+    ),
+    "specaugment": Arm("SpecAugment", "conventional", (Ingredient(MASKED),), ("cnn",)),
+    "random_25": Arm("dreams toward random classes, 25 dB", "dream", _dreams("random_25")),
+    "random_15": Arm("dreams toward random classes, 15 dB", "dream", _dreams("random_15")),
+    "away": Arm("dreams away from the top class", "dream", _dreams("away")),
+    "own_filter": Arm("filtered toward the own class", "dream", _dreams("own_filter")),
+    "noise": Arm("noise dreamed toward the own class", "dream", _dreams("noise")),
+    "other": Arm("dreams toward another label, own label", "dream", _dreams("other")),
+    "other_both": Arm("dreams toward another label, both labels", "dream", _dreams("other", label="both")),
+    "other_target": Arm("dreams toward another label, that label", "dream", _dreams("other", label="target")),
+    "other_filter": Arm("filtered toward another label, that label", "dream", _dreams("other_filter", label="target")),
+    "own_noise": Arm("dreams toward the own class, of clips and of noise", "dream", _OWN_NOISE),
+    "robust": Arm("train_robust.yaml: toward random classes, 25 and 15 dB", "dream", ROBUST),
+    "fewshot": Arm("train_fewshot.yaml: toward the own class", "dream", FEWSHOT),
+    "robust_audiomentations": Arm("train_robust.yaml and audiomentations", "both", _between(ROBUST, CONVENTIONAL)),
+    "fewshot_audiomentations": Arm("train_fewshot.yaml and audiomentations", "both", _between(FEWSHOT, CONVENTIONAL)),
+    "fewshot_audiomentations_mixup": Arm(
+        "train_fewshot.yaml, audiomentations and mixup", "both", _between(FEWSHOT * 2, CONVENTIONAL, MIXUP)
+    ),
+    "own_noise_audiomentations": Arm(
+        "own class, of clips and of noise, and audiomentations", "both", _between(_OWN_NOISE, CONVENTIONAL)
+    ),
+    "own_noise_audiomentations_mixup": Arm(
+        "own class, of clips and of noise, audiomentations and mixup", "both", _between(_OWN_NOISE, CONVENTIONAL, MIXUP)
+    ),
+    "mixed_audiomentations": Arm(
+        "random_15, noise and audiomentations", "both", _between(_dreams("random_15", "noise"), CONVENTIONAL)
+    ),
+    "other_filter_audiomentations": Arm(
+        "filtered toward another label, noise and audiomentations",
+        "both",
+        _between((*_dreams("other_filter", label="target"), *_dreams("noise")), CONVENTIONAL),
+    ),
+    "audiomentations_taught": Arm(
+        "audiomentations, labels by a head on YAMNet", "taught", (Ingredient(CONVENTIONAL, "taught"),), ("cnn",)
+    ),
+    "mixed_taught": Arm(
+        "random_15, noise and audiomentations, labels by a head on YAMNet",
+        "taught",
+        _between(_dreams("random_15", "noise", label="taught"), CONVENTIONAL, label="taught"),
+        ("cnn",),
+    ),
+}
+"""The arms by name, in the order of tables."""
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """All that examples are made with.
+
+    Attributes:
+        store: of views.
+        model: what is dreamed through.
+        label_classes: YAMNet's class by label, as far as labels mean one.
+        dreams: ways of dreaming, by name.
+        labels: all of them; the columns of soft labels.
+    """
+
+    store: Store
+    model: DreamingModel
+    label_classes: Mapping[str, int]
+    dreams: Mapping[str, DreamSpec]
+    labels: tuple[str, ...]
+
+    def maker(self, what: str) -> Maker:
+        """Return what makes an ingredient's views; mixtures and masks are made of the originals."""
+        if what in self.dreams:
+            return Dreams(self.dreams[what], self.model, self.label_classes)
+        return Conventional(SEED) if what == CONVENTIONAL else Original()
+
+
+def slots(arm: Arm, variants: int = VARIANTS) -> list[tuple[Ingredient, int]]:
+    """Return what each of an arm's examples of a clip is, and which variant of it."""
+    turns = len(arm.ingredients)
+    chosen = [(arm.ingredients[slot % turns], slot // turns) for slot in range(variants)]
+    return [(each, turn % each.variants) for each, turn in chosen]
+
+
+def make_examples(
+    arm: Arm, kitchen: Kitchen, train: Sequence[int], takes: str, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make an arm's examples of some clips.
+
+    Args:
+        arm: which.
+        kitchen: what with.
+        train: positions of the clips.
+        takes: field of `Views` that the classifier learns from.
+        seed: of mixtures and masks.
+
+    Returns:
+        Features [examples, ...], and soft labels float64 [examples, labels]: the clips first, then slot by slot.
+    """
+    clips = kitchen.store.clips
+    plain = kitchen.store.features(Original(), takes)[list(train)]
+    hot = np.eye(len(kitchen.labels))[[kitchen.labels.index(clips[place].label) for place in train]]
+    features, labels = [plain], [hot]
+    for ingredient, variant in slots(arm):
+        if ingredient.what in (MIXUP, MASKED):
+            made = _mix(plain, hot, [clips[place] for place in train], variant, seed, masked=ingredient.what == MASKED)
+        else:
+            made = _view(ingredient, kitchen, train, takes, variant, hot)
+        features.append(made[0])
+        labels.append(made[1])
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def _view(
+    ingredient: Ingredient, kitchen: Kitchen, train: Sequence[int], takes: str, variant: int, hot: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    maker, number = kitchen.maker(ingredient.what), 0 if ingredient.what == ORIGINAL else variant
+    toward = kitchen.store.labels(maker, number)
+    target = np.eye(len(kitchen.labels))[[kitchen.labels.index(toward[place]) for place in train]]
+    if ingredient.label == "taught":
+        labels = _teach(kitchen, train, hot, kitchen.store.features(maker, "embeddings", number)[list(train)])
+    else:
+        labels = {"keep": hot, "target": target, "both": (hot + target) / 2}[ingredient.label]
+    return kitchen.store.features(maker, takes, number)[list(train)], labels
+
+
+def _teach(kitchen: Kitchen, train: Sequence[int], hot: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Return what a linear head, trained on the clips as they came, says of embeddings: [clips, labels]."""
+    own = kitchen.store.features(Original(), "embeddings")[list(train)]
+    return scipy.special.softmax(fit_linear(own, hot, 0)(embeddings), axis=1)
+
+
+def _mix(
+    plain: np.ndarray, hot: np.ndarray, clips: Sequence[Clip], variant: int, seed: int, *, masked: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    features, labels = [], []
+    for place, clip in enumerate(clips):
+        number = draws.draw(seed, clip.id, variant, MASKED if masked else MIXUP)
+        if masked:
+            features.append(mask_spectrogram(plain[place], number))
+            labels.append(hot[place])
+        else:
+            other, share = draw_mix(len(clips), number)
+            features.append(share * plain[place] + (1 - share) * plain[other])
+            labels.append(share * hot[place] + (1 - share) * hot[other])
+    return np.stack(features), np.stack(labels)

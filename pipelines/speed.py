@@ -1,0 +1,295 @@
+"""What ``dreambeam benchmark`` measures: the machine, YAMNet's gradient, each part of the work, the whole pipeline.
+
+All figures of a run are taken in turn, round by round, so that a machine whose speed drifts still gives honest ratios;
+each is held against another one of the same run. Most are audio seconds times gradient steps a second, or audio seconds
+a second. The plain gradient is what TensorFlow gives in batches without any of our code (`pipelines.naive`).
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import tensorflow as tf
+
+from augment.ascent import Dreamer, pad_batch
+from augment.dreaming import Sound, dream_batch
+from augment.recipe import Recipe
+from augment.shortcuts import EVERY
+from augment.transforms import TRANSFORMS
+from augment.updates import UPDATES
+from augment.yamnet import SAMPLE_RATE, DreamingModel
+from pipelines import naive
+from pipelines.clips import SoundFileRef, decode, segments
+from pipelines.config import RunConfig
+from pipelines.records import Encoder, Labelling, Record, Vocabulary
+from pipelines.run import augment_dataset
+from pipelines.scratch import SpillWriter
+
+CLIPS, SECONDS, STEPS = 32, 5, 4
+BATCHES = (1, 4, 16, 32, 64)
+PIPELINE_STEPS = (10, 50)
+FILE_RATE = 44_100
+_MATRIX = 2048
+_BASE = "plain gradient"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        part: of the table.
+        name: what was measured.
+        figure: how fast.
+        unit: of the figure.
+        against: what it is compared with, None for the first of its kind.
+        ratio: how many times as fast as that.
+    """
+
+    part: str
+    name: str
+    figure: float
+    unit: str
+    against: str | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that is timed: `amount` of `unit` each time it is done."""
+
+    part: str
+    name: str
+    go: Callable[[], Any]
+    amount: float
+    unit: str
+    against: str | None
+
+
+def timed(work: Sequence[Work], rounds: int) -> list[Row]:
+    """Do all of the work in turn, in rounds; return the median figures and ratios."""
+    for each in work:
+        each.go()  # traces and warms up
+    times: dict[str, list[float]] = {each.name: [] for each in work}
+    for _ in range(rounds):
+        for each in work:
+            start = time.perf_counter()
+            each.go()
+            times[each.name].append(time.perf_counter() - start)
+    amounts = {each.name: each.amount for each in work}
+    rows = []
+    for each in work:
+        ratio = None
+        if each.against is not None:
+            pairs = zip(times[each.against], times[each.name], strict=True)
+            ratio = statistics.median(other / own for other, own in pairs) * each.amount / amounts[each.against]
+        figure = each.amount / statistics.median(times[each.name])
+        rows.append(Row(each.part, each.name, figure, each.unit, each.against, ratio))
+    return rows
+
+
+def machine() -> list[Work]:
+    """Return matrix products of this machine."""
+    values = np.random.default_rng(0).normal(size=(_MATRIX, _MATRIX))
+    work = []
+    for kind, against in ((tf.float32, None), (tf.bfloat16, "float32")):
+        matrix = tf.constant(values, kind)
+        multiply = tf.function(lambda matrix=matrix: tf.matmul(matrix, matrix))
+        amount = 2 * _MATRIX**3 / 1e9
+        work.append(
+            Work("matrix products", kind.name, lambda go=multiply: go()[0, 0].numpy(), amount, "GFLOP/s", against)
+        )
+    return work
+
+
+def gradients(model: DreamingModel) -> list[Work]:
+    """Return the plain gradient, alone and by batch size, and every kind of step."""
+    clips = noise(max(BATCHES))
+    plain = naive.plain_gradient(model)
+    unit = "audio s × steps / s"
+
+    def raw(count: int) -> Callable[[], Any]:
+        waveforms = tf.constant(pad_batch(clips[:count])[0])
+        return lambda: [plain(waveforms, tf.range(count)) for _ in range(STEPS)][-1].numpy()
+
+    waveforms, lengths = pad_batch(clips[:CLIPS])
+    amount = CLIPS * SECONDS * STEPS
+    work = [Work("gradient", _BASE, raw(CLIPS), amount, unit, None)]
+    work += [Work("gradient", f"batches of {each}", raw(each), each * SECONDS * STEPS, unit, _BASE) for each in BATCHES]
+    for part, name, settings in kinds_of_steps():
+        recipe = Recipe.model_validate({"steps": STEPS, "hold": None, "keep": "last", **settings})
+        dreamer = Dreamer(model, recipe, clips[0])
+        go: Callable[..., Any] = lambda dreamer=dreamer: dreamer(waveforms, lengths, range(CLIPS))  # noqa: E731
+        work.append(Work(part, name, go, amount * recipe.steps / STEPS, unit, _BASE))
+    return work
+
+
+def kinds_of_steps() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Give part, name and recipe of each transform, each update rule and the fast arithmetic."""
+    for name, transform in TRANSFORMS.items():
+        yield "one step of", name, {"transform": name, "sound": "given" if transform.needs_sound else None}
+    for name in UPDATES:
+        yield "deep_dream by", name, {"update": name}
+    yield "arithmetic", "fast", {"arithmetic": "fast", "steps": EVERY}
+
+
+def parts(model: DreamingModel, folder: Path) -> list[Work]:
+    """Return decoding, resampling, scoring, encoding and writing, each alone, beside ten steps of dreaming."""
+    clips = noise(CLIPS)
+    paths = write_files(folder / "parts", CLIPS, FILE_RATE)
+    refs = [ref for path in paths for ref in segments(SoundFileRef(path.name, str(path), ()), segment_seconds=None)]
+    decoded = [decode(ref) for ref in refs]
+    waveforms, lengths = pad_batch(clips)
+    recipe = Recipe.model_validate({"hold": None, "steps": 10})
+    sounds = [Sound(clip.waveform, FILE_RATE) for clip in decoded]
+    scores = model.scores(*pad_batch([sound.heard for sound in sounds]))
+    dreamer = Dreamer(model, recipe)
+    dreams = dream_batch(Dreamer(model, recipe.model_copy(update={"steps": 1})), sounds, scores, range(CLIPS))
+    encoder = Encoder(Vocabulary((), (1,)), model, 0, Labelling("none", {}), "float32")
+
+    def encode() -> list[Record]:
+        pairs = zip(decoded, dreams, strict=True)
+        return [encoder.dreamed(clip, dream, "deep_dream", recipe, 0, {}) for clip, dream in pairs]
+
+    records = encode()
+
+    def write() -> None:
+        writer = SpillWriter(str(folder / "spill"))
+        for record in records:
+            writer.append(record)
+        writer.close()
+
+    dreaming = "dreaming, 10 steps"
+    todo: dict[str, Callable[[], Any]] = {
+        dreaming: lambda: dreamer(waveforms, lengths, range(CLIPS)),
+        f"decoding ({FILE_RATE} Hz WAV)": lambda: [decode(ref) for ref in refs],
+        "resampling to 16 kHz": lambda: [Sound(clip.waveform, FILE_RATE) for clip in decoded],
+        "scoring": lambda: model.scores(waveforms, lengths),
+        "encoding records": encode,
+        "writing records": write,
+    }
+    amount = CLIPS * SECONDS
+    return [
+        Work("alone", name, go, amount, "audio s / s", None if name == dreaming else dreaming)
+        for name, go in todo.items()
+    ]
+
+
+def pipeline(model: DreamingModel, folder: Path, weights: str | None, clips: int) -> list[Row]:
+    """Run whole augmentations, from files to a published dataset, beside the arithmetic that bounds them.
+
+    The bound is the plain gradient for every step and two scorings, in batches of 64, measured before and after each
+    run. Start-up is told apart: it is the time of a run over one file, which compiles the recipe.
+    """
+    inputs = folder / "pipeline"
+    write_files(inputs, clips, SAMPLE_RATE)
+    waveforms, lengths = pad_batch(noise(64))
+    plain, targets, tensor = naive.plain_gradient(model), tf.range(64), tf.constant(waveforms)
+
+    def bound() -> tuple[float, float]:
+        """Return seconds of a gradient and of a scoring, for an audio second."""
+        taken = []
+        for go, times in ((lambda: plain(tensor, targets).numpy(), 4), (lambda: model.scores(waveforms, lengths), 4)):
+            go()
+            start = time.perf_counter()
+            for _ in range(times):
+                go()
+            taken.append((time.perf_counter() - start) / times / (64 * SECONDS))
+        return taken[0], taken[1]
+
+    rows = []
+    for steps in PIPELINE_STEPS:
+        config = RunConfig.model_validate(
+            {"recipe": {"steps": steps, "hold": None}, "include_original": False, "batch_size": 64, "weights": weights}
+        )
+        start = time.perf_counter()
+        augment_dataset([str(inputs / "0000.wav")], str(folder / f"first-{steps}"), config)
+        start_up = time.perf_counter() - start
+        before = bound()
+        start = time.perf_counter()
+        augment_dataset([str(inputs)], str(folder / f"dreamed-{steps}"), config)
+        seconds = time.perf_counter() - start
+        after = bound()
+        gradient, scoring = (statistics.mean(each) for each in zip(before, after, strict=True))
+        bounded = 1 / (steps * gradient + 2 * scoring)
+        figure = clips * SECONDS / seconds
+        against = f"the arithmetic of {steps} steps"
+        rows.append(Row("pipeline", against, bounded, "audio s / s"))
+        rows.append(Row("pipeline", f"{clips} files, {steps} steps", figure, "audio s / s", against, figure / bounded))
+        rows.append(Row("pipeline", "one file before them", start_up, "s"))
+    return rows
+
+
+def against_naive(model: DreamingModel, clips: Sequence[np.ndarray], steps: int) -> list[Row]:
+    """Dream the same clips toward the same classes by the naive loop, and by dreambeam, exactly and fast.
+
+    Args:
+        model: what is dreamed through.
+        clips: float32 [samples at 16 kHz], of one length.
+        steps: of each clip, at most: dreambeam's own stop where they lead, once as well as taking them all.
+    """
+    targets = [int(value) for value in np.random.default_rng(0).integers(0, len(model.classes), len(clips))]
+    seconds = sum(map(len, clips)) / SAMPLE_RATE
+    few = clips[: max(1, len(clips) // 8)]
+    rows = []
+    for function in naive.FUNCTIONS:
+        naive.dream(model, clips[:1], targets[:1], function=function, steps=1)
+        start = time.perf_counter()
+        naive.dream(model, few, targets, function=function, steps=steps)  # one by one: a part tells the speed
+        figure = sum(map(len, few)) / SAMPLE_RATE / (time.perf_counter() - start)
+        base = f"naive {function}"
+        rows.append(Row("against naive", base, figure, "audio s / s"))
+        for name, settings in {
+            "all steps": {"hold": None},
+            "until they lead": {},
+            "fast, all steps": {"hold": None, "arithmetic": "fast"},
+            "fast, until they lead": {"arithmetic": "fast"},
+        }.items():
+            dreamer = Dreamer(model, Recipe.model_validate({"transform": function, "steps": steps, **settings}))
+            batch = pad_batch(clips)
+            dreamer(*pad_batch(clips[:1]), targets[:1])
+            start = time.perf_counter()
+            dreamer(*batch, targets)
+            own = seconds / (time.perf_counter() - start)
+            rows.append(Row("against naive", f"{function}, {name}", own, "audio s / s", base, own / figure))
+    return rows
+
+
+def noise(count: int) -> list[np.ndarray]:
+    """Return clips of white noise at 16 kHz."""
+    rng = np.random.default_rng(0)
+    return [rng.normal(0, 0.1, SECONDS * SAMPLE_RATE).astype(np.float32) for _ in range(count)]
+
+
+def write_files(folder: Path, count: int, sample_rate: int) -> list[Path]:
+    """Write WAV files of noise; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    paths = [folder / f"{number:04}.wav" for number in range(count)]
+    for path in paths:
+        soundfile.write(path, rng.normal(0, 0.1, SECONDS * sample_rate).clip(-1, 1), sample_rate)
+    return paths
+
+
+def measure(
+    model: DreamingModel, *, rounds: int, weights: str | None, clips: int, say: Callable[[str], Any]
+) -> Iterator[list[Row]]:
+    """Measure everything; give the rows of each part as they come."""
+    with tempfile.TemporaryDirectory(prefix="dreambeam-") as given:
+        folder = Path(given)
+        say("matrix products")
+        yield timed(machine(), rounds)
+        say("gradients and steps")
+        yield timed(gradients(model), rounds)
+        say("decoding, scoring, writing")
+        yield timed(parts(model, folder), rounds)
+        say("the pipeline")
+        yield pipeline(model, folder, weights, clips)

@@ -1,0 +1,171 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import complaint, dreambeam, load, record, samples
+
+from augment.recipe import Recipe
+from evaluation.arms import ARMS, DREAMS, VARIANTS, slots
+from evaluation.corruptions import CORRUPTIONS
+from evaluation.dreams import Dreams
+from evaluation.folds import Clip
+from evaluation.utility import COLUMNS, DREAMED, Course, arms_for, gather, summarise
+from evaluation.views import Heard
+from pipelines.cli.utility import config_arm
+from pipelines.config import load_config
+from pipelines.run import augment_dataset
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+TESTS = 1 + len(CORRUPTIONS) + len(DREAMED)
+
+
+def outcomes(clean: list[float], rest: float = 0.0) -> np.ndarray:
+    found = np.full((len(clean), TESTS), rest)
+    found[:, 0] = clean
+    return found
+
+
+def test_an_arm_that_tells_the_same_clips_right_gains_nothing_with_certainty():
+    same = outcomes([1, 0, 1, 1], 0.5)
+    rows = summarise(Course("linear", None, 1), {"none": same, "mixup": same}, ARMS, list("abcd"))
+    for figure in rows[1]["sets"].values():
+        assert figure["gain"] == figure["over_best"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert rows[0]["sets"]["clean"]["accuracy"]["value"] == 0.75
+
+
+def test_gains_are_paired_by_clip_and_held_against_the_best_conventional_arm_too():
+    found = {
+        "none": outcomes([1, 0, 0, 0]),
+        "mixup": outcomes([1, 1, 0, 0]),
+        "audiomentations": outcomes([1, 1, 1, 0]),
+    }
+    rows = {row["arm"]: row for row in summarise(Course("linear", 2, 3), found, ARMS, list("abcd"))}
+    assert rows["mixup"]["best_conventional"] == "audiomentations"
+    assert rows["mixup"]["sets"]["clean"]["gain"]["value"] == 0.25
+    assert rows["mixup"]["sets"]["clean"]["over_best"]["value"] == -0.25
+    assert rows["mixup"]["shots"] == 2
+
+
+def test_intervals_are_drawn_over_groups():
+    rng = np.random.default_rng(0)
+    gains = rng.integers(0, 2, 40).astype(float)
+    found = {"none": outcomes([0.0] * 40), "mixup": outcomes(list(np.repeat(gains[:10], 4)))}
+    widths = []
+    for size in (1, 4):
+        groups = [str(number // size) for number in range(40)]
+        figure = summarise(Course("linear", None, 1), found, ARMS, groups)[1]["sets"]["clean"]["gain"]
+        widths.append(figure["high"] - figure["low"])
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_corruptions_are_one_column_their_mean():
+    given = np.zeros((2, TESTS))
+    given[0, 1 : 1 + len(CORRUPTIONS)] = 1
+    given[1, 1] = 1
+    gathered = gather(given)
+    assert gathered.shape == (2, len(COLUMNS))
+    np.testing.assert_allclose(gathered[:, 1], [1, 1 / len(CORRUPTIONS)])
+
+
+def test_a_classifier_has_only_the_arms_that_are_for_it():
+    assert "specaugment" in arms_for(Course("cnn", None, 1), list(ARMS))
+    assert "specaugment" not in arms_for(Course("linear", None, 1), list(ARMS))
+    assert arms_for(Course("linear", None, 1), ["mixup", "none"]) == ["none", "mixup"]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two folds of two clips each of two classes, with a table."""
+    root = tmp_path_factory.mktemp("utility")
+    lines = ["path,label,fold,recording,class"]
+    for fold in (1, 2):
+        for label, name in (("bark", "Bark"), ("rain", "Rain")):
+            for number in range(2):
+                path = record(root / label / f"{label}{fold}{number}.wav", seconds=0.98)
+                lines.append(f"{label}/{path.name},{label},{fold},{fold}{label}{number},{name}")
+    (root / "table.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+CONFIG = "variants: 1\ntarget: random\nrecipe: {steps: 1}\nrecipes: {deep_dream: {snr_db: 25}}\n"
+
+
+def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_done(
+    recordings, tmp_path, capsys, monkeypatch
+):
+    config = tmp_path / "mine.yaml"
+    config.write_text(CONFIG)
+    command = ["utility", recordings, "--metadata", recordings / "table.csv", "--group-column", "recording"]
+    command += ["--class-column", "class", "--config", config, "--only", "mixup", "--classifier", "linear"]
+    command += ["--shots", "1,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
+    assert dreambeam(*command) == 0
+    printed = capsys.readouterr()
+    assert "mine" in printed.out
+    assert "linear, all: mine" in printed.err
+    stored = json.loads((tmp_path / "report/utility.json").read_text())
+    assert stored["clips"] == stored["groups"] == 8
+    assert [(row["shots"], row["arm"]) for row in stored["rows"]] == [
+        (shots, arm) for shots in (1, None) for arm in ("none", "mixup", "mine")
+    ]
+    for row in stored["rows"]:
+        assert set(row["sets"]) == set(COLUMNS)
+        assert all(0 <= figure["accuracy"]["value"] <= 1 for figure in row["sets"].values())
+    assert stored["dreams"]["mine.deep_dream"]["policy"] == "random"
+    page = (tmp_path / "report/utility.md").read_text()
+    assert page.count("\n## ") == 4  # two courses, corruptions, dreams
+
+    monkeypatch.setattr("evaluation.arms.make_examples", None)  # nothing is trained again
+    monkeypatch.setattr("evaluation.utility.make_examples", None)
+    assert dreambeam(*command) == 0
+    assert (tmp_path / "report/utility.md").read_text() == page
+    assert json.loads((tmp_path / "report/utility.json").read_text()) == stored
+
+
+def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys):
+    table = recordings / "table.csv"
+    given = ("utility", recordings, "--metadata", table)
+    assert "there is no 'dreams'; choices: none, audiomentations" in complaint(capsys, *given, "--only", "dreams")
+    assert "--classifier: there is no 'svm'; choices: linear, mlp, cnn" in complaint(
+        capsys, *given, "--classifier", "svm"
+    )
+    assert "such as 2,10,all" in complaint(capsys, *given, "--shots", "two")
+    assert "--report" in complaint(capsys, *given, "--report", table)
+    assert "nowhere" in complaint(capsys, *given, "--fold-column", "nowhere", "--only", "mixup")
+    lines = table.read_text().splitlines()
+    one = tmp_path / "one.csv"
+    one.write_text("\n".join(line.replace(",2,", ",1,") for line in lines) + "\n")
+    assert "fold '1'" in complaint(capsys, "utility", recordings, "--metadata", one, "--only", "mixup")
+
+
+@pytest.mark.parametrize(("name", "arm"), [("train_robust", "robust"), ("train_fewshot", "fewshot")])
+def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
+    config = load_config(CONFIGS / f"{name}.yaml")
+    made, ingredients = config_arm(name, config)
+    assert [each.label for each in ingredients] == [each.label for each in ARMS[arm].ingredients]
+    for mine, measured in zip(ingredients, ARMS[arm].ingredients, strict=True):
+        ours, theirs = made[mine.what], DREAMS[measured.what]
+        assert Recipe.model_validate(ours.recipe).digest() == Recipe.model_validate(theirs.recipe).digest()
+        assert (ours.policy, ours.seed, ours.classes) == (theirs.policy, theirs.seed, theirs.classes)
+        assert config.variants == measured.variants == 1
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_has_as_many_examples_of_a_clip(name):
+    chosen = slots(ARMS[name])
+    assert len(chosen) == VARIANTS
+    assert {each.what for each, _ in chosen} == {each.what for each in ARMS[name].ingredients}
+    assert all(variant < each.variants for each, variant in chosen)
+
+
+def test_an_arm_of_a_config_is_made_of_the_dreams_that_augment_makes(model, tmp_path):
+    path = record(tmp_path / "in/bark/a.wav", seconds=0.98)
+    config = load_config(CONFIGS / "train_robust.yaml", ["recipes={near: {snr_db: 25, steps: 2}}"])
+    augment_dataset([str(tmp_path / "in")], tmp_path / "out", config)
+    written = load(tmp_path / "out")["bark/a.wav:near:0"]
+    made, ingredients = config_arm("robust", config)
+    heard = Heard(Clip("bark/a.wav", "bark", "1", "a"), samples(path)[:, 0])
+    (dream,) = Dreams(made[ingredients[0].what], model, {}).make([heard], 0)
+    np.testing.assert_allclose(dream.waveform, written["audio"].ravel(), atol=1e-6)
+    assert not np.allclose(dream.waveform, heard.waveform, atol=1e-6)
