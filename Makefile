@@ -31,7 +31,7 @@ test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some)
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-flink
-test-flink: $(INSTALLED)  ## Run the cluster tests: Flink on this machine (needs Java and Maven).
+test-flink: $(INSTALLED)  ## Run the cluster tests: Flink on this machine (needs Java and Maven), Prism if there.
 	$(VENV_PYTHON) tests/cluster/fetch.py
 	$(VENV_PYTHON) -m pytest -m cluster tests/cluster
 

@@ -1,16 +1,15 @@
-"""Fixtures of the cluster tests: recordings, a run on this machine, and workers that know only dreambeam's wheel."""
+"""Fixtures of the cluster tests: recordings, a run on this machine, and what workers know."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engines import WorkerPool, worker_pool
-from runs import RECIPE, REPOSITORY, ends, start
+import soundfile
+from runs import CLIPS, RECIPE, REPOSITORY, ends, start
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +35,21 @@ def installed(place: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pool(place: Path, installed: Path) -> Iterator[WorkerPool]:
+def environment(place: Path, installed: Path) -> dict[str, str]:
+    """Variables of workers, which know dreambeam from its wheel alone and have an empty cache."""
     (place / "workers/cache").mkdir(parents=True)
-    environment = {"PYTHONPATH": str(installed), "DREAMBEAM_CACHE": str(place / "workers/cache")}
-    with worker_pool(place / "workers", environment) as running:
-        yield running
+    return {"PYTHONPATH": str(installed), "DREAMBEAM_CACHE": str(place / "workers/cache")}
 
 
 @pytest.fixture(scope="session")
-def recordings(shared: Path) -> Path:
-    return shared / "data/esc10-dev/rooster"
+def recordings(shared: Path, place: Path) -> Path:
+    """The first second of a few recordings."""
+    folder = place / "recordings/rooster"
+    folder.mkdir(parents=True)
+    for path in sorted((shared / "data/esc10-dev/rooster").glob("*.ogg"))[:CLIPS]:
+        samples, rate = soundfile.read(path, dtype="float32")
+        soundfile.write(folder / f"{path.stem}.wav", samples[:rate], rate)
+    return folder.parent
 
 
 @pytest.fixture(scope="session")

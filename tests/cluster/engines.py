@@ -62,34 +62,29 @@ def process(command: list[str], log: Path, **kwargs: Any) -> Iterator[subprocess
             running.wait()
 
 
-@dataclass
-class WorkerPool:
-    """Beam's pool of Python workers: a process that starts one more for each engine process that asks for it."""
-
-    port: int
-    running: subprocess.Popen[bytes]
-
-    @property
-    def address(self) -> str:
-        """For --environment_config."""
-        return f"localhost:{self.port}"
-
-    def workers(self) -> list[int]:
-        """Return the process ids of the workers."""
-        children = Path(f"/proc/{self.running.pid}/task/{self.running.pid}/children").read_text()
-        return [int(each) for each in children.split()]
+def _processor_ticks(pid: int) -> int:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(user) + int(system)
 
 
 @contextlib.contextmanager
-def worker_pool(folder: Path, environment: dict[str, str]) -> Iterator[WorkerPool]:
-    """Start a worker pool of this Python, whose workers run in the folder with these variables."""
+def worker_pool(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Start Beam's pool of Python workers, which starts a worker for each engine process that asks for one.
+
+    Args:
+        folder: in which workers run.
+        environment: variables that they get.
+
+    Yields:
+        The address of the pool, for --environment_config.
+    """
     port = free_port()
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the pool starts its workers as "python"
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment, "PATH": path}
-    with process(command, folder / "pool.log", cwd=folder, env=environment) as running:
+    with process(command, folder / "pool.log", cwd=folder, env=environment):
         wait_until(lambda: listens(port), "the worker pool")
-        yield WorkerPool(port, running)
+        yield f"localhost:{port}"
 
 
 @dataclass
@@ -105,13 +100,22 @@ class Flink:
         """For --flink_master."""
         return f"localhost:{self.port}"
 
-    def workers(self) -> list[int]:
-        """Return the process ids of the Python workers that the TaskManagers have started."""
-        found: list[int] = []
-        for task_manager in self.task_managers:
-            for thread in Path(f"/proc/{task_manager.pid}/task").glob("*/children"):
-                found += map(int, thread.read_text().split())
-        return found
+    def busiest(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Return the TaskManager whose Python worker has used most of the processor, and that worker's process id."""
+        workers = [
+            (each, int(pid))
+            for each in self.task_managers
+            for thread in Path(f"/proc/{each.pid}/task").glob("*/children")
+            for pid in thread.read_text().split()
+        ]
+        return max(workers, key=lambda found: _processor_ticks(found[1]))
+
+    def attempts(self) -> int:
+        """Return how often that task of the latest job was tried which was tried most often."""
+        job = max(self.get("jobs/overview")["jobs"], key=lambda each: each["start-time"])["jid"]
+        vertices = [each["id"] for each in self.get(f"jobs/{job}")["vertices"]]
+        tasks = [task for each in vertices for task in self.get(f"jobs/{job}/vertices/{each}")["subtasks"]]
+        return 1 + max(task["attempt"] for task in tasks)
 
     def get(self, path: str) -> Any:
         """Ask the JobManager."""
@@ -156,8 +160,8 @@ def flink_cluster(lib: Path, folder: Path, *, task_managers: int = 2, slots: int
         "taskmanager.memory.task.heap.size": "384m",
         "taskmanager.memory.task.off-heap.size": "64m",
         "taskmanager.memory.managed.size": "128m",
-        "taskmanager.memory.network.min": "64m",
-        "taskmanager.memory.network.max": "64m",
+        "taskmanager.memory.network.min": "192m",
+        "taskmanager.memory.network.max": "192m",
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 8000,
         "restart-strategy.type": "fixed-delay",

@@ -12,7 +12,8 @@ import pandas as pd
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-RECIPE = ("--set", "recipe.steps=8", "--set", "recipe.hold=null", "--set", "shards=2")
+CLIPS = 4
+RECIPE = ("--set", "recipe.steps=150", "--set", "recipe.hold=null", "--set", "shards=2")
 SECONDS = 240.0
 
 

@@ -6,14 +6,13 @@ where there is a binary of it: `GOBIN=$PWD/build/flink go install github.com/apa
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from engines import WorkerPool, prism
+from engines import prism, worker_pool
 from fetch import BUILD
 from runs import RECIPE, assert_same_dataset, ends, start
 
@@ -21,24 +20,20 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")
-def flags(place: Path, pool: WorkerPool) -> Iterator[list[str]]:
+def flags(place: Path, environment: dict[str, str]) -> Iterator[list[str]]:
     binary = shutil.which("prism", path=str(BUILD)) or shutil.which("prism")
     if binary is None:
         pytest.skip(f"there is no prism in {BUILD} or on the PATH; this file tells how to get it")
-    with prism(binary, place) as address:
-        worker = ["--environment_type=EXTERNAL", f"--environment_config={pool.address}"]
+    with prism(binary, place) as address, worker_pool(place / "workers", environment) as pool:
+        worker = ["--environment_type=EXTERNAL", f"--environment_config={pool}"]
         yield ["--runner=PortableRunner", f"--job_endpoint={address}", *worker]
 
 
-def test_augment_on_prism_gives_the_dataset_of_a_run_here_and_tells_its_metrics(
+def test_augment_on_prism_gives_the_dataset_of_a_run_here(
     place: Path, recordings: Path, here: Path, flags: list[str]
 ) -> None:
-    ends(start("augment", "--input", recordings, "--output", place / "prism", *RECIPE, *flags))
-    assert_same_dataset(place / "prism", here)
-    told = [json.loads((folder / "run.json").read_text())["metrics"] for folder in (place / "prism", here)]
-    assert told[0].pop("batch_fill")
-    assert told[1].pop("batch_fill")
-    assert told[0] == told[1]
+    ends(start("augment", "--input", recordings, "--output", place / "on-prism", *RECIPE, *flags))
+    assert_same_dataset(place / "on-prism", here)
 
 
 def test_evaluate_on_prism_gives_the_rows_of_a_run_here(place: Path, here: Path, flags: list[str]) -> None:

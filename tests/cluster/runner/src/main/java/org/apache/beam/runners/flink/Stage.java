@@ -38,9 +38,12 @@ import org.apache.flink.util.Collector;
  * outputs, each with the number of its collection.
  */
 final class Stage extends RichMapPartitionFunction<byte[], Tuple2<Integer, byte[]>> {
-  /** The workers of this TaskManager; they stop with the last stage that uses them. */
+  /** The workers of this job on this TaskManager; they stop when nothing holds them. */
   private static final ReferenceCountingExecutableStageContextFactory CONTEXTS =
       ReferenceCountingExecutableStageContextFactory.create(DefaultExecutableStageContext::create, caller -> true);
+
+  /** Holds the workers between stages, which would otherwise stop; until one fails, or the job ends. */
+  private static ExecutableStageContext kept;
 
   private final byte[] payload;
   private final String[] outputs;
@@ -61,7 +64,12 @@ final class Stage extends RichMapPartitionFunction<byte[], Tuple2<Integer, byte[
   public void open(Configuration unused) throws Exception {
     stage = ExecutableStage.fromPayload(RunnerApi.ExecutableStagePayload.parseFrom(payload));
     context = CONTEXTS.get(job);
-    bundles = context.getStageBundleFactory(stage);
+    try {
+      bundles = context.getStageBundleFactory(stage);
+    } catch (RuntimeException error) {
+      forget();
+      throw error;
+    }
     StateRequestHandler sides =
         StateRequestHandlers.forSideInputHandlerFactory(
             ProcessBundleDescriptors.getSideInputs(stage),
@@ -142,6 +150,34 @@ final class Stage extends RichMapPartitionFunction<byte[], Tuple2<Integer, byte[
       FnDataReceiver receiver = bundle.getInputReceivers().values().iterator().next();
       while (each.hasNext()) {
         receiver.accept(CoderUtils.decodeFromByteArray(input, each.next()));
+      }
+    } catch (Exception error) { // of closing the bundle, too, which waits for the worker
+      forget();
+      throw error;
+    }
+    keep();
+  }
+
+  private void keep() {
+    synchronized (Stage.class) {
+      if (kept == null) {
+        kept = CONTEXTS.get(job);
+        getRuntimeContext().registerUserCodeClassLoaderReleaseHookIfAbsent("workers", Stage::forget);
+      }
+    }
+  }
+
+  private static void forget() {
+    ExecutableStageContext forgotten;
+    synchronized (Stage.class) {
+      forgotten = kept;
+      kept = null;
+    }
+    if (forgotten != null) {
+      try {
+        forgotten.close();
+      } catch (Exception error) {
+        throw new IllegalStateException("the workers could not be stopped", error);
       }
     }
   }
