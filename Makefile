@@ -30,6 +30,11 @@ demo: $(INSTALLED)  ## Dream a few recordings into build/demo (DEMO_OUT=folder f
 test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some).
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-flink
+test-flink: $(INSTALLED)  ## Run the cluster tests: Flink on this machine (needs Java and Maven), Prism if there.
+	$(VENV_PYTHON) tests/cluster/fetch.py
+	$(VENV_PYTHON) -m pytest -m cluster tests/cluster
+
 .PHONY: lint
 lint: $(INSTALLED)  ## Check format, lint, types and the import rule.
 	$(VENV_PYTHON) -m ruff format --check .

@@ -103,7 +103,7 @@ def rates(changes: Iterable[str]) -> Rates:
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast things are, and how large; the defaults were measured (docs/planning.md tells on what).
+    """How fast things are, and how large; docs/planning.md tells which defaults were measured.
 
     Attributes:
         steps: audio seconds times gradient steps a second and core.
