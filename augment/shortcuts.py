@@ -9,10 +9,13 @@ all of them. Which patches weigh most is told by the gradient of the objective b
 Nothing is taken on trust: a clip has arrived when the exact arithmetic says so, and the iterate that is kept is chosen
 by it.
 
-What was tried (96 clip x class pairs, 60 steps; exact: 100 % reached, 18.3 steps a clip): every other patch, the even
-ones and the odd ones in turn, reached 96 % in 30 half steps, so nothing was gained; with a memory of the other half's
-last gradient 60 % where the half without it had 68 % (20 steps); the half that weighs most 100 % in 21 steps, a quarter
-98 % in 26.
+What was tried (60 steps at 20 dB; a step through all patches in bfloat16 alone is 1.3 times as fast as in float32):
+every other patch, the even and the odd ones in turn, reached 96 % of 96 pairs of clip and class where the exact steps
+reached 100 %, in 1.6 times as many steps, so nothing was gained; with a memory of the other half's last gradient it was
+worse. Of 300 pairs, heard by the judge, the heaviest two fifths reached 97.7 % with a look at all patches every tenth
+step (2.5 times as fast a step) and 98.3 % every sixth (2.3 times), the exact steps 100 %; it takes a fifth to a third
+more steps to arrive. bfloat16 for the depthwise convolutions, a matrix product for the spectrogram, and batches cut
+into pieces that fit the cache are all slower.
 """
 
 from __future__ import annotations

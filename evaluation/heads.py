@@ -22,7 +22,7 @@ from evaluation.judges import JudgeError, Judgement, JudgeSpec, as_judge, yamnet
 
 __all__ = ["PENALTY", "HeadJudge", "fit_head", "load_head", "load_head_judge", "save_head"]
 
-PENALTY = 1.0
+PENALTY = 0.01
 """Of the squared weights, beside the sum of the clips' losses, of embeddings that are scaled to a mean square of 1."""
 
 _ITERATIONS = 2000

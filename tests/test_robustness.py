@@ -23,7 +23,7 @@ from evaluation.security import CLEAN
 from evaluation.trained_head import overlap
 
 LABELS = {"rooster": "Crowing, cock-a-doodle-doo", "rain": "Rain", "helicopter": "Helicopter"}
-FLAGS = ("--snr-db=30,0", "--steps=8", "--seed=3")
+FLAGS = ("--snr-db=30,0", "--steps=20", "--seed=3")
 
 
 @pytest.fixture(scope="module")
