@@ -1,4 +1,4 @@
-"""The augmentation and the evaluation on a real Flink cluster: the same records as here, with a worker killed, too.
+"""The augmentation and the evaluation on a real Flink cluster: the same records as here, whatever is killed.
 
 A JobManager, two TaskManagers and the Python workers that these start are processes of their own on this machine. The
 workers know dreambeam from its wheel alone, run in another folder, and have an empty cache. `make test-flink` runs
@@ -91,3 +91,16 @@ def test_a_worker_that_is_killed_amid_a_batch_costs_no_clip(
     ends(run)
     assert cluster.attempts() > 1
     assert_same_dataset(output, here)
+
+
+def test_a_task_manager_that_is_killed_amid_a_batch_costs_no_clip(
+    place: Path, recordings: Path, here: Path, flags: list[str], cluster: Flink
+) -> None:
+    output = place / "task-manager-killed"
+    run = start("augment", "--input", recordings, "--output", output, *RECIPE, *flags)
+    wait_until(lambda: amid_a_batch(output), "the first gradient step", 120)
+    cluster.busiest()[0].kill()
+    ends(run)
+    assert cluster.attempts() > 1
+    assert_same_dataset(output, here)
+    cluster.add_task_manager()  # in its place
