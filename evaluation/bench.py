@@ -120,7 +120,7 @@ class Route:
 
     def __init__(self, model: Any, positions: Sequence[int], steps: int):
         self._model, self._positions, self._steps = model, tuple(positions), steps
-        self._dreamers: dict[float | None, Dreamer] = {}
+        self._dreamers: dict[tuple[float | None, bool], Dreamer] = {}
 
     def aim(self, subject: Subject, *, targeted: bool) -> Aim | None:
         """Return what a clip is dreamed toward, None if the model has no class for it.
@@ -133,13 +133,16 @@ class Route:
         known = any(position in subject.truth for position in self._positions)
         return Aim(found) if found and known else None
 
-    def changes(self, subjects: Sequence[Subject], snr_db: float | None, *, targeted: bool) -> list[np.ndarray | None]:
+    def changes(
+        self, subjects: Sequence[Subject], snr_db: float | None, *, targeted: bool, every_step: bool = False
+    ) -> list[np.ndarray | None]:
         """Dream clips; return what changed, float64 [samples, channels], or None of a clip that has no aim.
 
         Args:
             subjects: the clips.
             snr_db: budget; None makes one step along the gradient's sign, of any size.
             targeted: toward the subject's target, not just away from its own classes.
+            every_step: take every step, whether it leads already or not.
         """
         aims = [self.aim(subject, targeted=targeted) for subject in subjects]
         by_length: dict[int, list[int]] = {}
@@ -153,7 +156,7 @@ class Route:
                 block = rows[first : first + most]
                 heard = [subjects[row].sound.heard for row in block]
                 chosen = [aim for aim in (aims[row] for row in block) if aim is not None]
-                made = self._dreamer(snr_db)(*pad_batch(heard), chosen).waveforms
+                made = self._dreamer(snr_db, every_step)(*pad_batch(heard), chosen).waveforms
                 for row, mono, dreamed in zip(block, heard, made, strict=True):
                     sound = subjects[row].sound
                     written = restore(sound.waveform, sound.sample_rate, dreamed[: len(mono)], mono, adds=True)
@@ -202,10 +205,13 @@ class Route:
             values |= {"steps": self._steps, "snr_db": snr_db, "hold": HOLD[objective]}
         return Recipe.model_validate(values)
 
-    def _dreamer(self, snr_db: float | None) -> Dreamer:
-        if snr_db not in self._dreamers:
-            self._dreamers[snr_db] = Dreamer(self._model, self.recipe(snr_db))
-        return self._dreamers[snr_db]
+    def _dreamer(self, snr_db: float | None, every_step: bool) -> Dreamer:
+        if (snr_db, every_step) not in self._dreamers:
+            recipe = self.recipe(snr_db)
+            if every_step:
+                recipe = Recipe.model_validate({**recipe.model_dump(exclude_unset=True), "hold": None})
+            self._dreamers[snr_db, every_step] = Dreamer(self._model, recipe)
+        return self._dreamers[snr_db, every_step]
 
 
 class Bench:
@@ -224,24 +230,46 @@ class Bench:
         """Return what dreams change (`Route.changes`), made once for each budget.
 
         A dream that arrived at the last budget is turned up to this one and kept if it still leads: only the others
-        are dreamed anew, which saves most of the steps where budgets grow from one call to the next.
+        are dreamed anew, which saves most of the steps where budgets grow from one call to the next. A dream that
+        arrives early has used a part of its budget; where it no longer leads with all of it, it is dreamed anew and
+        takes every step, as its steps then go on within the whole budget.
         """
         budget, found = self._made.get((through, targeted), (None, []))
         if found and budget == snr_db:
             return found
-        route, found = self._routes[through], found or [None] * len(self.subjects)
-        kept = [change is not None and budget is not None and snr_db < budget for change in found]
-        turned = [index for index, keep in enumerate(kept) if keep]
-        subjects = [self.subjects[index] for index in turned]
-        sounds = [_turned(subject, found[index], snr_db) for index, subject in zip(turned, subjects, strict=True)]
-        ahead = route.leads(subjects, sounds, targeted=targeted) >= route.hold
-        arrived = {index for index, leads in zip(turned, ahead, strict=True) if leads}
+        route, found = self._routes[through], list(found or [None] * len(self.subjects))
+        turned = [index for index, change in enumerate(found) if change is not None and budget and snr_db < budget]
+        arrived = self._arrived(route, found, turned, snr_db, targeted=targeted)
         left = [index for index in range(len(self.subjects)) if index not in arrived]
-        made = route.changes([self.subjects[index] for index in left], snr_db, targeted=targeted)
-        anew = dict(zip(left, made, strict=True))
-        result = [anew[index] if index in anew else found[index] for index in range(len(self.subjects))]
-        self._made[through, targeted] = (snr_db, result)
-        return result
+        self._dream(route, found, left, snr_db, targeted=targeted)
+        made = [index for index in left if found[index] is not None]
+        early = self._arrived(route, found, made, None, targeted=targeted)
+        lost = sorted(early - self._arrived(route, found, made, snr_db, targeted=targeted))
+        self._dream(route, found, lost, snr_db, targeted=targeted, every_step=True)
+        self._made[through, targeted] = (snr_db, found)
+        return found
+
+    def _dream(
+        self, route: Route, found: list[np.ndarray | None], rows: Sequence[int], snr_db: float, **how: bool
+    ) -> None:
+        """Put the changes of some clips, dreamed anew, in their places."""
+        for index, change in zip(rows, route.changes([self.subjects[row] for row in rows], snr_db, **how), strict=True):
+            found[index] = change
+
+    def _arrived(
+        self,
+        route: Route,
+        changes: Sequence[np.ndarray | None],
+        rows: Sequence[int],
+        snr_db: float | None,
+        *,
+        targeted: bool,
+    ) -> set[int]:
+        """Return which of some clips lead with their change, brought to an SNR; None: with the change as it is."""
+        subjects = [self.subjects[row] for row in rows]
+        sounds = [_changed(subject, changes[row], snr_db) for row, subject in zip(rows, subjects, strict=True)]
+        ahead = route.leads(subjects, sounds, targeted=targeted) >= route.hold
+        return {row for row, leads in zip(rows, ahead, strict=True) if leads}
 
     def first_step(self) -> list[np.ndarray | None]:
         """Return what one step along the sign of the classifier's gradient changes, untargeted; it has no budget."""
@@ -250,10 +278,11 @@ class Bench:
         return self._step
 
 
-def _turned(subject: Subject, change: np.ndarray | None, snr_db: float) -> Sound:
+def _changed(subject: Subject, change: np.ndarray | None, snr_db: float | None) -> Sound:
     assert change is not None
     sound = subject.sound
-    return Sound(at_snr(sound.waveform, change, snr_db), sound.sample_rate)
+    changed = sound.waveform + change if snr_db is None else at_snr(sound.waveform, change, snr_db)
+    return Sound(changed.astype(np.float32), sound.sample_rate)
 
 
 def has_white_box(spec: JudgeSpec) -> bool:

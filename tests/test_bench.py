@@ -1,4 +1,4 @@
-"""The bench: dreams that arrived are turned up, and the dream of another clip is of another source."""
+"""The bench: dreams that arrived are turned up or go on, and the dream of another clip is of another source."""
 
 from __future__ import annotations
 
@@ -34,21 +34,33 @@ def subject(
     return Subject(Item(name, source or name, name, ("dog",), {}), Sound(waveform, rate), (0,), 1)
 
 
-def test_a_dream_that_arrived_is_turned_up_if_it_still_leads_and_the_others_are_dreamed_anew(trial: Trial) -> None:
+def test_a_dream_is_turned_up_dreamed_anew_or_goes_on_where_the_whole_budget_undoes_it(trial: Trial) -> None:
     subjects = [subject(name) for name in "abcdef"]
     bench, route = Bench(trial, subjects), shared_routes(trial)[JUDGE]
+
+    def leads(each: Subject, changed: np.ndarray) -> bool:
+        heard = Sound(changed.astype(np.float32), each.sound.sample_rate)
+        return bool(route.leads([each], [heard], targeted=True)[0] >= route.hold)
+
     small = list(bench.dreams(JUDGE, SMALL, targeted=True))
     large = bench.dreams(JUDGE, LARGE, targeted=True)
     fresh = route.changes(subjects, LARGE, targeted=True)
-    kept = []
+    whole = route.changes(subjects, LARGE, targeted=True, every_step=True)
+    ways = []
     for place, each in enumerate(subjects):
-        before, after = small[place], large[place]
-        assert before is not None
-        assert after is not None
-        turned = Sound(at_snr(each.sound.waveform, before, LARGE), each.sound.sample_rate)
-        kept.append(bool(route.leads([each], [turned], targeted=True)[0] >= route.hold))
-        np.testing.assert_array_equal(after, before if kept[-1] else cast(np.ndarray, fresh[place]))
-    assert set(kept) == {True, False}  # both happen among these sounds
+        before, after, new = (cast(np.ndarray, changes[place]) for changes in (small, large, fresh))
+        waveform = each.sound.waveform
+        if leads(each, at_snr(waveform, before, LARGE)):
+            ways.append("turned up")
+            expected = before
+        elif leads(each, waveform + new) and not leads(each, at_snr(waveform, new, LARGE)):
+            ways.append("went on")
+            expected = cast(np.ndarray, whole[place])
+        else:
+            ways.append("anew")
+            expected = new
+        np.testing.assert_array_equal(after, expected)
+    assert {"turned up", "went on"} <= set(ways)  # both happen among these sounds
 
 
 def test_the_same_budget_again_gives_the_same_dreams_without_work_and_a_smaller_one_is_dreamed_anew(
