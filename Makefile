@@ -61,7 +61,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		'$(PYTHON)' -m venv --clear $(VENV); }
 	@echo "Installing the pinned packages into $(VENV); the first time takes a few minutes and 3 GB ..."
 	@{ $(VENV_PYTHON) -m pip install --progress-bar off --disable-pip-version-check \
-			--constraint constraints.txt --editable '.[dev]' 2>&1; echo "pip ended: $$?"; } \
+			--constraint constraints.txt --editable '.[dev,utility]' 2>&1; echo "pip ended: $$?"; } \
 	| { : > $(VENV)/install.log; while IFS= read -r line; do \
 		printf '%s\n' "$$line" >> $(VENV)/install.log; \
 		case "$$line" in \

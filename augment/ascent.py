@@ -6,7 +6,6 @@ the others go on faster and end where they would have ended anyway.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,17 +15,13 @@ import tensorflow as tf
 
 from augment import budgets, shortcuts, transforms, tricks
 from augment.domains import SAMPLES, Fixed
-from augment.ensembles import members_of
+from augment.listening import Listener
 from augment.models import AudioModel
-from augment.objectives import OBJECTIVES, Hearing, margin
 from augment.recipe import Recipe, RecipeError
 from augment.stft import StftShape
 from augment.targets import Aim, aim_rows
 from augment.updates import UPDATES, Memory
-from augment.yamnet import DreamingModel, padded_length
-
-DITHER = 1e-6
-"""Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""
+from augment.yamnet import padded_length
 
 OnStep = Callable[[int], None]
 """Called after each gradient step with how many steps of clips it has brought nearer to the end: one for each clip that
@@ -118,31 +113,17 @@ class Dreamer:
             RecipeError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
                 channel that the model does not have.
         """
-        self.model = model
-        self._members = members_of(model)
-        self.recipe = recipe
+        self.model, self.recipe = model, recipe
         self.transform = transforms.TRANSFORMS[recipe.transform]
         self.budget = budgets.Budget(recipe.snr_db, recipe.change_lu, recipe.change_lufs, recipe.peak)
         self._domain = self.transform.domain
-        self._objectives = recipe.weighted_objectives()
-        leads = [OBJECTIVES[name].lead for name in self._objectives]
-        self._lead = next((lead for lead in leads if lead is not margin), margin)
-        self._compares = [name for name in self._objectives if OBJECTIVES[name].remember]
-        if (self.transform.needs_sound or self._compares) and (sound is None or not len(sound)):
-            user = self._compares[0] if self._compares else recipe.transform
-            raise RecipeError(f"{user} needs a target sound that is not empty")
-        self._sound = np.zeros(1, np.float32) if sound is None else sound
         self._shape = StftShape(recipe.frame_length, recipe.hop)
-        self._layers = sorted({"logits", *(name for names in self._named().values() for name in names)})
-        self._rough = recipe.arithmetic == "fast"
-        if self._rough and not isinstance(model, DreamingModel):
-            raise RecipeError("arithmetic: fast is for YAMNet and heads on it; set recipe.arithmetic=exact")
-        self._picks = self._rough and self._layers == ["logits"]  # other layers are compared as a whole
-        self._check_layers()
+        if self.transform.needs_sound and (sound is None or not len(sound)):
+            raise RecipeError(f"{recipe.transform} needs a target sound that is not empty")
+        self._listener = Listener(model, recipe, sound)
         specs = self._specs()
         self._step = tf.function(self._take_step, specs, autograph=False)  # one trace serves all shapes
         self._look = tf.function(self._take_look, self._look_specs(specs), autograph=False)
-        self._memories: dict[int, dict[str, tf.Tensor]] = {}
 
     def __call__(
         self,
@@ -161,11 +142,11 @@ class Dreamer:
         """
         recipe, samples = self.recipe, waveforms.shape[1]
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
-        counts = np.stack([member.model.patch_count(lengths) for member in self._members], 1)
+        counts = np.stack([member.model.patch_count(lengths) for member in self._listener.members], 1)
         whole = tf.constant(lengths, tf.int32), tf.constant(counts, tf.int32)
         clips, state = self._begin(tf.constant(waveforms, tf.float32), *whole, tf.constant(rows))
-        mask, sound = self._sound_mask(samples), self._remembered(samples)
-        padded = tf.constant([member.model.padded_length(samples) for member in self._members], tf.int32)
+        mask, sound = self._sound_mask(samples), self._listener.remembered(samples)
+        padded = tf.constant([member.model.padded_length(samples) for member in self._listener.members], tf.int32)
         result = np.array(waveforms, np.float32)
         objectives = np.full((recipe.steps, len(waveforms)), np.nan, np.float32)
         steps = np.full(len(waveforms), recipe.steps)
@@ -177,7 +158,7 @@ class Dreamer:
             state, objective, lead = self._step(state, self._allowed(state, clips), clips, common, chosen)
             objectives[number - 1, going] = objective.numpy()
             ahead = self._ahead(lead)
-            if self._rough:
+            if self._listener.rough:
                 ahead, state = self._confirmed(ahead, before, state, clips, common)
             if number == 1:  # one that leads from the start is dreamed further
                 may_stop = ~ahead
@@ -208,10 +189,10 @@ class Dreamer:
         static: Any = waveforms.shape
         samples, batch = int(static[1]), sizes[0]
         width = self.model.padded_length(samples)
-        counts = tf.constant([[int(member.model.patch_count(samples)) for member in self._members]])
+        counts = tf.constant([[int(member.model.patch_count(samples)) for member in self._listener.members]])
         with tf.init_scope():  # what is kept between calls must not be of one graph
-            mask, sound = self._sound_mask(width), self._remembered(width)
-            padded = tf.constant([member.model.padded_length(width) for member in self._members], tf.int32)
+            mask, sound = self._sound_mask(width), self._listener.remembered(width)
+            padded = tf.constant([member.model.padded_length(width) for member in self._listener.members], tf.int32)
         source = tf.pad(waveforms, [[0, 0], [0, width - samples]])
         counts_of_all = tf.repeat(counts, batch, axis=0)
         clips, state = self._begin(source, tf.fill([batch], samples), counts_of_all, aims)
@@ -230,7 +211,7 @@ class Dreamer:
     ) -> tuple[_Clips, _State]:
         if self.transform.needs_sound:
             sizes: Any = tf.shape(source)
-            filtering = tf.repeat(self._fitted_sound(sizes[1]), sizes[0], axis=0)
+            filtering = tf.repeat(self._listener.fitted_sound(sizes[1]), sizes[0], axis=0)
         else:
             filtering = source
         fixed = self._domain.fix(source, filtering, self._shape, self.recipe.threshold, self.recipe.power)
@@ -239,7 +220,7 @@ class Dreamer:
         worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
         sizes: Any = tf.shape(source)
         static: Any = source.shape
-        patches = self.model.patch_count(int(static[1])) if self._picks else 0
+        patches = self.model.patch_count(int(static[1])) if self._listener.picks else 0
         logits = tf.zeros([sizes[0], patches, len(self.model.classes)])
         memory = (tf.zeros_like(p), tf.zeros_like(p))
         return clips, _State(p, memory, source, source, worst, logits, tf.zeros([sizes[0], patches]))
@@ -250,7 +231,7 @@ class Dreamer:
 
     def _chosen(self, state: _State, number: int) -> np.ndarray:
         """Return which patches [batch, chosen] of the clips a step looks at; none are named where it is all."""
-        if not self._picks:
+        if not self._listener.picks:
             return np.zeros((len(state.x), 0), np.int32)
         return shortcuts.chosen_patches(state.weights.numpy(), number)
 
@@ -265,7 +246,7 @@ class Dreamer:
         _, lead, logits = self._look(*given, common)
         ahead = ahead.copy()
         ahead[rows] = self._ahead(lead)
-        if self._picks:
+        if self._listener.picks:
             state = state._replace(logits=tf.tensor_scatter_nd_update(state.logits, rows[:, None], logits))
         return ahead, state
 
@@ -274,7 +255,7 @@ class Dreamer:
         if self.recipe.keep == "last" or not self.recipe.steps:
             return state.x.numpy()
         value = self._look(state.x, clips.counts, clips.aims, common)[0]
-        best = self._look(state.best, clips.counts, clips.aims, common)[0] if self._rough else state.best_value
+        best = self._look(state.best, clips.counts, clips.aims, common)[0] if self._listener.rough else state.best_value
         return tf.where((value > best)[:, None], state.x, state.best).numpy()
 
     def _allowed(self, state: _State, clips: _Clips) -> tf.Tensor:
@@ -297,19 +278,19 @@ class Dreamer:
         self, state: _State, allowed: tf.Tensor, clips: _Clips, common: _Common, chosen: tf.Tensor
     ) -> tuple[_State, tf.Tensor, tf.Tensor]:
         """Return the state after a step, and the objective and the lead [batch] before it."""
-        recipe, domain = self.recipe, self._domain
+        recipe, domain, listener = self.recipe, self._domain, self._listener
         with tf.GradientTape() as tape:
             tape.watch(state.x)
             x = self._jittered(state.x, common.number)
-            heard = self._hear(x, clips.counts, clips.aims, common, (state.logits, chosen))
-            objective = self._value(heard)
+            heard = listener.hear(x, clips.counts, clips.aims, common.sound, common.padded, (state.logits, chosen))
+            objective = listener.value(heard)
         logits = heard[0].activations["logits"]
         gradients: Any = tape.gradient(objective, [state.x, logits])
         gradient, by_logits = tf.convert_to_tensor(gradients[0]), gradients[1]
-        if self._picks:
+        if self._listener.picks:
             state = state._replace(logits=logits, weights=shortcuts.weigh(by_logits))
-        lead = self._least_lead(heard)
-        value = lead if self.recipe.has_class_objective else objective
+        lead = listener.lead(heard)
+        value = lead if recipe.has_class_objective else objective
         better = value > state.best_value
         best = tf.where(better[:, None], state.x, state.best)
         state = state._replace(best=best, best_value=tf.where(better, value, state.best_value))
@@ -330,62 +311,8 @@ class Dreamer:
         self, x: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, common: _Common
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return what waveforms are worth and their lead [batch], and their logits, by the exact arithmetic."""
-        heard = self._hear(x, counts, aims, common)
-        lead = self._least_lead(heard)
-        return lead if self.recipe.has_class_objective else self._value(heard), lead, heard[0].activations["logits"]
-
-    def _least_lead(self, heard: Sequence[Hearing]) -> tf.Tensor:
-        """Return the lead [batch], the least of the members'."""
-        leads = [self._lead(each) for each in heard]
-        return leads[0] if len(leads) == 1 else tf.reduce_min(tf.stack(leads), axis=0)
-
-    def _hear(
-        self,
-        x: tf.Tensor,
-        counts: tf.Tensor,
-        aims: tf.Tensor,
-        common: _Common,
-        seen: tuple[tf.Tensor, tf.Tensor] | None = None,
-    ) -> list[Hearing]:
-        """Return what each member of the model hears.
-
-        Exactly, or with `seen`, the last logits and the patches to look at, as the recipe says.
-        """
-        quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
-        alone, found = len(self._members) == 1, []
-        for place, member in enumerate(self._members):
-            given = x + quiet if alone else member.padded(x + quiet, common.padded[place])
-            if seen is None or not self._rough:
-                activations = member.model.activations(given, self._layers)
-            else:
-                activations = self._hear_roughly(given, *seen)
-            own_aims = aims if alone else member.aims(aims)
-            heard = Hearing(
-                activations, counts[:, place], own_aims, common.sound, (), self.recipe.channel, member.model.link
-            )
-            found.append(heard)
-        return found
-
-    def _hear_roughly(self, given: tf.Tensor, logits: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
-        model: Any = self.model  # which `_rough` says has this
-        if not self._picks:
-            return model.activations(given, self._layers, rough=True)
-        found = model.activations(given, self._layers, chosen, rough=True)
-        return {"logits": shortcuts.put(logits, chosen, found["logits"])}
-
-    def _value(self, heard: Sequence[Hearing]) -> tf.Tensor:
-        """Return the objective [batch], the mean over the members."""
-        values = [self._weighted(each) for each in heard]
-        return values[0] if len(values) == 1 else tf.add_n(values) / len(values)
-
-    def _weighted(self, heard: Hearing) -> tf.Tensor:
-        named = self._named()
-        parts = []
-        for name, weight in self._objectives.items():
-            sound = {key.partition(":")[2]: kept for key, kept in heard.sound.items() if key.startswith(f"{name}:")}
-            own = dataclasses.replace(heard, layers=named[name], sound=sound)
-            parts.append(weight * OBJECTIVES[name].value(own))
-        return parts[0] if len(parts) == 1 else tf.add_n(parts)
+        heard = self._listener.hear(x, counts, aims, common.sound, common.padded)
+        return self._listener.worth(heard), self._listener.lead(heard), heard[0].activations["logits"]
 
     def _within(self, p: tf.Tensor, allowed: tf.Tensor, clips: _Clips) -> tuple[tf.Tensor, tf.Tensor]:
         """Bring the parameters within their box and the rms allowed; return them and their waveforms."""
@@ -447,48 +374,12 @@ class Dreamer:
         recipe = self.recipe
         return transforms.Step(eta, recipe.threshold, recipe.power, recipe.flip, self._shape, mask)
 
-    def _named(self) -> dict[str, tuple[str, ...]]:
-        """Return the layers of each objective."""
-        return {name: OBJECTIVES[name].layers_of(self.recipe.layers) for name in self._objectives}
-
-    def _check_layers(self) -> None:
-        title = "YAMNet" if self.model.name == "yamnet" else self.model.name
-        if unknown := [name for name in self._layers if name not in self.model.layers]:
-            raise RecipeError(f"layers: {title} has no layer {unknown[0]!r}; it has {', '.join(self.model.layers)}")
-        if any(OBJECTIVES[name].channel for name in self._objectives):
-            sizes = self.model.activations(tf.zeros([1, self.model.padded_length(1)]), self._layers)
-            for layer in self._named()["channel"]:
-                channels = int(tf.shape(sizes[layer])[-1])
-                if self.recipe.channel >= channels:
-                    raise RecipeError(f"channel: {layer} has channels 0 to {channels - 1}")
-
     def _sound_mask(self, samples: int) -> tf.Tensor:
         if not self.transform.needs_sound:
             return tf.ones([1, 1, 1])
-        return transforms.sound_mask(tf.constant(self._sound, tf.float32), samples, self._settings(tf.ones([1, 1])))
-
-    def _fitted_sound(self, samples: int) -> tf.Tensor:
-        return transforms.fitted(tf.constant(self._sound, tf.float32), samples)
-
-    def _remembered(self, samples: int) -> dict[str, tf.Tensor]:
-        """Return what the objectives remember of the target sound, repeated or cut to the given samples."""
-        kept = self._memories.get(samples)  # other threads may dream other lengths
-        if kept is None:
-            kept = self._remember(samples)
-            self._memories = {samples: kept}  # the neighbours in length share a batch
-        return kept
-
-    def _remember(self, samples: int) -> dict[str, tf.Tensor]:
-        if not self._compares:
-            return {}
-        activations = self.model.activations(self._fitted_sound(samples), self._layers)
-        counts = tf.constant([int(self.model.patch_count(samples))])
-        named, found = self._named(), {}
-        for name in self._compares:
-            heard = Hearing(activations, counts, tf.zeros([1, 1]), layers=named[name])
-            kept = OBJECTIVES[name].remember(heard)  # type: ignore[misc]
-            found.update({f"{name}:{layer}": value for layer, value in kept.items()})
-        return found
+        return transforms.sound_mask(
+            tf.constant(self._listener.sound, tf.float32), samples, self._settings(tf.ones([1, 1]))
+        )
 
     def _specs(self) -> tuple[Any, ...]:
         spec: Any = tf.TensorSpec
@@ -496,15 +387,15 @@ class Dreamer:
         sizes = [None, None, self.recipe.frame_length // 2 + 1]  # of spectra
         p = spec(sizes if self._domain.rank == 3 else [None, None])
         fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
-        counts = spec([None, len(self._members)], tf.int32)
+        counts = spec([None, len(self._listener.members)], tf.int32)
         clips = _Clips(waveforms, whole, counts, spec([None, len(self.model.classes)]), row, fixed)
         logits = spec([None, None, len(self.model.classes)])
         state = _State(p, (p, p), waveforms, waveforms, row, logits, spec([None, None]))
         sound = {
             name: spec([1] + [None] * (len(value.shape) - 1))
-            for name, value in self._remember(self.model.padded_length(1)).items()
+            for name, value in self._listener.remembered(self.model.padded_length(1)).items()
         }
-        common = _Common(spec([]), spec([1, None, None]), sound, spec([len(self._members)], tf.int32))
+        common = _Common(spec([]), spec([1, None, None]), sound, spec([len(self._listener.members)], tf.int32))
         return state, row, clips, common, spec([None, None], tf.int32)
 
     @staticmethod

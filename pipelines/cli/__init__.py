@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-DONE, FAILED, WRONG_ARGUMENTS, SOME_CLIPS_FAILED, STOPPED = 0, 1, 2, 3, 130
+from pipelines.cli.choices import (
+    INPUT,
+    TARGET,
+    AgainstChoice,
+    BenchmarkChoice,
+    Classes,
+    Debug,
+    EncodingChoice,
+    FileChoice,
+    Model,
+    ModelRate,
+    Set,
+    StartChoice,
+    TransformChoice,
+    Weights,
+)
+from pipelines.cli.ending import DONE, FAILED, STOPPED, STOPPED_SAYS, complain, explain, stop_on_signals
 
 app = typer.Typer(
     name="dreambeam",
@@ -31,80 +43,6 @@ app = typer.Typer(
 )
 
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-class TransformChoice(str, Enum):
-    """The activation-maximization functions."""
-
-    deep_dream = "deep_dream"
-    hard_cut = "hard_cut"
-    hard_cut_add = "hard_cut_add"
-    target_filter = "target_filter"
-    gradients = "gradients"
-    gain_filter = "gain_filter"
-    soft_cut_add = "soft_cut_add"
-    soft_target_filter = "soft_target_filter"
-    spectrogram = "spectrogram"
-
-
-class EncodingChoice(str, Enum):
-    """What records store of a waveform."""
-
-    float32 = "float32"
-    int16 = "int16"
-    flac = "flac"
-
-
-class FileChoice(str, Enum):
-    """Formats of exported files."""
-
-    wav = "wav"
-    flac = "flac"
-
-
-class StartChoice(str, Enum):
-    """What a dream starts from."""
-
-    clip = "clip"
-    noise = "noise"
-    white = "white"
-    pink = "pink"
-    silence = "silence"
-    mix = "mix"
-
-
-Weights = Annotated[
-    str | None,
-    typer.Option("--weights", help="YAMNet: a SavedModel folder, yamnet.h5 or TF-Hub handle.", metavar="PATH"),
-]
-Model = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        help="Dream through this, not YAMNet: crnn, head.npz, a SavedModel folder, a .keras file; several as one.",
-        metavar="PATH",
-    ),
-]
-Classes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--classes", help="Names of the model's classes, one in each line, or a CSV like YAMNet's.", metavar="FILE"
-    ),
-]
-ModelRate = Annotated[int | None, typer.Option("--sample-rate", help="What the model hears, in Hz.", metavar="HZ")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"),
-]
-_TARGET = (
-    "A class by name, MID or index, a branch of the ontology ('Dog/*'), or keep, random, nearest, farthest, label, "
-    "sound, away, which may name classes to choose from ('random:Animal/*')."
-)
-_INPUT = (
-    "Audio file, folder or glob; list of these (.txt); manifest (.csv, .tsv, .jsonl, .parquet); TFDS dataset "
-    "(tfds:NAME or its folder); TFRecords (FILES.tfrecord*)."
-)
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Beam's own messages.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -129,7 +67,7 @@ def augment(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Option("--input", "-i", help=f"{_INPUT} May be repeated. 'demo': a street recording."),
+        typer.Option("--input", "-i", help=f"{INPUT} May be repeated. 'demo': a street recording."),
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder of the dataset to make.", metavar="DIR")],
     config: Annotated[str | None, typer.Option("--config", "-c", help="YAML recipe.", metavar="FILE")] = None,
@@ -155,7 +93,7 @@ def augment(
     data_dir: Annotated[
         str | None, typer.Option(help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR")
     ] = None,
-    target: Annotated[str | None, typer.Option(help=f"{_TARGET} [random]")] = None,
+    target: Annotated[str | None, typer.Option(help=f"{TARGET} [random]")] = None,
     transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
@@ -247,7 +185,7 @@ def dream(
     transform: Annotated[TransformChoice, typer.Option(help="Activation-maximization function.")] = (
         TransformChoice.deep_dream
     ),
-    target: Annotated[str, typer.Option(help=_TARGET)] = "keep",
+    target: Annotated[str, typer.Option(help=TARGET)] = "keep",
     steps: Annotated[int | None, typer.Option(help="Gradient steps, at most [by transform and start].")] = None,
     snr: Annotated[float | None, typer.Option(help="Lowest SNR of the dream in dB [by transform and start].")] = None,
     sound: Annotated[
@@ -553,19 +491,6 @@ def doctor(weights: Weights = None, debug: Debug = False) -> None:
     raise typer.Exit(_command("doctor")(weights))
 
 
-class BenchmarkChoice(str, Enum):
-    """What is measured."""
-
-    speed = "speed"
-    steering = "steering"
-
-
-class AgainstChoice(str, Enum):
-    """What speed is held against."""
-
-    naive = "naive"
-
-
 @app.command()
 def benchmark(
     what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
@@ -607,7 +532,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    stopped = _stop_on_signals()
+    stopped = stop_on_signals()
     code: int | str | None
     try:
         code = typer.main.get_command(app)(given or ["--help"], prog_name="dreambeam", standalone_mode=False)
@@ -619,29 +544,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if "--debug" in given and not stopped:
             raise
-        code = FAILED if stopped else _explain(error)
+        code = FAILED if stopped else explain(error)
     if stopped:
-        _complain(_STOPPED_SAYS.get(given[0] if given else "", "stopped"))
+        complain(STOPPED_SAYS.get(given[0] if given else "", "stopped"))
         code = STOPPED
     sys.exit(code or DONE)
-
-
-def _stop_on_signals() -> list[int]:
-    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt; return a list that holds the signal once one has come.
-
-    Beam reports an interrupt inside a worker as an error of the pipeline: the list tells what it was.
-    """
-    came: list[int] = []
-
-    def stop(number: int, frame: object) -> None:
-        del frame
-        came.append(number)
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
-    return came
 
 
 def _command(name: str) -> Any:
@@ -651,43 +558,3 @@ def _command(name: str) -> Any:
     import_tensorflow()
     show_messages()
     return importlib.import_module(f"pipelines.cli.{name}").run
-
-
-def _explain(error: Exception) -> int:
-    """Print one line for an error and return the exit code."""
-    told = getattr(error, "format_message", lambda: str(error))()
-    told, module = _last_error(told, type(error).__module__)
-    text = " ".join(re.sub(_BEAM_STEP, "", told or type(error).__name__).split())
-    if isinstance(error, typer.Abort):
-        return _complain("stopped") or STOPPED
-    if hasattr(error, "format_message"):  # of the command line's own parser
-        context = getattr(error, "ctx", None)
-        return _complain(f"{text} (see {context.command_path if context else 'dreambeam'} --help)") or WRONG_ARGUMENTS
-    if isinstance(error, ValueError) and type(error).__module__.startswith(_OWN):
-        return _complain(text) or WRONG_ARGUMENTS
-    hint = "" if module.startswith(_OWN) else " (--debug shows where)"
-    return _complain(f"{text}{hint}") or FAILED
-
-
-_STOPPED_SAYS = {
-    "augment": "stopped; no dataset was written",
-    **dict.fromkeys(("evaluate", "robustness"), "stopped before the report was finished"),
-}
-
-
-def _last_error(told: str, module: str) -> tuple[str, str]:
-    """Return a message and its error's module; of a traceback from one of Beam's processes, what was raised last."""
-    raised = list(re.finditer(_RAISED, told, re.MULTILINE)) if "Traceback (most recent call last):" in told else []
-    return (told[raised[-1].end() :], raised[-1]["module"]) if raised else (told, module)
-
-
-_RAISED = r"^(?P<module>(?:[A-Za-z_]\w*\.)*)[A-Za-z_]\w*(?:Error|Exception): "
-
-_OWN = ("augment", "pipelines", "evaluation")
-
-_BEAM_STEP = r"\s*\[while running '[^']*'\]"
-"""What Beam adds to the message of an error that a step raises."""
-
-
-def _complain(message: str) -> None:
-    print(f"dreambeam: {message}", file=sys.stderr)
