@@ -23,7 +23,10 @@ from evaluation.judges import JudgeError, Judgement, JudgeSpec, as_judge, yamnet
 __all__ = ["PENALTY", "HeadJudge", "fit_head", "load_head", "load_head_judge", "save_head"]
 
 PENALTY = 0.01
-"""Of the squared weights, beside the sum of the clips' losses, of embeddings that are scaled to a mean square of 1."""
+"""Of the squared weights, beside the sum of the clips' losses, of embeddings that are scaled to a mean square of 1.
+
+Of ESC-10's folds 1 and 2, each head tried on the other fold: 1 gives 84 and 87 % right, 0.1 94 and 91, 0.01 96 and 94,
+0.001 95 and 95."""
 
 _ITERATIONS = 2000
 
