@@ -320,14 +320,18 @@ class Dreamer:
         start = domain.start(clips.source, clips.fixed)
         p = domain.box(p, clips.fixed, self._shape)
         x = domain.render(p, clips.source, clips.fixed, self._shape)
-        for rounds_left in reversed(range(1 if domain.linear else _ROUNDS)):
-            change = (x - clips.source) * self._own_samples(clips)
+        rounds = (1 if domain.linear else _ROUNDS) if self.budget.has_distance else 0
+        own = self._own_samples(clips)
+        for rounds_left in reversed(range(rounds)):
+            change = (x - clips.source) * own
             share = budgets.share_within(allowed, transforms.rms(change, clips.lengths))
             p = start + (p - start) * tf.reshape(share, [-1] + [1] * (domain.rank - 1))
             if rounds_left:
                 x = domain.render(p, clips.source, clips.fixed, self._shape)
             else:  # what is left over of a change that is not linear is mixed with the source
                 x = clips.source + share[:, None] * change
+        if not rounds:
+            x = clips.source + (x - clips.source) * own
         x = budgets.within_peak(x, clips.source, self.recipe.peak)
         return (x if domain is SAMPLES else p), x
 

@@ -44,6 +44,11 @@ class Budget:
         """Whether loudness is limited."""
         return self.change_lu is not None or self.change_lufs is not None
 
+    @property
+    def has_distance(self) -> bool:
+        """Whether it is limited how far a dream goes from its source, beside its peak."""
+        return self.snr_db is not None or self.has_loudness
+
     def share(self, source: np.ndarray, change: np.ndarray, sample_rate: int) -> float:
         """Return what a change [samples, channels] must be scaled by to keep to SNR and loudness: at most 1."""
         share = 1.0

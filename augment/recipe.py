@@ -40,17 +40,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "gradients": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
     "hard_cut_add": {"snr_db": 15.0},
     "target_filter": {"snr_db": 15.0},
-    "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 1024},
-    "soft_target_filter": {**_SOFT, "threshold": 1e-2},
+    "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 2048},
+    "soft_target_filter": {**_SOFT, "threshold": 1e-2, "hop": 512},
     "gain_filter": {
         "snr_db": 15.0,
         "steps": 120,
         "step_size": 0.07,
         "power": 0.25,
         "frame_length": 65_536,
-        "hop": 16_384,
+        "hop": 32_768,
     },
-    "spectrogram": {"snr_db": None, "steps": 60, "step_size": 0.15, "frame_length": 512, "hop": 128},
+    "spectrogram": {"snr_db": None, "steps": 60, "step_size": 0.15, "frame_length": 512, "hop": 256},
 }
 """Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
 

@@ -49,10 +49,10 @@ def test_the_identity_holds_where_a_sound_is_loud_at_its_very_edges():
 def test_stft_is_numpys_fft_of_hann_windowed_frames():
     frame, hop = 64, 24
     waveform = noise(500)
-    padded = np.pad(waveform, (frame, 2 * frame))
+    padded = np.pad(waveform, (48, 2 * frame))  # two hops, fewer than a frame, reach back before the sound
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame) / frame)
     spectra = stft(tf.constant(waveform[None]), StftShape(frame, hop)).numpy()[0]
-    assert len(spectra) == -(-(500 + 2 * frame) // hop)
+    assert len(spectra) == len(range(-48, 500, hop))
     for index, spectrum in enumerate(spectra):
         piece = padded[index * hop : index * hop + frame]
         np.testing.assert_allclose(spectrum, np.fft.rfft(piece * hann), atol=2e-5)
@@ -64,7 +64,7 @@ def test_stft_equals_scipys_on_interior_frames():
     window: Any = scipy.signal.get_window("hann", 256)
     _, _, theirs = scipy.signal.stft(waveform, window=window, nperseg=256, noverlap=192, boundary=None, padded=False)  # type: ignore[arg-type]
     ours = stft(tf.constant(waveform[None]), shape).numpy()[0]
-    first = shape.frame_length // shape.hop  # the frame that starts with the sound
+    first = 3  # the frame that starts with the sound
     expected = theirs.T * window.sum()
     np.testing.assert_allclose(ours[first : first + len(expected)], expected, atol=1e-4)
 
@@ -79,7 +79,7 @@ def test_istft_of_changed_spectra_equals_scipys():
     scaled = masked.numpy()[0].T.astype(np.complex128) / window.sum()
     _, theirs = scipy.signal.istft(scaled, window=window, nperseg=256, noverlap=192, boundary=False)
     ours = istft(masked, 4000, shape).numpy()[0]
-    np.testing.assert_allclose(ours, theirs[256 : 256 + 4000], atol=1e-5)
+    np.testing.assert_allclose(ours, theirs[192 : 192 + 4000], atol=1e-5)
 
 
 def test_a_sine_has_the_magnitude_that_its_window_gives():
