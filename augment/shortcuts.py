@@ -30,7 +30,7 @@ from augment.yamnet import whole_packets
 SHARE = 0.4
 """Of a clip's patches that most steps look at."""
 
-EVERY = 6
+EVERY = 8
 """One step in so many looks at all patches."""
 
 
