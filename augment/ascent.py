@@ -7,6 +7,7 @@ the others go on faster and end where they would have ended anyway.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ from augment.yamnet import padded_length
 OnStep = Callable[[int], None]
 """Called after each gradient step with how many steps of clips it has brought nearer to the end: one for each clip that
 it moved, and all that are left of a clip that has arrived."""
+
+_one_at_a_time = threading.Lock()
+"""An ascent uses all cores; two at once would only need twice the memory."""
 
 _ROUNDS = 2
 """How often parameters that are not linear are scaled to come near a budget; the rest is mixed with the source."""
@@ -140,6 +144,16 @@ class Dreamer:
             aims: [batch], what each clip is dreamed toward; a number is a class.
             on_step: called after each step.
         """
+        with _one_at_a_time:
+            return self._climb(waveforms, lengths, aims, on_step)
+
+    def _climb(
+        self,
+        waveforms: np.ndarray,
+        lengths: np.ndarray,
+        aims: Sequence[Aim | int] | np.ndarray,
+        on_step: OnStep | None,
+    ) -> Ascent:
         recipe, samples = self.recipe, waveforms.shape[1]
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
         counts = np.stack([member.model.patch_count(lengths) for member in self._listener.members], 1)

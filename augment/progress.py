@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import uuid
 from collections import Counter
@@ -22,7 +23,7 @@ _INTERVAL_SECONDS = 0.25
 
 
 class Counts:
-    """One worker's counts, written to a file now and then.
+    """One worker's counts, written to a file now and then; its threads may add to them at once.
 
     ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds``, ``step_seconds`` (audio seconds times gradient
     steps), ``clip_steps`` (clips times gradient steps), ``batch_clips`` and ``batch_room`` (clips in batches, and how
@@ -34,20 +35,27 @@ class Counts:
         self._path = Path(folder) / f"{uuid.uuid4().hex}.json"
         self._counts: Counter[str] = Counter()
         self._written = 0.0
+        self._lock = threading.Lock()
 
     @property
     def so_far(self) -> Mapping[str, float]:
         """The counts as they are now."""
-        return self._counts
+        with self._lock:
+            return dict(self._counts)
 
     def add(self, **counts: float) -> None:
         """Add to the counts."""
-        self._counts.update(counts)  # type: ignore[arg-type]
-        if time.monotonic() - self._written > _INTERVAL_SECONDS:
-            self.write()
+        with self._lock:
+            self._counts.update(counts)  # type: ignore[arg-type]
+            if time.monotonic() - self._written > _INTERVAL_SECONDS:
+                self._write()
 
     def write(self) -> None:
         """Write the counts, whole."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         self._written = time.monotonic()
         if self._path.parent.is_dir():
             partial = self._path.with_suffix(".partial")

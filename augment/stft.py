@@ -9,6 +9,7 @@ periodic Hann, the synthesis window its dual (Griffin & Lim 1984, eq. 6).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
@@ -23,11 +24,12 @@ class StftShape:
 
 def stft(waveforms: tf.Tensor, shape: StftShape) -> tf.Tensor:
     """Return the spectra [batch, frames, frame_length // 2 + 1] of the waveforms [batch, samples]."""
-    samples = tf.shape(waveforms)[1]
+    samples: Any = tf.shape(waveforms)[1]
     before = _before(shape)
     frames = before // shape.hop - (-samples // shape.hop)
     behind = (frames - 1) * shape.hop + shape.frame_length - before - samples
-    padded = tf.pad(waveforms, [[0, 0], [before, behind]])
+    around: Any = [[0, 0], [before, behind]]
+    padded = tf.pad(waveforms, around)
     return tf.signal.stft(padded, shape.frame_length, shape.hop, shape.frame_length)
 
 

@@ -1,8 +1,11 @@
 """What one worker does: decodes clips, batches them by length, dreams them and encodes the records.
 
-No Beam here: `DreamWorker.add` takes references as they come and gives results as batches fill; `DreamWorker.finish`
+No Beam here: `DreamWorker.add` takes references as they come and gives results as they are there; `DreamWorker.finish`
 gives the rest. Clips that are padded to the same length share a batch; memory is bounded by what waits for a batch,
 whatever the number of clips. What an earlier run has finished is not made again (`pipelines.resume`).
+
+While a batch is dreamed the next clips are read, and the dreams of the batch before are resampled, measured and
+encoded: there is one ascent at a time (`augment.ascent`), and something for the other cores to do beside it.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import contextlib
 import dataclasses
 import itertools
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +96,9 @@ class DreamWorker:
         self.run = run_digest(config, vocabulary, model.identity, self._sound_hashes)
         self._finished = Finished(scratch, self.run)
         self._waiting: dict[int, list[_Waiting]] = defaultdict(list)
+        self._pool = ThreadPoolExecutor(2, "dream")
+        self._dreaming: deque[Future[list[Record | Lost]]] = deque()
+        self._stopped = threading.Event()
 
     @property
     def counts(self) -> Mapping[str, float]:
@@ -118,12 +125,24 @@ class DreamWorker:
             yield from self._dream(length)
         elif self._waiting_bytes() > MAX_WAITING_BYTES:
             yield from self._dream(max(self._waiting, key=lambda key: sum(w.size for w in self._waiting[key])))
+        yield from self._ended(1)
 
     def finish(self) -> Iterator[Record | Lost]:
-        """Give what still waits for a batch."""
+        """Give what still waits for a batch, or is being dreamed."""
         for length in sorted(self._waiting):
             yield from self._dream(length)
+            yield from self._ended(1)
+        yield from self._ended(0)
         self._counts.write()
+
+    def _ended(self, most: int) -> Iterator[Record | Lost]:
+        """Give what has been dreamed, in order, until so many tasks at most are still on their way."""
+        try:
+            while self._dreaming and (len(self._dreaming) > most or self._dreaming[0].done()):
+                yield from self._dreaming.popleft().result()
+        except BaseException:  # of a dream, or Ctrl-C: what is under way ends with its next step
+            self._stopped.set()
+            raise
 
     def _reuse(self, ref: ClipRef) -> list[RecordRef]:
         """Return the clip's records if an earlier run has made them all from the same bytes."""
@@ -159,7 +178,9 @@ class DreamWorker:
         seconds = list(itertools.compress(seconds, dreamed))
         for name, recipe in self._recipes.items():
             for variant in range(self._config.variants):
-                yield from self._dream_variant(batch, scores, seconds, name, recipe, variant)
+                dreams = self._dream_variant(batch, scores, seconds, name, recipe, variant)
+                self._dreaming.append(self._pool.submit(list, dreams))
+                yield from self._ended(2)
 
     def _dream_variant(
         self,
@@ -189,12 +210,18 @@ class DreamWorker:
         if not chosen:
             return
         step_seconds = sum(seconds) / len(batch)
+
+        def on_step(clips: int) -> None:
+            if self._stopped.is_set():
+                raise _StoppedError
+            self._counts.add(step_seconds=step_seconds * clips, clip_steps=clips)
+
         dreams = dream_batch(
             self._dreamers[name],
             [waiting.sound for waiting, _, _ in chosen],
             np.stack([row for _, row, _ in chosen]),
             [aim for _, _, aim in chosen],
-            on_step=lambda clips: self._counts.add(step_seconds=step_seconds * clips, clip_steps=clips),
+            on_step=on_step,
             numbers=[draws.draw(self._config.seed, each.clip.ref.id, variant, "start") for each, _, _ in chosen],
         )
         resolved = {
@@ -216,6 +243,10 @@ class DreamWorker:
         self._counts.add(failed=1)
         ref = waiting.clip.ref
         return Lost(Failure(ref.uri, f"{ref.id}:{name}:{variant}", stage, error), 1)
+
+
+class _StoppedError(Exception):
+    """The run is over before the dream is."""
 
 
 def check_clip(audio_encoding: str, ref: ClipRef) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 from recordings import record
 
-from augment import draws, yamnet
+from augment import draws, dreaming, yamnet
 from augment.yamnet import DreamingModel
+from pipelines import clips as clips_module
 from pipelines import worker
 from pipelines.clips import ClipRef, SoundFileRef, segments
 from pipelines.config import ConfigError, load_config
@@ -73,8 +75,55 @@ def test_a_batch_is_dreamed_as_soon_as_it_is_full(model: DreamingModel, tmp_path
     worker_ = make(model, tmp_path, "batch_size=2")
     first, second = (clip(record(tmp_path / f"{i}.wav")) for i in range(2))
     assert list(worker_.add(first)) == []
-    assert len(list(worker_.add(second))) == 4
-    assert list(worker_.finish()) == []
+    originals = list(worker_.add(second))  # and the dreams as soon as they are there, with a later clip or at the end
+    assert len(originals) >= 2
+    assert len(originals) + len(list(worker_.finish())) == 4
+
+
+def test_the_next_clip_is_read_while_a_batch_is_dreamed(
+    model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(2)]
+    read, in_time = threading.Event(), []
+
+    def decode(ref: ClipRef) -> Any:
+        if ref == clips[1]:
+            read.set()
+        return clips_module.decode(ref)
+
+    def dream_batch(*given: Any, **more: Any) -> Any:
+        in_time.append(read.wait(60))
+        return dreaming.dream_batch(*given, **more)
+
+    monkeypatch.setattr(worker, "decode", decode)
+    monkeypatch.setattr(worker, "dream_batch", dream_batch)
+    records, lost = run(make(model, tmp_path, "batch_size=1"), clips)
+    assert (len(records), lost, in_time) == (4, [], [True, True])
+
+
+def test_when_one_dream_fails_the_other_ends_with_its_next_step(
+    model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(2)]
+    worker_ = make(model, tmp_path, "batch_size=1", "recipe.steps=100000", "recipe.hold=null")
+    first, under_way = threading.Lock(), threading.Event()
+
+    def dream_batch(dreamer: Any, sounds: Any, scores: Any, aims: Any, *, on_step: Any, numbers: Any) -> Any:
+        if first.acquire(blocking=False):
+            assert under_way.wait(60)
+            raise MemoryError("no room")
+
+        def and_tell(clips: int) -> None:
+            on_step(clips)
+            under_way.set()
+
+        return dreaming.dream_batch(dreamer, sounds, scores, aims, on_step=and_tell, numbers=numbers)
+
+    monkeypatch.setattr(worker, "dream_batch", dream_batch)
+    with pytest.raises(MemoryError):
+        run(worker_, clips)
+    worker_._pool.shutdown()  # waits for what is under way
+    assert 0 < worker_.counts["clip_steps"] < 1000
 
 
 def test_long_clips_make_smaller_batches(
