@@ -80,22 +80,22 @@ def test_the_pipeline_is_run_from_files_to_dataset(
 ):
     monkeypatch.setattr(speed, "PIPELINE_STEPS", (1,))
     monkeypatch.setattr(speed, "SECONDS", 1)
-    bound, pipeline, start_up = speed.pipeline(model, tmp_path, None, 2)
+    bound, pipeline, start_up = speed.pipeline(model, tmp_path, None, 2, 1)
     assert (pipeline.against, pipeline.ratio) == (bound.name, pipeline.figure / bound.figure)
     assert start_up.figure > 0
-    assert (tmp_path / "dreamed-1" / "run.json").exists()
+    assert (tmp_path / "dreamed-1-0" / "run.json").exists()
 
 
 def test_the_naive_loop_and_dreambeam_dream_the_same_clips(model: DreamingModel, tmp_path: Path):
-    rows = speed.against_naive(model, [clip[:16_000] for clip in speed.noise(9)], 1)
-    assert len(rows) == 5 * len(naive.FUNCTIONS)
+    rows = speed.against_naive(model, [clip[:16_000] for clip in speed.noise(9)], (1, 2))
+    assert len(rows) == len({row.name for row in rows}) == 2 * 5 * len(naive.FUNCTIONS)
     for row in rows:
         base = {each.name: each for each in rows}.get(row.against or "")
         assert row.ratio == (base and pytest.approx(row.figure / base.figure))
     write_page(tmp_path, rows)
     write_page(tmp_path, [speed.Row("alone", "something", 1.0, "audio s / s")])
     page = (tmp_path / "speed.md").read_text()
-    assert page.index("| something | 1.0 |") < page.index("| naive deep_dream |")
+    assert page.index("| something | 1.0 |") < page.index("| naive deep_dream, 1 steps |")
 
 
 def test_worker_processes_share_the_cores(monkeypatch: pytest.MonkeyPatch):

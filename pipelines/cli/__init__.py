@@ -513,7 +513,9 @@ def benchmark(
         AgainstChoice | None, typer.Option(help="Of speed: dream the same clips by a plain loop, side by side.")
     ] = None,
     clips: Annotated[int, typer.Option(min=1, help="Of speed: files of the pipeline, or clips side by side.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Of each clip, side by side.")] = 20,
+    steps: Annotated[
+        list[int] | None, typer.Option(min=1, help="Of each clip, side by side; may be given again [20 and 60].")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of steering's targets.")] = 0,
     weights: Weights = None,
     debug: Debug = False,
@@ -524,7 +526,9 @@ def benchmark(
             raise typer.BadParameter("steering needs recordings: --data DIR")
         raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
     raise typer.Exit(
-        _command("benchmark")(as_json, rounds, weights, against and against.value, data, clips, steps, report)
+        _command("benchmark")(
+            as_json, rounds, weights, against and against.value, data, clips, steps or [20, 60], report
+        )
     )
 
 

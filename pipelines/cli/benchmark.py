@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ def run(
     against: str | None,
     data: str | None,
     clips: int,
-    steps: int,
+    steps: Sequence[int],
     report: str | None,
 ) -> int:
     """Measure and print: the whole table, or dreambeam beside the naive loop; write the page if it is wanted."""
