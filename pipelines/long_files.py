@@ -1,10 +1,9 @@
 """Files of any length, dreamed in windows: read and written as streams, in memory that does not grow with the file.
 
 The file is read three times. `hear` finds its scores, its length and whether all of it can be used, before anything is
-dreamed. `dream_file` then dreams window after window (`augment.windows`; several at a time are no faster, as each has
-patches enough to keep the processor busy) into a temporary file beside the output, which
-has no name and goes with the process; and at last, when it is known how far the whole is from its source, brings that
-within the recipe's limits, writes it and hears it anew.
+dreamed. `dream_file` dreams window after window (`augment.windows`) into a temporary file beside the output, which has
+no name and goes with the process; at last, when it is known how far the whole is from its source, it brings that within
+the recipe's limits, writes it and hears it anew.
 """
 
 from __future__ import annotations
@@ -12,20 +11,19 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from augment import starts
+from augment.ascent import Dreamer
 from augment.budgets import Distance, clip
-from augment.dreaming import Dreamer, Sound, dream_piece
 from augment.models import AudioModel
 from augment.running import RunningDistance, RunningScores
 from augment.targets import Aim
-from augment.windows import OverlapAdd, Tiling, cut, tile
+from augment.windows import dream_windows, tile
 from pipelines.clips import ClipError, ClipRef, decode_blocks
 from pipelines.files import writing
 from pipelines.soundfiles import MAX_DECODED_BYTES
@@ -137,17 +135,24 @@ def dream_file(
         ClipError: the file can no longer be read as it was.
         WriteError: the result can not be written.
     """
-    rate = ref.sample_rate
-    tiling = tile(heard.frames, rate, dreamer.model)
+    model, rate, adds = dreamer.model, ref.sample_rate, dreamer.transform.adds
+    tiling = tile(heard.frames, rate, model)
+    steps: list[int] = []
 
     def source() -> Iterator[np.ndarray]:
         return starts.stream(start, _unchanged(ref, heard.frames), rate, number, heard.rms)
 
     with tempfile.TemporaryFile(dir=Path(output).absolute().parent) as spill:
-        found, steps = _dream_windows(source(), ref, tiling, dreamer, aim, spill, stage)
+        found = RunningDistance(rate, ref.channels, loudness=adds and dreamer.budget.has_loudness)
+        advance = stage(toward(aim, model), len(tiling.starts) * dreamer.recipe.steps)
+        for given, dreamed, taken in dream_windows(dreamer, aim, source(), rate, tiling, advance):
+            spill.write(dreamed.tobytes())
+            found.add(given, dreamed)
+            steps.append(taken)
+        found.finish()
         finish = _finish(dreamer, found)
         spill.seek(0)
-        scores, distance = RunningScores(dreamer.model, rate), RunningDistance(rate, ref.channels)
+        scores, distance = RunningScores(model, rate), RunningDistance(rate, ref.channels)
         advance = stage("writing", heard.frames)
         with writing(output, rate, ref.channels, heard.frames) as file:
             for block in source():
@@ -159,33 +164,6 @@ def dream_file(
                 advance(len(block))
     distance.finish()
     return LongDream(scores.scores(), tuple(steps), distance.distance())
-
-
-def _dream_windows(
-    source: Iterable[np.ndarray],
-    ref: ClipRef,
-    tiling: Tiling,
-    dreamer: Dreamer,
-    aim: Aim,
-    spill: BinaryIO,
-    stage: Stage,
-) -> tuple[RunningDistance, list[int]]:
-    """Write the joined dreams as bare float32; return how far they are from the source, and each window's steps."""
-    model, rate, adds = dreamer.model, ref.sample_rate, dreamer.transform.adds
-    found = RunningDistance(rate, ref.channels, loudness=adds and dreamer.budget.has_loudness)
-    joined, steps, done = OverlapAdd(tiling, adds=adds), [], 0
-    advance = stage(toward(aim, model), len(tiling.starts) * dreamer.recipe.steps)
-    for number, window in enumerate(cut(source, tiling, rate, model.sample_rate)):
-        sound = Sound(window.waveform, rate, model.sample_rate, window.heard)
-        dream, taken = dream_piece(dreamer, sound, aim, window.offset, advance)
-        begun = done - tiling.starts[number]
-        finished = joined.add(sound.waveform, dream)
-        found.add(sound.waveform[begun : begun + len(finished)], finished)
-        spill.write(finished.tobytes())
-        steps.append(taken)
-        done += len(finished)
-    found.finish()
-    return found, steps
 
 
 def _finish(dreamer: Dreamer, found: RunningDistance) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
