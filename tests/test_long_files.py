@@ -278,9 +278,14 @@ def test_a_wav_file_beyond_4_gb_is_rf64(tmp_path: Path) -> None:
 def test_a_sound_is_there_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     write_sound(str(path), np.zeros((10, 1), np.float32), 16_000)
-    with pytest.raises(KeyboardInterrupt), writing(str(path), 16_000, 1, 20) as file:
-        file.write(np.ones((20, 1), np.float32))
-        raise KeyboardInterrupt
+
+    def be_stopped() -> None:
+        with writing(str(path), 16_000, 1, 20) as file:
+            file.write(np.ones((20, 1), np.float32))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_stopped()
     assert not samples(path).any()
     assert list(tmp_path.iterdir()) == [path]
     link = tmp_path / "link.wav"

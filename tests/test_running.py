@@ -115,12 +115,12 @@ def test_scores_at_another_rate_are_those_of_what_the_model_hears(model: Dreamin
 def test_scores_of_models_with_their_own_windows_and_with_none(tmp_path: Path) -> None:
     ear().save(tmp_path / "ear.keras")
     waveform = sound("ear", 130, RATE).astype(np.float32)
-    for settings_ in ({"window_seconds": 1.5, "hop_seconds": 0.4}, {"window_seconds": 1.0, "hop_seconds": 2.5}, {}):
-        other = load_model(ModelSpec(str(tmp_path / "ear.keras"), NAMES, RATE, **settings_))
+    for window, hop in ((1.5, 0.4), (1.0, 2.5), (None, None)):
+        other = load_model(ModelSpec(str(tmp_path / "ear.keras"), NAMES, RATE, window, hop))
         running = RunningScores(other, RATE)
         for block in blocks_of(waveform, 65_536):
             running.add(block)
-        if settings_:
+        if window:
             wanted = other.clip_scores(waveform[:, 0])
         else:  # a model that hears whole clips hears pieces of about a minute, which count by their length
             pieces = list(blocks_of(waveform, other.padded_length(60 * RATE)))

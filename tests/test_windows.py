@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from augment.ascent import Dreamer
 from augment.dreaming import Sound, dream_batch, dream_piece
 from augment.ensembles import Ensemble
-from augment.loading import load_keras, named_classes
 from augment.models import AudioModel, ModelSpec, load_model
 from augment.recipe import Recipe
 from augment.sound import to_model
@@ -279,9 +278,11 @@ def test_seams_of_windows_with_their_own_budgets_have_no_dip_no_swell_and_no_cli
     rate = 16_000
     tiling = tile(len(medley), rate, model, window_seconds=24.0)
     assert len(tiling.starts) > 3
-    dreamer, alone = Dreamer(model, recipe), []
-    for window in cut(blocks_of(medley), tiling, rate, rate):
-        alone.append(dream_piece(dreamer, Sound(window.waveform, rate), Aim((76,)), window.offset)[0] - window.waveform)
+    dreamer = Dreamer(model, recipe)
+    alone = [
+        dream_piece(dreamer, Sound(window.waveform, rate), Aim((76,)), window.offset)[0] - window.waveform
+        for window in cut(blocks_of(medley), tiling, rate, rate)
+    ]
     change = joined(dreamer, medley, rate, tiling) - medley
     for number, (start, stop) in enumerate(tiling.fades):
         before, after = (alone[at][start - tiling.starts[at] : stop - tiling.starts[at]] for at in (number, number + 1))
