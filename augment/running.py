@@ -7,6 +7,7 @@ Each takes the sound block by block, float32 [samples, channels] at its own rate
 from __future__ import annotations
 
 import math
+from array import array
 
 import numpy as np
 import pyloudnorm
@@ -83,7 +84,7 @@ class RunningLoudness:
         ]
         self._states = [np.zeros((len(a) - 1, channels)) for _, a in self._filters]
         self._weighted = Reel()  # squares of what the ear's weighting leaves of it
-        self._blocks: list[np.ndarray] = []  # mean squares [channels] of the gating blocks
+        self._blocks = array("d")  # mean squares of the gating blocks, channel by channel
 
     def add(self, block: np.ndarray) -> None:
         """Take the next block [samples, channels]."""
@@ -97,7 +98,7 @@ class RunningLoudness:
 
         Call `finish` before.
         """
-        powers = np.array(self._blocks) * gain**2  # [blocks, channels]
+        powers = np.array(self._blocks).reshape(-1, len(self._gains)) * gain**2  # [blocks, channels]
         with np.errstate(all="ignore"):
             loudness = _OFFSET_LUFS + 10 * np.log10(powers @ self._gains)
             loud = loudness >= _ABSOLUTE_LUFS
@@ -114,9 +115,9 @@ class RunningLoudness:
             self._weigh(rest.reshape(-1, len(self._gains)))
         end = self._weighted.end
         count = round((end / self._rate - _BLOCK_SECONDS) / (_BLOCK_SECONDS * _BLOCK_STEP)) + 1
-        while len(self._blocks) < count:  # the last one may lack some samples
+        while len(self._blocks) < count * len(self._gains):  # the last one may lack some samples
             self._measure(min(end, self._bounds()[1]))
-        del self._blocks[count:]
+        del self._blocks[count * len(self._gains) :]
 
     def _weigh(self, block: np.ndarray) -> None:
         if not len(block):  # of which scipy's filters lose their state
@@ -131,11 +132,11 @@ class RunningLoudness:
 
     def _measure(self, stop: int) -> None:
         squares = self._weighted.piece(self._bounds()[0], stop)
-        self._blocks.append(squares.sum(axis=0) / (_BLOCK_SECONDS * self._rate))
+        self._blocks.extend(squares.sum(axis=0) / (_BLOCK_SECONDS * self._rate))
 
     def _bounds(self) -> tuple[int, int]:
         """Return the samples [start, stop) of the next block."""
-        at = len(self._blocks) * _BLOCK_STEP
+        at = len(self._blocks) // len(self._gains) * _BLOCK_STEP
         return int(_BLOCK_SECONDS * at * self._rate), int(_BLOCK_SECONDS * (at + 1) * self._rate)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from augment.sound import Reel
 from augment.weights import demo_recording
-from pipelines.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, segments
+from pipelines.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, decode_blocks, segments
 from pipelines.containers import one_line
 
 _PICTURES = (".png", ".pdf", ".svg")
@@ -52,11 +53,18 @@ def read_sound(path: str, max_seconds: float | None = None) -> Clip:
     return decode(ref)
 
 
-def first_seconds(path: str, seconds: float) -> np.ndarray:
-    """Read the first seconds of a file that is known to be sound: float32 [samples, 1], its channels mixed."""
-    with soundfile.SoundFile(path) as file:
-        blocks = file.blocks(_BLOCK_SAMPLES, frames=round(seconds * file.samplerate), dtype="float32", always_2d=True)
-        return np.concatenate([block.mean(axis=1, keepdims=True) for block in blocks])
+def first_seconds(ref: ClipRef, seconds: float) -> np.ndarray:
+    """Read the first seconds of a whole file: float32 [samples, 1], its channels mixed.
+
+    Raises:
+        ClipError: it cannot be read.
+    """
+    wanted, found = round(seconds * ref.sample_rate), Reel()
+    for block in decode_blocks(ref):
+        found.add(block.mean(axis=1, keepdims=True))
+        if found.end >= wanted:
+            break
+    return found.piece(0, wanted)
 
 
 def check_writable(path: str, *, overwrite: bool) -> None:

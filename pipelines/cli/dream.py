@@ -114,6 +114,7 @@ def _dream(model: AudioModel, recipe: Recipe, sound: Sound, target: str, seed: i
 def _dream_long(
     model: AudioModel, recipe: Recipe, ref: ClipRef, target: str, output: str, picture: str | None, seed: int
 ) -> None:
+    """Dream a file window by window, write it and say what became of it."""
     like = load_sound(recipe.sound, model.sample_rate).heard if recipe.sound else None
     dreamer = Dreamer(model, _from_clip(recipe), like)
     read_target(target, model.classes)  # that it is one, before the whole file is read
@@ -128,7 +129,7 @@ def _dream_long(
     steps = f"{least if least == most else f'{least} to {most}'} steps in {len(made.steps)} windows"
     _report(output, model, aim, heard.scores, made.scores_after, steps, made.distance)
     if picture:
-        before, after = (first_seconds(path, PICTURE_SECONDS) for path in (ref.uri, output))
+        before, after = (first_seconds(each, PICTURE_SECONDS) for each in (ref, find_sound(output)))
         title = f"{_title(recipe, model, aim, made.distance)} (the first {PICTURE_SECONDS} s)"
         draw_dream(picture, before, after, ref.sample_rate, title)
 
