@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from augment import budgets, shortcuts, transforms, tricks
 from augment.domains import SAMPLES, Fixed
-from augment.listening import Listener
+from augment.listening import Listener, dither
 from augment.models import AudioModel
 from augment.recipe import Recipe, RecipeError
 from augment.stft import StftShape
@@ -78,6 +78,7 @@ class _Clips(NamedTuple):
     counts: tf.Tensor  # [batch, members], patches
     aims: tf.Tensor  # [batch, classes]
     rms: tf.Tensor
+    quiet: tf.Tensor  # [batch, samples], noise under the sound
     fixed: Fixed  # of the domain
 
 
@@ -135,6 +136,8 @@ class Dreamer:
         lengths: np.ndarray,
         aims: Sequence[Aim | int] | np.ndarray,
         on_step: OnStep | None = None,
+        *,
+        offsets: Sequence[int] | None = None,
     ) -> Ascent:
         """Dream a batch.
 
@@ -143,9 +146,11 @@ class Dreamer:
             lengths: int [batch], samples of each clip.
             aims: [batch], what each clip is dreamed toward; a number is a class.
             on_step: called after each step.
+            offsets: [batch], samples at the model's rate from the beginning of a sound to a clip that is a piece of it;
+                None: the clips are whole.
         """
         with _one_at_a_time:
-            return self._climb(waveforms, lengths, aims, on_step)
+            return self._climb(waveforms, lengths, aims, on_step, offsets)
 
     def _climb(
         self,
@@ -153,12 +158,17 @@ class Dreamer:
         lengths: np.ndarray,
         aims: Sequence[Aim | int] | np.ndarray,
         on_step: OnStep | None,
+        offsets: Sequence[int] | None,
     ) -> Ascent:
         recipe, samples = self.recipe, waveforms.shape[1]
         rows = aim_rows([aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims], len(self.model.classes))
         counts = np.stack([member.model.patch_count(lengths) for member in self._listener.members], 1)
         whole = tf.constant(lengths, tf.int32), tf.constant(counts, tf.int32)
-        clips, state = self._begin(tf.constant(waveforms, tf.float32), *whole, tf.constant(rows))
+        if offsets is None:
+            quiet = tf.repeat(dither(samples), len(waveforms), axis=0)
+        else:
+            quiet = tf.concat([dither(samples, offset) for offset in offsets], axis=0)
+        clips, state = self._begin(tf.constant(waveforms, tf.float32), *whole, tf.constant(rows), quiet)
         mask, sound = self._sound_mask(samples), self._listener.remembered(samples)
         padded = tf.constant([member.model.padded_length(samples) for member in self._listener.members], tf.int32)
         result = np.array(waveforms, np.float32)
@@ -209,19 +219,20 @@ class Dreamer:
             padded = tf.constant([member.model.padded_length(width) for member in self._listener.members], tf.int32)
         source = tf.pad(waveforms, [[0, 0], [0, width - samples]])
         counts_of_all = tf.repeat(counts, batch, axis=0)
-        clips, state = self._begin(source, tf.fill([batch], samples), counts_of_all, aims)
+        quiet = tf.repeat(dither(width), batch, axis=0)
+        clips, state = self._begin(source, tf.fill([batch], samples), counts_of_all, aims, quiet)
         for number in range(1, self.recipe.steps + 1):
             common = _Common(tf.constant(number, tf.float32), mask, sound, padded)
             every = tf.zeros([batch, 0], tf.int32)
             state, _, _ = self._step(state, self._allowed(state, clips), clips, common, every)
         if self.recipe.keep == "best" and self.recipe.steps:
             last = _Common(tf.constant(self.recipe.steps + 1.0), mask, sound, padded)
-            value = self._look(state.x, counts_of_all, aims, last)[0]
+            value = self._look(state.x, counts_of_all, aims, clips.quiet, last)[0]
             return tf.where((value > state.best_value)[:, None], state.x, state.best)[:, :samples]
         return state.x[:, :samples]
 
     def _begin(
-        self, source: tf.Tensor, lengths: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor
+        self, source: tf.Tensor, lengths: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, quiet: tf.Tensor
     ) -> tuple[_Clips, _State]:
         if self.transform.needs_sound:
             sizes: Any = tf.shape(source)
@@ -229,7 +240,7 @@ class Dreamer:
         else:
             filtering = source
         fixed = self._domain.fix(source, filtering, self._shape, self.recipe.threshold, self.recipe.power)
-        clips = _Clips(source, lengths, counts, aims, transforms.rms(source, lengths), fixed)
+        clips = _Clips(source, lengths, counts, aims, transforms.rms(source, lengths), quiet, fixed)
         p = self._domain.start(source, fixed)
         worst = tf.fill(tf.shape(clips.rms), np.float32(-np.inf))
         sizes: Any = tf.shape(source)
@@ -256,7 +267,7 @@ class Dreamer:
         rows = np.flatnonzero(ahead)
         if not len(rows):
             return ahead, state
-        given = [tf.gather(values, rows) for values in (before.x, clips.counts, clips.aims)]
+        given = [tf.gather(values, rows) for values in (before.x, clips.counts, clips.aims, clips.quiet)]
         _, lead, logits = self._look(*given, common)
         ahead = ahead.copy()
         ahead[rows] = self._ahead(lead)
@@ -268,8 +279,9 @@ class Dreamer:
         """Return the dreams of clips that have taken every step."""
         if self.recipe.keep == "last" or not self.recipe.steps:
             return state.x.numpy()
-        value = self._look(state.x, clips.counts, clips.aims, common)[0]
-        best = self._look(state.best, clips.counts, clips.aims, common)[0] if self._listener.rough else state.best_value
+        known = clips.counts, clips.aims, clips.quiet, common
+        value = self._look(state.x, *known)[0]
+        best = self._look(state.best, *known)[0] if self._listener.rough else state.best_value
         return tf.where((value > best)[:, None], state.x, state.best).numpy()
 
     def _allowed(self, state: _State, clips: _Clips) -> tf.Tensor:
@@ -296,7 +308,8 @@ class Dreamer:
         with tf.GradientTape() as tape:
             tape.watch(state.x)
             x = self._jittered(state.x, common.number)
-            heard = listener.hear(x, clips.counts, clips.aims, common.sound, common.padded, (state.logits, chosen))
+            known = clips.counts, clips.aims, common.sound, common.padded, clips.quiet
+            heard = listener.hear(x, *known, (state.logits, chosen))
             objective = listener.value(heard)
         logits = heard[0].activations["logits"]
         gradients: Any = tape.gradient(objective, [state.x, logits])
@@ -322,10 +335,10 @@ class Dreamer:
         return state._replace(p=p, memory=memory, x=x), objective, lead
 
     def _take_look(
-        self, x: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, common: _Common
+        self, x: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor, quiet: tf.Tensor, common: _Common
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return what waveforms are worth and their lead [batch], and their logits, by the exact arithmetic."""
-        heard = self._listener.hear(x, counts, aims, common.sound, common.padded)
+        heard = self._listener.hear(x, counts, aims, common.sound, common.padded, quiet)
         return self._listener.worth(heard), self._listener.lead(heard), heard[0].activations["logits"]
 
     def _within(self, p: tf.Tensor, allowed: tf.Tensor, clips: _Clips) -> tuple[tf.Tensor, tf.Tensor]:
@@ -406,7 +419,7 @@ class Dreamer:
         p = spec(sizes if self._domain.rank == 3 else [None, None])
         fixed = tuple(spec(sizes if rank == 3 else [None, None], kind) for rank, kind in self._domain.fixed)
         counts = spec([None, len(self._listener.members)], tf.int32)
-        clips = _Clips(waveforms, whole, counts, spec([None, len(self.model.classes)]), row, fixed)
+        clips = _Clips(waveforms, whole, counts, spec([None, len(self.model.classes)]), row, waveforms, fixed)
         logits = spec([None, None, len(self.model.classes)])
         state = _State(p, (p, p), waveforms, waveforms, row, logits, spec([None, None]))
         sound = {
@@ -419,7 +432,7 @@ class Dreamer:
     @staticmethod
     def _look_specs(specs: tuple[Any, ...]) -> tuple[Any, ...]:
         state, _, clips, common, _ = specs
-        return state.x, clips.counts, clips.aims, common
+        return state.x, clips.counts, clips.aims, clips.quiet, common
 
 
 def _rows(values: Any, rows: np.ndarray) -> Any:

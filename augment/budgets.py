@@ -18,8 +18,8 @@ import soxr
 import tensorflow as tf
 
 _BLOCK_SECONDS = 0.4  # of BS.1770: a shorter sound is repeated to fill one
-_MIN_RATE = 8000  # Hz; the weighting's filters lie above half of a lower rate, and are unstable there
-_MAX_CHANNELS = 5  # of BS.1770; of more, the mix is measured
+MIN_RATE = 8000  # Hz; the weighting's filters lie above half of a lower rate, and are unstable there
+MAX_CHANNELS = 5  # of BS.1770; of more, the mix is measured
 _SAFETY = 1 - 1e-6  # rounding to float32 must not carry a change over its limit
 
 
@@ -51,12 +51,15 @@ class Budget:
 
     def share(self, source: np.ndarray, change: np.ndarray, sample_rate: int) -> float:
         """Return what a change [samples, channels] must be scaled by to keep to SNR and loudness: at most 1."""
-        share = 1.0
+        found = math.inf if self.snr_db is None else snr_db(source, source.astype(np.float64) + change)
+        return self.share_of(found, self.loudness_ratio(source, change, sample_rate) if self.has_loudness else math.inf)
+
+    def share_of(self, found_db: float, loudness_ratio: float = math.inf) -> float:
+        """Return the same for a change of that SNR, and of which `ratio_of` says how loud it may be."""
+        share = min(1.0, loudness_ratio)
         if self.snr_db is not None:
-            excess = self.snr_db - snr_db(source, source.astype(np.float64) + change)
+            excess = self.snr_db - found_db
             share = min(share, 10 ** (-excess / 20) if np.isfinite(excess) else float(excess < 0))
-        if self.has_loudness:
-            share = min(share, self.loudness_ratio(source, change, sample_rate))
         return share if share == 1 else share * _SAFETY
 
     def settle(self, source: np.ndarray, dreamed: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -72,13 +75,17 @@ class Budget:
 
     def loudness_ratio(self, source: np.ndarray, change: np.ndarray, sample_rate: int) -> float:
         """Return what a change must be scaled by to be just as loud as it may be, not negative; it may be infinite."""
+        relative = lufs(source, sample_rate) if self.change_lu is not None else math.nan
+        return self.ratio_of(relative, lufs(change, sample_rate))
+
+    def ratio_of(self, source_lufs: float, change_lufs: float) -> float:
+        """Return the same for a source and a change of these loudnesses in LUFS; the source's may not matter."""
         limits = []
         if self.change_lufs is not None:
             limits.append(self.change_lufs)
         if self.change_lu is not None:
-            limits.append(lufs(source, sample_rate) + self.change_lu)
-        found = lufs(change, sample_rate)
-        return math.inf if found == -math.inf else 10 ** ((min(limits) - found) / 20)
+            limits.append(source_lufs + self.change_lu)
+        return math.inf if change_lufs == -math.inf else 10 ** ((min(limits) - change_lufs) / 20)
 
 
 def clip(sound: np.ndarray, limit: float) -> np.ndarray:
@@ -88,9 +95,9 @@ def clip(sound: np.ndarray, limit: float) -> np.ndarray:
 
 def lufs(sound: np.ndarray, sample_rate: int) -> float:
     """Return the integrated loudness of a sound [samples, channels] in LUFS (ITU-R BS.1770-4), -inf for silence."""
-    channels = sound if sound.shape[1] <= _MAX_CHANNELS else sound.mean(axis=1, keepdims=True)
-    if sample_rate < _MIN_RATE:
-        channels, sample_rate = soxr.resample(channels, sample_rate, 2 * _MIN_RATE), 2 * _MIN_RATE
+    channels = sound if sound.shape[1] <= MAX_CHANNELS else sound.mean(axis=1, keepdims=True)
+    if sample_rate < MIN_RATE:
+        channels, sample_rate = soxr.resample(channels, sample_rate, 2 * MIN_RATE), 2 * MIN_RATE
     needed = int(_BLOCK_SECONDS * sample_rate) + 1
     if len(channels) < needed:
         channels = np.tile(channels, (-(-needed // max(1, len(channels))), 1))

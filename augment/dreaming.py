@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,16 +38,19 @@ class Sound:
         waveform: float32 [samples, channels], full scale is 1.
         sample_rate: Hz.
         model_rate: Hz of what the model hears.
-        heard: float32 [samples at model_rate], what the model hears of it.
+        heard: float32 [samples at model_rate], what the model hears of it; of a piece of a longer sound, what was cut
+            out of what it hears of the whole (`known`).
     """
 
     waveform: np.ndarray
     sample_rate: int
     model_rate: int = SAMPLE_RATE
+    known: InitVar[np.ndarray | None] = None
     heard: np.ndarray = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "heard", to_model(self.waveform, self.sample_rate, self.model_rate))
+    def __post_init__(self, known: np.ndarray | None) -> None:
+        heard = to_model(self.waveform, self.sample_rate, self.model_rate) if known is None else known
+        object.__setattr__(self, "heard", heard)
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,7 @@ def dream_batch(
     ]
     wanted = [aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims]
     ascent = dreamer(*pad_batch([start.heard for start in starts], model), wanted, on_step)
-    outputs = [
-        _written(dreamer, start, row[: len(start.heard)]) for start, row in zip(starts, ascent.waveforms, strict=True)
-    ]
+    outputs = [_written(dreamer, start, row) for start, row in zip(starts, ascent.waveforms, strict=True)]
     heard = [
         to_model(output, start.sample_rate, model.sample_rate) for output, start in zip(outputs, starts, strict=True)
     ]
@@ -136,10 +137,31 @@ def dream_batch(
     ]
 
 
-def _written(dreamer: Dreamer, start: Sound, dreamed: np.ndarray) -> np.ndarray:
+def dream_piece(
+    dreamer: Dreamer, piece: Sound, aim: Aim, offset: int, on_step: OnStep | None = None
+) -> tuple[np.ndarray, int]:
+    """Dream a piece of a sound; what becomes of the whole is for the caller to say.
+
+    Args:
+        dreamer: the ascent; its recipe starts from the clip.
+        piece: of the sound.
+        aim: of all its pieces.
+        offset: samples at the model's rate from the beginning of the sound to the piece.
+        on_step: called after each step.
+
+    Returns:
+        Its dream, float32 [samples, channels] at the sound's own rate, within the recipe's limits, but that a dream
+        which takes the piece's place may peak above full scale; and the steps that it took.
+    """
+    ascent = dreamer(*pad_batch([piece.heard], dreamer.model), [aim], on_step, offsets=[offset])
+    return _written(dreamer, piece, ascent.waveforms[0], turn_down=False), int(ascent.steps[0])
+
+
+def _written(dreamer: Dreamer, start: Sound, dreamed: np.ndarray, *, turn_down: bool = True) -> np.ndarray:
     """Bring a dream [samples at 16 kHz] to its start's sample rate and channels, its limits met exactly there."""
+    given = start.waveform, start.sample_rate, dreamed[: len(start.heard)], start.heard
     adds = dreamer.transform.adds
-    output = restore(start.waveform, start.sample_rate, dreamed, start.heard, adds=adds, model_rate=start.model_rate)
+    output = restore(*given, adds=adds, model_rate=start.model_rate, turn_down=turn_down)
     return dreamer.budget.settle(start.waveform, output, start.sample_rate) if adds else output
 
 

@@ -24,6 +24,23 @@ DITHER = 1e-6
 """Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""
 
 
+_COUNTED = 4  # samples of noise that one count of the generator makes
+
+
+def dither(samples: Any, offset: int = 0) -> tf.Tensor:
+    """Return the noise that lies under a clip, float32 [1, samples], the same for every clip.
+
+    The noise of a piece that begins `offset` samples within a sound is that piece of the sound's: where a sound is
+    silent, its gradient has the noise's phase, and two windows of a sound would otherwise differ there.
+    """
+    key, counter, kind = tf.raw_ops.StatelessRandomGetKeyCounterAlg(seed=(0, 0))
+    before = offset % _COUNTED
+    counter += tf.constant([offset // _COUNTED, 0], tf.uint64)
+    shape = (1, before + samples)
+    noise: Any = tf.raw_ops.StatelessRandomNormalV2(shape=shape, key=key, counter=counter, alg=kind, dtype=tf.float32)
+    return DITHER * noise[:, before:]
+
+
 class Listener:
     """Hears waveforms through a model, or several, by one recipe's objectives.
 
@@ -66,6 +83,7 @@ class Listener:
         aims: tf.Tensor,
         memory: dict[str, tf.Tensor],
         padded: tf.Tensor,
+        quiet: tf.Tensor,
         seen: tuple[tf.Tensor, tf.Tensor] | None = None,
     ) -> list[Hearing]:
         """Return what each member of the model hears.
@@ -76,9 +94,9 @@ class Listener:
             aims: float32 [batch, classes].
             memory: what the objectives remember of the target sound (`remembered`).
             padded: int [members], samples that each member pads to.
+            quiet: float32 [batch, samples], the noise that lies under each clip (`dither`).
             seen: the last logits and the patches to look at, to hear as the recipe's arithmetic does; None: exactly.
         """
-        quiet = DITHER * tf.random.stateless_normal(tf.shape(x[:1]), (0, 0))
         alone, found = len(self.members) == 1, []
         for place, member in enumerate(self.members):
             given = x + quiet if alone else member.padded(x + quiet, padded[place])

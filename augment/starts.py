@@ -6,7 +6,7 @@ among the clips. White noise has the same power at every frequency, pink noise f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -20,6 +20,7 @@ NO_CLIP_DB = -20.0
 """Rms of noise where there is no clip to match, dB of full scale."""
 
 _PINK_FROM_HZ = 20.0
+_PINK_SECONDS = 4.0  # between the pieces that a stream of pink noise is made of, which are twice as long
 
 
 class StartError(ValueError):
@@ -40,10 +41,7 @@ def white(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
 
 def pink(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
     """Return pink noise at the clip's rms."""
-    spectra = np.fft.rfft(_white(waveform.shape, number), axis=0)
-    frequencies = np.fft.rfftfreq(len(waveform), 1 / sample_rate)
-    spectra /= np.sqrt(np.maximum(frequencies, _PINK_FROM_HZ))[:, None]
-    return _at_rms(np.fft.irfft(spectra, len(waveform), axis=0), _rms(waveform))
+    return _at_rms(_redden(_white(waveform.shape, number), sample_rate), _rms(waveform))
 
 
 def silence(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
@@ -67,6 +65,37 @@ STARTS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
 """(waveform [samples, channels], Hz, draw) -> float32 of the same shape."""
 
 
+def stream(kind: str, blocks: Iterable[np.ndarray], sample_rate: int, number: int, rms: float) -> Iterator[np.ndarray]:
+    """Turn a clip that comes block by block into its start, which is of one piece.
+
+    Args:
+        kind: one of `STARTS`.
+        blocks: float32 [any, channels], the clip.
+        sample_rate: Hz.
+        number: the draw.
+        rms: of the whole clip.
+
+    Yields:
+        float32 blocks of the same shapes.
+    """
+    if kind == "clip":
+        yield from blocks
+        return
+    level = {"silence": 10 ** (SILENCE_DB / 20), "mix": rms * 10 ** (MIX_DB / 20)}.get(kind, rms)
+    generator = np.random.Generator(np.random.PCG64(number))
+    pieces: Iterator[np.ndarray] | None = None
+    left = np.zeros((0, 1))
+    for block in blocks:
+        if kind != "pink":
+            noise = generator.standard_normal(block.shape)
+        else:
+            pieces = pieces or _pink_pieces(generator, sample_rate, block.shape[1])
+            while len(left) < len(block):
+                left = np.concatenate([left, next(pieces)]) if len(left) else next(pieces)
+            noise, left = left[: len(block)], left[len(block) :]
+        yield (level * noise + (block if kind == "mix" else 0.0)).astype(np.float32)
+
+
 def without_clip(kind: str, seconds: float, sample_rate: int, number: int) -> np.ndarray:
     """Return a start of so many seconds without a clip, float32 [samples, 1], noise at `NO_CLIP_DB`.
 
@@ -81,6 +110,29 @@ def without_clip(kind: str, seconds: float, sample_rate: int, number: int) -> np
 
 def _white(shape: tuple[int, ...], number: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(number)).standard_normal(shape)
+
+
+def _redden(white: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Make white noise [samples, channels] pink, at any level."""
+    spectra = np.fft.rfft(white, axis=0)
+    frequencies = np.fft.rfftfreq(len(white), 1 / sample_rate)
+    spectra /= np.sqrt(np.maximum(frequencies, _PINK_FROM_HZ))[:, None]
+    return np.fft.irfft(spectra, len(white), axis=0)
+
+
+def _pink_pieces(generator: np.random.Generator, sample_rate: int, channels: int) -> Iterator[np.ndarray]:
+    """Give endless pink noise at unit rms, [samples, channels] at a time: pieces that fade into one another.
+
+    They are independent, and the squares of their fades sum to 1: the noise is as loud everywhere.
+    """
+    apart = round(_PINK_SECONDS * sample_rate)
+    fade = np.sin(np.pi * (np.arange(2 * apart) + 0.5) / (2 * apart))[:, None]
+    last = None
+    while True:
+        piece = fade * _at_rms(_redden(generator.standard_normal((2 * apart, channels)), sample_rate), 1.0)
+        if last is not None:
+            yield last[apart:] + piece[:apart]
+        last = piece
 
 
 def _rms(waveform: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -270,17 +270,31 @@ def decode(ref: ClipRef) -> Clip:
         record = read_record(ref.uri, ref.record_offset)
         read = examples.read_frames(record.data, ref.layout, shape, ref.start, name)
         digest = record.sha256
-    missing = shape.frames - len(read.waveform)
-    if missing > read.tolerance or not len(read.waveform):
-        raise ClipError(
-            f"{name} is cut off or damaged: {shape.frames} frames were announced from frame "
-            f"{ref.start}, {len(read.waveform)} could be read{read.reason}; copy it again from its source, or "
-            "re-encode what is there (ffmpeg -i OLD NEW)",
-            "decode",
-        )
+    soundfiles.check_whole(shape.frames, len(read.waveform), read.tolerance, name, read.reason, ref.start)
     _check_samples(read.waveform, ref, name)
+    missing = shape.frames - len(read.waveform)
     read_ref = replace(ref, stop=ref.start + len(read.waveform)) if missing else ref
     return Clip(ref=read_ref, waveform=read.waveform, sha256=digest)
+
+
+def decode_blocks(ref: ClipRef) -> Iterator[np.ndarray]:
+    """Read the samples of a whole file block by block, however long it is.
+
+    Args:
+      ref: the file, as `segments` gives it without cutting.
+
+    Yields:
+      float32 [samples, channels], as `soundfiles.read_blocks` gives them.
+
+    Raises:
+      ClipError: the file can not be read, is cut off, or holds samples that are not numbers.
+    """
+    name, done = repr(ref.uri), 0
+    shape = Shape(ref.stop, ref.sample_rate, ref.channels, ref.format)
+    for block in soundfiles.read_blocks(soundfiles.file_opener(ref.uri), shape, name):
+        _check_samples(block, replace(ref, start=done), name)
+        yield block
+        done += len(block)
 
 
 def source_sha256(ref: ClipRef) -> str:

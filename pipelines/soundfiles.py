@@ -112,14 +112,67 @@ def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
         ClipError: the sound can not be read, or has another rate or other channels than `shape`.
     """
     with opener() as sound:
-        if (sound.samplerate, sound.channels) != (shape.sample_rate, shape.channels):
-            raise ClipError(
-                f"{name} changed since it was listed: it had {shape.channels} channels at "
-                f"{shape.sample_rate} Hz, now {sound.channels} at {sound.samplerate} Hz; start the run again",
-                "read",
-            )
+        _check_unchanged(sound, shape, name)
         waveform, reason = _read(sound, opener, start, shape.frames)
         return Samples(waveform, _tolerance(sound, shape.frames), reason)
+
+
+def read_blocks(opener: Opener, shape: Shape, name: str) -> Iterator[np.ndarray]:
+    """Read all of a sound, block by block.
+
+    Args:
+        opener: of the sound.
+        shape: of it, as `measure` gives it.
+        name: of the sound, quoted, for messages.
+
+    Yields:
+        float32 [samples, channels], none of them empty. In all at most `shape.frames` frames; of lossy codecs, whose
+        headers may be approximate, as many as there are.
+
+    Raises:
+        ClipError: the sound can not be read, has another rate or other channels than `shape`, or is cut off.
+    """
+    done = 0
+    with opener() as sound:
+        _check_unchanged(sound, shape, name)
+        while done < shape.frames:
+            blocks, read, reason = _advance(sound, min(_BLOCK_FRAMES, shape.frames - done), keep=True)
+            yield from blocks
+            done += read
+            if not read or reason:
+                check_whole(shape.frames, done, _tolerance(sound, shape.frames), name, reason)
+                return
+
+
+def check_whole(frames: int, read: int, tolerance: int, name: str, reason: str, start: int = 0) -> None:
+    """Refuse a sound of which too little could be read.
+
+    Args:
+        frames: that were announced from frame `start` on.
+        read: frames that could be read.
+        tolerance: the shortfall that its header may have, frames.
+        name: of the sound, quoted.
+        reason: what stopped the reading, in brackets, or "".
+        start: frame from which it was read.
+
+    Raises:
+        ClipError: it is cut off.
+    """
+    if frames - read > tolerance or not read:
+        raise ClipError(
+            f"{name} is cut off or damaged: {frames} frames were announced from frame {start}, {read} could be "
+            f"read{reason}; copy it again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
+            "decode",
+        )
+
+
+def _check_unchanged(sound: Sound, shape: Shape, name: str) -> None:
+    if (sound.samplerate, sound.channels) != (shape.sample_rate, shape.channels):
+        raise ClipError(
+            f"{name} changed since it was listed: it had {shape.channels} channels at "
+            f"{shape.sample_rate} Hz, now {sound.channels} at {sound.samplerate} Hz; start the run again",
+            "read",
+        )
 
 
 def check_shape(sample_rate: int, channels: int, frames: int, name: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from augment.ascent import Ascent, Dreamer, pad_batch
 from augment.budgets import lufs
 from augment.dreaming import dream
+from augment.listening import DITHER, dither
 from augment.recipe import Recipe
 from augment.targets import Aim
 from augment.yamnet import DreamingModel
@@ -95,3 +96,13 @@ def test_octaves_and_smoothing_keep_a_step_low_and_jitter_changes_the_way(model:
     assert high(change(smoothing=4.0)) < 0.2 * high(plain)
     for jitter in ({"time_jitter": 0.05}, {"gain_jitter": 6.0}):
         assert not np.array_equal(change(steps=3, **jitter), change(steps=3))
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7, 7_680, 7_683, 2**34 + 5])
+def test_the_noise_under_a_piece_is_that_piece_of_the_noise_under_the_whole(offset: int) -> None:
+    begin = offset - offset % 1000
+    near = np.concatenate([dither(1000, at).numpy()[0] for at in range(begin, begin + 3000, 1000)])
+    np.testing.assert_array_equal(dither(1500, offset).numpy()[0], near[offset - begin :][:1500])
+    if offset < 10_000:
+        np.testing.assert_array_equal(dither(500, offset).numpy()[0], dither(20_000).numpy()[0, offset : offset + 500])
+    assert np.std(dither(20_000, offset).numpy()) == pytest.approx(DITHER, rel=0.05)

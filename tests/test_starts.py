@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augment.starts import MIX_DB, NO_CLIP_DB, SILENCE_DB, STARTS, without_clip
+from augment.starts import MIX_DB, NO_CLIP_DB, SILENCE_DB, STARTS, stream, without_clip
 
 CLIP = (0.05 * np.sin(np.arange(40_000) / 9)).astype(np.float32)[:, None] * np.array([1, 0.5], np.float32)
 
@@ -61,3 +61,23 @@ def test_without_a_clip_noise_has_a_level_of_its_own():
     assert rms_db(noise) == pytest.approx(NO_CLIP_DB, abs=0.01)
     with pytest.raises(ValueError, match="needs a clip"):
         without_clip("mix", 2, 16_000, 3)
+
+
+@pytest.mark.parametrize("name", sorted(STARTS))
+@pytest.mark.parametrize("size", [1_000, 7_777, 400_000])
+def test_a_stream_of_a_start_is_of_one_piece_and_like_the_start(name: str, size: int):
+    rate, long = 16_000, np.tile(CLIP, (8, 1))  # 20 s
+    rms = float(np.sqrt(np.mean(np.square(long, dtype=np.float64))))
+    blocks = [long[at : at + size] for at in range(0, len(long), size)]
+    streamed = list(stream(name, blocks, rate, 5, rms))
+    assert [len(block) for block in streamed] == [len(block) for block in blocks]
+    found, whole = np.concatenate(streamed), STARTS[name](long, rate, 5)
+    assert found.dtype == np.float32
+    assert rms_db(found) == pytest.approx(rms_db(whole), abs=0.2)
+    if name == "pink":  # has its own pieces: the same noise whatever the blocks, as loud and as red as the start
+        np.testing.assert_array_equal(found, np.concatenate(list(stream(name, [long], rate, 5, rms))))
+        np.testing.assert_allclose(octave_levels(found, rate), octave_levels(whole, rate), atol=0.5)
+        seconds = [rms_db(found[at : at + rate]) for at in range(0, len(found), rate)]
+        assert np.ptp(seconds) < 3
+    else:  # the same noise, at the level that is meant instead of the one that was drawn
+        np.testing.assert_allclose(found, whole, atol=0.01 * rms)

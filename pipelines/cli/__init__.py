@@ -178,8 +178,8 @@ def dream(
         list[str] | None,
         typer.Argument(
             metavar="[IN] OUT",
-            help="Audio file to dream ('demo' is a street recording; none with --seconds) and file to write: .wav, "
-            ".flac or .ogg.",
+            help="Audio file to dream, of any length ('demo' is a street recording; none with --seconds), and file to "
+            "write: .wav, .flac or .ogg.",
         ),
     ] = None,
     transform: Annotated[TransformChoice, typer.Option(help="Activation-maximization function.")] = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,25 @@ from rich.progress import Progress
 
 from augment import draws, targets
 from augment.ascent import Dreamer, pad_batch
+from augment.budgets import Distance
 from augment.dreaming import Dreamed, Sound, dream_batch, read_target
 from augment.models import AudioModel
 from augment.picture import draw_dream
 from augment.recipe import Recipe
 from augment.starts import without_clip
-from pipelines.clips import ClipError
+from augment.targets import Aim
+from pipelines.clips import ClipError, ClipRef, decode
 from pipelines.config import ConfigError, load_config
-from pipelines.files import check_picture, check_writable, read_sound, write_sound
+from pipelines.files import check_encodable, check_picture, check_writable, find_sound, first_seconds, write_sound
+from pipelines.long_files import check_room, dream_file, hear, toward
 from pipelines.through import shared_model, specs_of
 from pipelines.worker import load_sound
 
-MAX_SECONDS = 300
-"""The whole file is dreamed at once; a longer one would not fit in memory."""
+WHOLE_SECONDS = 300
+"""A longer file is dreamed in windows (`pipelines.long_files`); as a whole it would not fit in memory."""
+
+PICTURE_SECONDS = 60
+"""How much of a long file its picture shows."""
 
 
 def run(
@@ -60,66 +67,119 @@ def run(
     if picture:
         check_picture(picture)
     number = draws.draw(seed, "", 0, "start")
-    clip = read_sound(source, MAX_SECONDS) if source else None
+    ref = find_sound(source) if source else None
+    if ref:
+        check_encodable(output, ref.sample_rate, ref.channels)
+    is_long = ref is not None and ref.stop > WHOLE_SECONDS * ref.sample_rate
+    clip = decode(ref) if ref and not is_long else None
     through = shared_model(weights, specs_of(config.model))
+    if ref and not clip:
+        _dream_long(through, recipe, ref, target, output, picture, seed)
+        return 0
     if clip is None:
         recipe, sound = _without_source(recipe, seconds or 0.0, number, through.sample_rate)
     else:
         sound = Sound(clip.waveform, clip.ref.sample_rate, through.sample_rate)
     dreamed = _dream(through, recipe, sound, target, seed, number)
     write_sound(output, dreamed.waveform, sound.sample_rate)
+    aim, distance = dreamed.aim, dreamed.distance
     if picture:
-        draw_dream(picture, sound.waveform, dreamed.waveform, sound.sample_rate, _title(dreamed, recipe.transform))
-    _report(output, dreamed, list(through.classes.names))
+        title = _title(recipe, through, aim, distance)
+        draw_dream(picture, sound.waveform, dreamed.waveform, sound.sample_rate, title)
+    steps = f"{len(dreamed.objectives)} steps"
+    _report(output, through, aim, dreamed.scores_before, dreamed.scores_after, steps, distance)
     return 0
 
 
 def _without_source(recipe: Recipe, seconds: float, number: int, sample_rate: int) -> tuple[Recipe, Sound]:
     """Return what the recipe starts from as the sound itself, and the recipe that takes it so."""
     sound = Sound(without_clip(recipe.start, seconds, sample_rate, number), sample_rate, sample_rate)
-    return Recipe.model_validate({**recipe.model_dump(), "start": "clip"}), sound
+    return _from_clip(recipe), sound
+
+
+def _from_clip(recipe: Recipe) -> Recipe:
+    return Recipe.model_validate({**recipe.model_dump(), "start": "clip"})
 
 
 def _dream(model: AudioModel, recipe: Recipe, sound: Sound, target: str, seed: int, number: int) -> Dreamed:
-    policy, classes = read_target(target, model.classes)
     like = load_sound(recipe.sound, model.sample_rate).heard if recipe.sound else None
     dreamer = Dreamer(model, recipe, like)
     before = model.scores(*pad_batch([sound.heard], model))
+    aim = _choose(model, target, before[0], like, seed)
+    with _progress() as bar:
+        on_step = _stage(bar, toward(aim, model), recipe.steps)
+        return dream_batch(dreamer, [sound], before, [aim], on_step, numbers=[number])[0]
+
+
+def _dream_long(
+    model: AudioModel, recipe: Recipe, ref: ClipRef, target: str, output: str, picture: str | None, seed: int
+) -> None:
+    """Dream a file window by window, write it and say what became of it."""
+    like = load_sound(recipe.sound, model.sample_rate).heard if recipe.sound else None
+    dreamer = Dreamer(model, _from_clip(recipe), like)
+    read_target(target, model.classes)  # that it is one, before the whole file is read
+    check_room(ref, output, model)
+    start, number = recipe.start, draws.draw(seed, "", 0, "start")
+    with _progress() as bar:
+        stage = functools.partial(_stage, bar)
+        heard = hear(ref, model, stage)
+        aim = _choose(model, target, heard.scores, like, seed)
+        made = dream_file(ref, heard, output, dreamer, aim, stage, start=start, number=number)
+    least, most = min(made.steps), max(made.steps)
+    steps = f"{least if least == most else f'{least} to {most}'} steps in {len(made.steps)} windows"
+    _report(output, model, aim, heard.scores, made.scores_after, steps, made.distance)
+    if picture:
+        before, after = (first_seconds(each, PICTURE_SECONDS) for each in (ref, find_sound(output)))
+        title = f"{_title(recipe, model, aim, made.distance)} (the first {PICTURE_SECONDS} s)"
+        draw_dream(picture, before, after, ref.sample_rate, title)
+
+
+def _choose(model: AudioModel, target: str, scores: np.ndarray, like: np.ndarray | None, seed: int) -> Aim:
+    """Return what a sound of these scores is dreamed toward."""
+    policy, classes = read_target(target, model.classes)
     known = targets.Situation(
-        before[0],
+        scores,
         classes,
         draws.draw(seed, "", 0, "target"),
         sound=None if like is None else int(np.argmax(model.clip_scores(like))),
     )
-    aim = targets.POLICIES[policy](known)
-    words = f"{'away from' if aim.away else 'toward'} {model.classes[aim.classes[0]].name}"
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(words, total=recipe.steps)
-        return dream_batch(
-            dreamer, [sound], before, [aim], on_step=lambda steps: bar.advance(task, steps), numbers=[number]
-        )[0]
+    return targets.POLICIES[policy](known)
 
 
-def _title(dreamed: Dreamed, transform: str) -> str:
-    return f"{transform} {_way(dreamed)}, SNR {dreamed.snr_db:.1f} dB"
+def _progress() -> Progress:
+    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
-def _way(dreamed: Dreamed) -> str:
-    more = f" and {len(dreamed.aim.classes) - 1} more" if len(dreamed.aim.classes) > 1 else ""
-    return f"{'away from' if dreamed.aim.away else 'toward'} {dreamed.target.name}{more}"
+def _stage(bar: Progress, words: str, total: int) -> Callable[[int], None]:
+    task = bar.add_task(words, total=total)
+    return lambda done: bar.advance(task, done)
 
 
-def _report(output: str, dreamed: Dreamed, names: list[str]) -> None:
-    own = list(dreamed.aim.classes)
-    distance = dreamed.distance
+def _title(recipe: Recipe, model: AudioModel, aim: Aim, distance: Distance) -> str:
+    return f"{recipe.transform} {_way(model, aim)}, SNR {distance.snr_db:.1f} dB"
+
+
+def _way(model: AudioModel, aim: Aim) -> str:
+    more = f" and {len(aim.classes) - 1} more" if len(aim.classes) > 1 else ""
+    return f"{toward(aim, model)}{more}"
+
+
+def _report(
+    output: str,
+    model: AudioModel,
+    aim: Aim,
+    before: np.ndarray,
+    after: np.ndarray,
+    steps: str,
+    distance: Distance,
+) -> None:
+    own, names = list(aim.classes), model.classes.names
     louder = distance.lufs_change - distance.lufs_before
     change = f"{louder:+.1f} LU" if math.isfinite(louder) else "none" if not distance.lufs_change > -math.inf else "all"
     print(
-        f"{output}: {_way(dreamed)}: score {dreamed.scores_before[own].max():.3f} -> "
-        f"{dreamed.scores_after[own].max():.3f}, rank {dreamed.aim.rank(dreamed.scores_after)} of {len(names)}, "
-        f"{len(dreamed.objectives)} steps, SNR {dreamed.snr_db:.1f} dB, "
-        f"change {change}"
+        f"{output}: {_way(model, aim)}: score {before[own].max():.3f} -> {after[own].max():.3f}, "
+        f"rank {aim.rank(after)} of {len(names)}, {steps}, SNR {distance.snr_db:.1f} dB, change {change}"
     )
-    for word, scores in (("before", dreamed.scores_before), ("after", dreamed.scores_after)):
+    for word, scores in (("before", before), ("after", after)):
         best = np.argsort(-scores, kind="stable")[:3]
         print(f"  {word + ':':8}" + ", ".join(f"{names[i]} {scores[i]:.2f}" for i in best))
