@@ -112,7 +112,12 @@ def _stand_in(jar: Path) -> None:
 
 
 def _maven(goal: str, *settings: str, folder: Path) -> None:
-    _run(["mvn", "--quiet", "--batch-mode", goal, *settings], f"mvn {goal} failed", _UNANSWERED, folder)
+    _run(
+        ["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", goal, *settings],
+        f"mvn {goal} failed",
+        _UNANSWERED,
+        folder,
+    )
 
 
 def _run(command: list[str], complaint: str, unanswered: re.Pattern[str], folder: Path | None = None) -> None:
