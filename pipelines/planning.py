@@ -21,6 +21,9 @@ from dataclasses import dataclass
 
 SHARD_BYTES = 256 << 20  # as `pipelines.shards` makes them
 
+PATCH_HOP_SECONDS = 0.48  # a patch of 0.96 s begins every 0.48 s
+MAX_PATCHES = 640  # of a batch, as `augment.yamnet` has it
+
 BYTES_PER_SAMPLE = {"float32": 4.0, "int16": 2.0, "flac": 2.2}
 """Of a record's audio, by encoding; FLAC's depends on the sound."""
 
@@ -40,6 +43,7 @@ class Job:
         sample_rate: Hz, of the clips.
         encoding: of the records' audio, a key of `BYTES_PER_SAMPLE`.
         file_clips: clips in each file of the source.
+        batch_size: most clips that are dreamed at once.
     """
 
     clips: int
@@ -52,9 +56,10 @@ class Job:
     sample_rate: int = 16_000
     encoding: str = "float32"
     file_clips: float = 1.0
+    batch_size: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("clips", "seconds", "workers", "cores", "dreams", "sample_rate", "file_clips"):
+        for name in ("clips", "seconds", "workers", "cores", "dreams", "sample_rate", "file_clips", "batch_size"):
             if not 0 < getattr(self, name) < math.inf:
                 raise PlanError(f"{name} is {getattr(self, name)}: expected a number above 0")
         if self.steps < 0:
@@ -118,14 +123,15 @@ class Rates:
         worker_write: bytes a second that one worker reads or writes.
         shared_write: bytes a second that the file system gives to all together.
         start: seconds until workers dream: the process, TensorFlow, the model.
-        memory: bytes of a process that dreams, at most.
+        memory: bytes of a process that dreams, beside its batch.
+        patch_bytes: that a batch holds for each of YAMNet's patches in it.
     """
 
-    steps: float = 100.0
-    scoring: float = 1.0
+    steps: float = 110.0
+    scoring: float = 0.85
     decoding: float = 250.0
     listing: float = 20_000.0
-    merging: float = 20_000.0
+    merging: float = 100_000.0
     clip_bytes: float = 350.0
     record_bytes: float = 400.0
     example_bytes: float = 8_000.0
@@ -133,7 +139,8 @@ class Rates:
     worker_write: float = 100e6
     shared_write: float = 1e9
     start: float = 30.0
-    memory: float = 2e9
+    memory: float = 1e9
+    patch_bytes: float = 5e6
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ class Plan:
     Attributes:
         job: what was planned.
         parts: in their order.
+        files: how many are listed.
         records: how many.
         output_bytes: of the shards.
         scratch_bytes: that unfinished work takes at most.
@@ -165,11 +173,12 @@ class Plan:
         shuffled_bytes: that cross the engine's own shuffles.
         shards: how many.
         core_hours: of dreaming and all else that is spread.
-        memory_bytes: of each worker.
+        memory_bytes: of each worker, at its peak.
     """
 
     job: Job
     parts: tuple[Part, ...]
+    files: int
     records: int
     output_bytes: float
     scratch_bytes: float
@@ -209,7 +218,7 @@ def plan(job: Job, rates: Rates = Rates()) -> Plan:
     spilled = output_bytes + records * rates.row_bytes * 3  # rows of a worker's file are JSON
     moved = source_bytes + 2 * spilled + output_bytes
     shards = max(1, math.ceil(output_bytes / SHARD_BYTES))
-    files = job.clips / job.file_clips
+    files = math.ceil(job.clips / job.file_clips)
     cores = min(job.workers, job.clips) * job.cores
     audio = job.clips * job.seconds
     dreaming = audio * job.dreams * (job.steps + rates.scoring) / rates.steps
@@ -227,6 +236,7 @@ def plan(job: Job, rates: Rates = Rates()) -> Plan:
     return Plan(
         job,
         parts,
+        files,
         records,
         output_bytes,
         spilled + output_bytes,
@@ -234,8 +244,19 @@ def plan(job: Job, rates: Rates = Rates()) -> Plan:
         job.clips * rates.clip_bytes + records * rates.record_bytes,
         shards,
         (dreaming + decoding) / 3600,
-        rates.memory,
+        rates.memory + rates.patch_bytes * batch_patches(job.seconds, job.batch_size),
     )
+
+
+def batch_patches(seconds: float, batch_size: int) -> int:
+    """Return how many of YAMNet's patches the largest batch has.
+
+    Args:
+        seconds: of each clip.
+        batch_size: most clips that are dreamed at once; fewer if their patches are more than `MAX_PATCHES`.
+    """
+    patches = max(1, math.ceil(seconds / PATCH_HOP_SECONDS) - 1)
+    return patches * min(batch_size, max(1, MAX_PATCHES // patches))
 
 
 def cost(made: Plan, *, core_hour: float, overhead: float = 0.0) -> float:

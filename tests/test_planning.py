@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import augment, complaint, dreambeam, record
 
-from pipelines.planning import Job, PlanError, Rates, cost, plan, rates, whole
+from pipelines.cli.plan import duration
+from pipelines.planning import (
+    MAX_PATCHES,
+    SHARD_BYTES,
+    Job,
+    PlanError,
+    Rates,
+    batch_patches,
+    cost,
+    plan,
+    rates,
+    whole,
+)
 
 AUDIOSET = Job(clips=2_000_000, workers=100)
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_dreaming_takes_its_steps_over_the_cores() -> None:
@@ -68,6 +83,64 @@ def test_the_bytes_of_a_plan_are_those_of_a_run(tmp_path: Path) -> None:
     assert Rates().clip_bytes == pytest.approx(len(pickle.dumps(ref)), rel=0.5)
     assert Rates().record_bytes == pytest.approx(len(pickle.dumps(spilled)), rel=0.5)
     assert Rates().row_bytes * 6 == pytest.approx((tmp_path / "out/provenance.parquet").stat().st_size / 2, rel=0.9)
+
+
+def test_the_counts_of_a_plan_are_those_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        record(tmp_path / f"in/label/{number}.wav", 2.0)
+    changes = ("source.segment_seconds=1", "recipe.steps=2", "recipe.hold=null", "variants=2")
+    told = augment(tmp_path / "in", tmp_path / "out", *changes)
+    made = plan(Job(clips=6, seconds=1.0, steps=2, dreams=2, file_clips=2))
+    assert made.files == told["files"]
+    assert made.job.clips == told["metrics"]["clips_listed"] == told["metrics"]["clips_read"]
+    assert made.records == told["metrics"]["records"] == told["counts"]["records"]
+    assert made.shards == len(list((tmp_path / "out").glob("*.tfrecord-*")))
+    assert made.job.clips * made.job.seconds * 1000 == told["metrics"]["audio_ms"]
+    assert made.job.clips * made.job.dreams * made.job.steps == told["metrics"]["gradient_steps"]
+    assert dreambeam("plan", "--clips", "6", "--seconds", "1", "--steps", "2", "--dreams", "2") == 0
+    assert f"{made.records} records in {made.shards} shards" in capsys.readouterr().out
+
+
+def test_shards_and_batches_are_those_of_the_pipeline() -> None:
+    from augment import yamnet
+    from pipelines import shards
+
+    assert plan(AUDIOSET).shards == shards.shard_count(int(plan(AUDIOSET).output_bytes))
+    assert (SHARD_BYTES, MAX_PATCHES) == (shards.SHARD_BYTES, yamnet.MAX_BATCH_PATCHES)
+    for seconds in (0.5, 1.0, 2.0, 5.0, 10.0, 60.0):
+        samples = int(seconds * yamnet.SAMPLE_RATE)
+        assert batch_patches(seconds, 1) == yamnet.patch_count(samples)
+    assert batch_patches(10.0, 64) == 20 * 32  # what YAMNet's batch limit leaves of it
+
+
+def test_the_rate_of_steps_is_that_of_the_speed_page() -> None:
+    rows = json.loads((DOCS / "speed.json").read_text(encoding="utf-8"))["rows"]
+    figures = {row["name"]: row["figure"] for row in rows if row["part"] in ("gradient", "alone")}
+    assert Rates().steps == pytest.approx(figures["plain gradient"] / 2, rel=0.15)  # of 2 cores
+    assert Rates().scoring == pytest.approx(2 * figures["plain gradient"] / figures["scoring"], rel=0.3)
+
+
+def test_the_page_prints_what_the_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "planning.md").read_text(encoding="utf-8")
+    (first, *_), printed = re.findall(r"^dreambeam plan .*$", page, re.MULTILINE), page.split("```\n")[2]
+    assert dreambeam(*shlex.split(first)[1:]) == 0
+    assert capsys.readouterr().out == printed
+    bucket = dataclasses.replace(AUDIOSET, encoding="flac")
+    for workers in (10, 100, 1000):
+        made, other = (
+            plan(dataclasses.replace(job, workers=workers), Rates(shared_write=shared))
+            for job, shared in ((AUDIOSET, 1e9), (bucket, 20e9))
+        )
+        dreaming, waiting = (
+            next(duration(part.seconds) for part in made.parts if part.limit == limit)
+            for limit in ("cores", "file system")
+        )
+        row = (
+            f"| {workers} | {duration(made.seconds)}, {made.efficiency:.0%} dreaming | {dreaming} | {waiting} "
+            f"| {made.bottleneck.name} | {duration(other.seconds)}, {other.efficiency:.0%} dreaming; "
+            f"longest: {other.bottleneck.name} |"
+        )
+        assert row in page, row
 
 
 def test_the_command_prints_a_plan(capsys: pytest.CaptureFixture[str]) -> None:

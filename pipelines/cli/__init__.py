@@ -432,6 +432,7 @@ def plan(
     dreams: Annotated[int, typer.Option(help="Dreams of each clip: recipes times variants.")] = 1,
     sample_rate: Annotated[int, typer.Option(help="Of the clips, in Hz.")] = 16_000,
     audio_encoding: Annotated[EncodingChoice, typer.Option(help="What records store.")] = EncodingChoice.float32,
+    batch_size: Annotated[int, typer.Option(help="Most clips that are dreamed at once.")] = 32,
     rate: Annotated[
         list[str] | None,
         typer.Option(help="What was measured elsewhere, such as steps=60 or shared_write=5e9.", metavar="NAME=VALUE"),
@@ -445,7 +446,15 @@ def plan(
     from pipelines.planning import Job, whole
 
     job = Job(
-        whole(clips), seconds, steps, workers, cores, dreams, sample_rate=sample_rate, encoding=audio_encoding.value
+        whole(clips),
+        seconds,
+        steps,
+        workers,
+        cores,
+        dreams,
+        sample_rate=sample_rate,
+        encoding=audio_encoding.value,
+        batch_size=batch_size,
     )
     raise typer.Exit(run(job, rate or [], core_hour, as_json))
 

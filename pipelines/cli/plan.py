@@ -37,7 +37,8 @@ def run(job: Job, changes: Sequence[str], core_hour: float | None, as_json: bool
         mark = ": the bottleneck" if part is made.bottleneck else ""
         console.print(f"  {part.name:<26}{duration(part.seconds):>10}  {part.limit}{mark}", markup=False)
     console.print(
-        f"  {made.records} records in {made.shards} shards, {size(made.output_bytes)}; unfinished work takes up to "
+        f"  {made.files} files of {job.clips} clips; {made.records} records in {made.shards} shards, "
+        f"{size(made.output_bytes)}; unfinished work takes up to "
         f"{size(made.scratch_bytes)}\n"
         f"  {size(made.moved_bytes)} read and written, {size(made.shuffled_bytes)} shuffled; "
         f"{size(made.memory_bytes)} of memory for each worker\n"
