@@ -156,14 +156,14 @@ class DreamingModel(tf.Module):
 
         rows = batch * count
         signal = tf.reshape(patches, [rows, PATCH_FRAMES, MEL_BANDS, 1])  # [rows, time, frequency, channels]
-        signal = at_least(2, signal)
+        signal = given = at_least(2, signal)
         for name, kernel, bias, stride in self.convolutions:
             if name == "layer1/conv":
                 signal = _first_convolution(signal, kernel)
             elif "depthwise" in name:
                 signal = tf.nn.depthwise_conv2d(signal, kernel, [1, stride, stride, 1], "SAME")
             elif rough:
-                rounded = tf.nn.conv2d(tf.cast(signal, tf.bfloat16), tf.cast(kernel, tf.bfloat16), stride, "SAME")
+                rounded = tf.nn.conv2d(given, tf.cast(kernel, tf.bfloat16), stride, "SAME")
                 rounded = tf.nn.bias_add(rounded, tf.cast(bias, tf.bfloat16))
                 keep(f"{name}/bn", tf.cast(rounded, tf.float32))
                 signal = tf.cast(tf.nn.relu(rounded), tf.float32)
@@ -173,6 +173,8 @@ class DreamingModel(tf.Module):
                 signal = tf.nn.conv2d(signal, kernel, stride, "SAME")
             signal = tf.nn.bias_add(signal, bias)
             keep(f"{name}/bn", signal)
+            if rough:
+                given = _rounded_relu(signal)
             signal = tf.nn.relu(signal)
             keep("layer1/relu" if name == "layer1/conv" else f"{name}/relu", signal)
         embeddings = tf.reduce_mean(signal, [1, 2])
@@ -310,6 +312,13 @@ def _first_convolution(patches: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(signal, kernel, 2, "SAME"), backward
 
     return forward(patches)
+
+
+@tf.custom_gradient
+def _rounded_relu(signal: tf.Tensor) -> Any:
+    """Return max(signal, 0) in bfloat16; its gradient is cut before it is widened, which moves less memory."""
+    rounded = tf.cast(tf.nn.relu(signal), tf.bfloat16)
+    return rounded, lambda gradient: tf.cast(tf.raw_ops.ReluGrad(gradients=gradient, features=rounded), tf.float32)
 
 
 def _later(values: tf.Tensor, axis: int) -> tf.Tensor:

@@ -25,7 +25,7 @@ dreambeam's code: what everything else is held against.""",
 (`augment/shortcuts.py`).""",
     "alone": "Each part of the work by itself, beside ten steps of dreaming.",
     "pipeline": """From files to a published dataset, beside the time that the gradients and two scorings alone take.
-What one file takes is the start-up: Beam, and the compilation of the recipe.""",
+What one file takes is the start-up, which is taken off: Beam, and the first time the compilation of the recipe.""",
     "processes": "The same run by worker processes, each with its own model and its share of the threads.",
     "against naive": """The same clips, targets and steps by a loop as one would write it: a clip at a time, each
 operation by itself, patches every 0.1 s as in the paper (`pipelines/naive.py`).""",

@@ -65,7 +65,10 @@ def _heard(data: str, count: int) -> list[np.ndarray]:
 def _table(rows: Iterable[speed.Row]) -> Table:
     table = Table(title="Speed on this machine; × is how many times as fast as", title_justify="left", box=box.SIMPLE)
     for heading in ("", "figure", "unit", "×", ""):
-        table.add_column(heading, justify="right" if heading in ("figure", "×") else "left", no_wrap=True)
+        number = heading in ("figure", "×")
+        table.add_column(
+            heading, justify="right" if number else "left", no_wrap=number, min_width=7 if number else None
+        )
     last = None
     for row in rows:
         if row.part != last:
