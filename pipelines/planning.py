@@ -127,7 +127,7 @@ class Rates:
         patch_bytes: that a batch holds for each of YAMNet's patches in it.
     """
 
-    steps: float = 110.0
+    steps: float = 200.0
     scoring: float = 0.85
     decoding: float = 250.0
     listing: float = 20_000.0

@@ -112,10 +112,18 @@ class Flink:
 
     def attempts(self) -> int:
         """Return how often that task of the latest job was tried which was tried most often."""
-        job = max(self.get("jobs/overview")["jobs"], key=lambda each: each["start-time"])["jid"]
+        job = self._latest_job()
         vertices = [each["id"] for each in self.get(f"jobs/{job}")["vertices"]]
         tasks = [task for each in vertices for task in self.get(f"jobs/{job}/vertices/{each}")["subtasks"]]
         return 1 + max(task["attempt"] for task in tasks)
+
+    def accumulators(self) -> str:
+        """Return what Flink's page shows under the accumulators of the latest job, as text."""
+        shown = self.get(f"jobs/{self._latest_job()}/accumulators")
+        return " ".join(each["value"] for each in shown["user-task-accumulators"])
+
+    def _latest_job(self) -> str:
+        return max(self.get("jobs/overview")["jobs"], key=lambda each: each["start-time"])["jid"]
 
     def get(self, path: str) -> Any:
         """Ask the JobManager."""

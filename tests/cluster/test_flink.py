@@ -58,10 +58,14 @@ def flags(cluster: Flink, worker: str, jars: dict[str, str]) -> list[str]:
 
 
 def test_augment_on_flink_gives_the_dataset_of_a_run_here(
-    place: Path, recordings: Path, here: Path, flags: list[str]
+    place: Path, recordings: Path, here: Path, flags: list[str], cluster: Flink
 ) -> None:
     ends(start("augment", "--input", recordings, "--output", place / "on-flink", *RECIPE, *flags))
     assert_same_dataset(place / "on-flink", here)
+    told = json.loads((place / "on-flink/run.json").read_text())["metrics"]
+    assert {"clips_read", "dreamed", "gradient_steps", "batch_fill"} <= set(told)
+    shown = cluster.accumulators()
+    assert [name for name in told if name not in shown] == []
     assert not list((place / "workers/cache").iterdir())  # the weights came with the run
 
 
