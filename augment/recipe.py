@@ -186,7 +186,7 @@ class Recipe(BaseModel):
         if self.flip and self.transform not in _FLIPPED:
             raise ValueError(f"flip is for {' and '.join(_FLIPPED)}, not for {self.transform}")
         if self.sound is None and self.transform in _SOUND_TRANSFORMS:
-            raise ValueError(f"{self.transform} needs a target sound: give --sound FILE (dream) or set recipe.sound")
+            raise ValueError(f"{self.transform} needs a target sound: give --sound FILE or set recipe.sound")
 
     def _check_objective(self) -> None:
         names = self.weighted_objectives()
@@ -194,9 +194,7 @@ class Recipe(BaseModel):
             raise ValueError("objective names nothing that counts: give one, such as soft_margin")
         needing = [name for name in names if name in _SOUND_OBJECTIVES]
         if needing and self.sound is None:
-            raise ValueError(
-                f"the objective {needing[0]} needs a target sound: give --sound FILE (dream) or set recipe.sound"
-            )
+            raise ValueError(f"the objective {needing[0]} needs a target sound: give --sound FILE or set recipe.sound")
         if self.layers and not any(name in _LAYER_OBJECTIVES for name in names):
             raise ValueError(f"layers is for the objectives {', '.join(_LAYER_OBJECTIVES)}")
         if not self.has_class_objective and "hold" not in self.model_fields_set:

@@ -139,7 +139,7 @@ def sound(known: Situation) -> Aim:
         TargetError: there is no target sound.
     """
     if known.sound is None:
-        raise TargetError("there is no target sound: give --sound FILE (dream) or set recipe.sound")
+        raise TargetError("there is no target sound: give --sound FILE or set recipe.sound")
     return Aim((known.sound,))
 
 

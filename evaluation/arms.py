@@ -3,6 +3,10 @@
 Every arm gives each training clip once as it came, and `VARIANTS` times more: as it came again, augmented in a
 conventional way, dreamed, or these in turn. All arms of a classifier have then the same number of examples, and take
 the same number of steps. To add an arm, list it in `ARMS`; to add a way of dreaming, list it in `DREAMS`.
+
+Tried with the CNN and not kept (clean, ESC-10's folds 1 and 2, three seeds): sixteen examples of each clip instead of
+four, 78.5 % for audiomentations where four gave 77.6 and none 73.0; of these sixteen, six of clips dreamed toward the
+own class and then changed by audiomentations, 78.9 %, with mixup 79.3 %.
 """
 
 from __future__ import annotations

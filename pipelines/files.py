@@ -77,7 +77,7 @@ def check_writable(path: str, *, overwrite: bool) -> None:
     Raises:
         ClipError: the ending is not that of a format written here, the folder does not exist, or the file does.
     """
-    if Path(path).suffix.lower() not in _FORMATS:
+    if Path(path).suffix.lower() not in _FORMATS or path.endswith(("/", os.sep)):
         raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_FORMATS)}", "write")
     if not Path(path).absolute().parent.is_dir():
         raise ClipError(f"cannot write {path!r}: there is no such folder; make it first", "write")

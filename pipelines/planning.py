@@ -93,6 +93,8 @@ def rates(changes: Iterable[str]) -> Rates:
     values: dict[str, float] = {}
     for change in changes:
         name, _, text = change.partition("=")
+        if not text:
+            raise PlanError(f"rate {change!r}: expected NAME=VALUE, such as steps=60")
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -266,5 +268,10 @@ def cost(made: Plan, *, core_hour: float, overhead: float = 0.0) -> float:
         made: the plan.
         core_hour: price of one core for an hour, memory included.
         overhead: share of time that is lost to failures and to machines that start and stop.
+
+    Raises:
+        PlanError: the price is not a number of at least 0.
     """
+    if not 0 <= core_hour < math.inf:
+        raise PlanError(f"a core-hour costs {core_hour:g}: expected a number of at least 0")
     return made.seconds / 3600 * made.job.workers * made.job.cores * core_hour * (1 + overhead)

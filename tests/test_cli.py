@@ -76,6 +76,7 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "stray word": ([*augment, "more"], ["'more'", "--input"]),
         "no number": ([*augment, "--steps", "many"], ["--steps", "valid integer"]),
         "bad number": ([*augment, "--steps", "-1"], ["recipe.steps", "-1"]),
+        "no target sound": ([*augment, "--transform", "target_filter"], ["needs a target sound", "--sound FILE"]),
         "transform": ([*augment, "--transform", "dream"], ["'dream'", "deep_dream", "hard_cut"]),
         "unknown class": ([*augment, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
         "ambiguous class": ([*augment, "--target", "jingle"], ["264 'Jingle (music)'", "489"]),
@@ -176,6 +177,13 @@ def test_debug_raises_what_went_wrong(dog: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shards, "write_shard", full)
     with pytest.raises(Exception, match="the disk is full"):
         main(["augment", "-i", str(dog), "-o", str(tmp_path / "out"), "--steps", "0", "--debug"])
+
+
+def test_augment_takes_a_target_sound(dog: Path, tmp_path: Path) -> None:
+    given = ("--transform", "soft_target_filter", "--sound", dog, "--steps", "0")
+    assert dreambeam("augment", "-i", dog.parents[1], "-o", tmp_path / "out", *given) == 0
+    recipes = json.loads((tmp_path / "out/run.json").read_text())["config"]["recipe"]
+    assert recipes["sound"] == str(dog)
 
 
 def test_some_failed_clips_are_exit_code_3(dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,9 @@ def augment(
     target: Annotated[str | None, typer.Option(help=f"{TARGET} [random]")] = None,
     transform: Annotated[TransformChoice | None, typer.Option(help="Activation-maximization function.")] = None,
     steps: Annotated[int | None, typer.Option(help="Gradient steps.")] = None,
+    sound: Annotated[
+        str | None, typer.Option(help="Target sound, for the target filters, sound and matching.", metavar="FILE")
+    ] = None,
     variants: Annotated[int | None, typer.Option(help="Dreams of each clip by each recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most clips in one gradient step.")] = None,
@@ -144,6 +147,7 @@ def augment(
         "target": target,
         "recipe.transform": transform and transform.value,
         "recipe.steps": steps,
+        "recipe.sound": sound,
         "variants": variants,
         "seed": seed,
         "batch_size": batch_size,
@@ -196,7 +200,7 @@ def dream(
         float | None, typer.Option(min=0.01, max=300, help="Start from so much noise or silence, without an input.")
     ] = None,
     picture: Annotated[
-        str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="PNG")
+        str | None, typer.Option(help="Draw the spectrograms before, of the change, and after.", metavar="FILE")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random targets and noise.")] = 0,
     model: Model = None,

@@ -76,7 +76,8 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
     counts, seconds = content["counts"], content["seconds"]
     console = Console(highlight=False, soft_wrap=True)
     dreams = counts["dreams"]
-    speed = counts["audio_seconds"] * dreams / max(1, counts["clips"]) / max(1e-9, seconds["pipeline"])
+    fresh = 1 - counts["reused"] / max(1, counts["records"])
+    speed = fresh * counts["audio_seconds"] * dreams / max(1, counts["clips"]) / max(1e-9, seconds["pipeline"])
     console.print(
         f"{output}: {counts['records']} records ({counts['originals']} originals, {dreams} dreams) "
         f"from {counts['clips']} clips, {counts['audio_seconds']:.0f} s of audio",

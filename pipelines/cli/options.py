@@ -92,7 +92,7 @@ def model_settings(
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
-    *("--target", "--transform", "--steps", "--variants", "--seed", "--batch-size", "--weights", "--set"),
+    *("--target", "--transform", "--steps", "--sound", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--model", "--classes", "--sample-rate"),
     *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
 )
