@@ -39,8 +39,8 @@ from augment.stft import StftShape, istft, stft
 from augment.yamnet import whole_packets
 
 GRIFFIN_LIM_ROUNDS = 1
-"""Iterations in each step, each time from the phases of the sound; with 4 no more dreams arrive, for the cost of two
-thirds of YAMNet."""
+"""Iterations in each step, each time from the phases of the sound; with 4 no more dreams arrive (90.6 % of 64 pairs
+either way), and each takes an inverse and a transform more."""
 
 MAGNITUDE_FLOOR = 1e-4
 """Least magnitude that `magnitudes` starts from, relative to that of a sine at full scale."""

@@ -76,6 +76,7 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "stray word": ([*augment, "more"], ["'more'", "--input"]),
         "no number": ([*augment, "--steps", "many"], ["--steps", "valid integer"]),
         "bad number": ([*augment, "--steps", "-1"], ["recipe.steps", "-1"]),
+        "dream to a folder": (["dream", wav, str(tmp_path / "out.wav/") + "/"], ["cannot write", "out.wav/"]),
         "no target sound": ([*augment, "--transform", "target_filter"], ["needs a target sound", "--sound FILE"]),
         "transform": ([*augment, "--transform", "dream"], ["'dream'", "deep_dream", "hard_cut"]),
         "unknown class": ([*augment, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
