@@ -12,16 +12,17 @@ own class and then changed by audiomentations, 78.9 %, with mixup 79.3 %.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.special
 
 from augment import draws
+from augment.models import AudioModel
 from augment.yamnet import DreamingModel
 from evaluation.classifiers import fit_linear
 from evaluation.conventional import Conventional, draw_mix, mask_spectrogram
-from evaluation.dreams import Dreams, DreamSpec
+from evaluation.dreams import YAMNET, Dreams, DreamSpec
 from evaluation.folds import Clip
 from evaluation.views import Maker, Original, Store
 
@@ -184,6 +185,7 @@ class Kitchen:
         label_classes: YAMNet's class by label, as far as labels mean one.
         dreams: ways of dreaming, by name.
         labels: all of them; the columns of soft labels.
+        others: what is dreamed through besides, by the name that specs call it.
     """
 
     store: Store
@@ -191,11 +193,18 @@ class Kitchen:
     label_classes: Mapping[str, int]
     dreams: Mapping[str, DreamSpec]
     labels: tuple[str, ...]
+    others: Mapping[str, AudioModel] = field(default_factory=dict)
+
+    def dreams_by(self, spec: DreamSpec) -> Dreams:
+        """Return what dreams clips as a spec says."""
+        if spec.through == YAMNET:
+            return Dreams(spec, self.model, self.label_classes)
+        return Dreams(spec, self.others[spec.through], {})
 
     def maker(self, what: str) -> Maker:
         """Return what makes an ingredient's views; mixtures and masks are made of the originals."""
         if what in self.dreams:
-            return Dreams(self.dreams[what], self.model, self.label_classes)
+            return self.dreams_by(self.dreams[what])
         return Conventional(SEED) if what == CONVENTIONAL else Original()
 
 

@@ -15,10 +15,14 @@ import numpy as np
 from augment import draws
 from augment.ascent import Dreamer, pad_batch
 from augment.dreaming import Sound, dream_batch
+from augment.models import AudioModel
 from augment.recipe import Recipe
 from augment.targets import POLICIES, Aim, Situation
-from augment.yamnet import SAMPLE_RATE, DreamingModel, padded_length
+from augment.yamnet import SAMPLE_RATE
 from evaluation.views import Heard, Made
+
+YAMNET = "yamnet"
+"""What is dreamed through where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class DreamSpec:
         among: what the policy chooses from: "classes" of YAMNet, or "labels", those that the dataset's labels mean.
         seed: of targets and noise.
         classes: YAMNet's, by index, that it chooses from among "classes"; none means all.
+        through: what is dreamed through, as `augment.models.ModelSpec.path`; anything but YAMNet hears 16 kHz, and is
+            for policies that choose among its own classes.
     """
 
     recipe: Mapping[str, Any]
@@ -38,6 +44,7 @@ class DreamSpec:
     among: str = "classes"
     seed: int = 0
     classes: tuple[int, ...] = ()
+    through: str = YAMNET
 
 
 @dataclass
@@ -47,11 +54,11 @@ class Dreams:
     Attributes:
         spec: how.
         model: what is dreamed through.
-        label_classes: YAMNet's class by label.
+        label_classes: its class by label.
     """
 
     spec: DreamSpec
-    model: DreamingModel
+    model: AudioModel
     label_classes: Mapping[str, int]
     _dreamer: Dreamer | None = field(default=None, init=False)
 
@@ -59,9 +66,17 @@ class Dreams:
         """Return what tells it from other makers."""
         recipe = self._recipe()
         spec = {"policy": self.spec.policy, "among": self.spec.among, "seed": self.spec.seed}
-        chosen = {"classes": list(self.spec.classes)} if self.spec.classes else {}
+        chosen: dict[str, Any] = {"classes": list(self.spec.classes)} if self.spec.classes else {}
         labels = {name: int(index) for name, index in self.label_classes.items()}
-        return {"kind": "dream", "recipe": recipe.model_dump(mode="json"), **spec, **chosen, "labels": labels}
+        through = {} if self.spec.through == YAMNET else {"through": self.model.identity}
+        return {
+            "kind": "dream",
+            "recipe": recipe.model_dump(mode="json"),
+            **spec,
+            **chosen,
+            **through,
+            "labels": labels,
+        }
 
     def make(self, clips: Sequence[Heard], variant: int) -> list[Made]:
         """Dream the clips."""
@@ -70,11 +85,11 @@ class Dreams:
         found: dict[int, Made] = {}
         by_length: dict[int, list[int]] = {}
         for place, each in enumerate(clips):
-            by_length.setdefault(padded_length(len(each.waveform)), []).append(place)
+            by_length.setdefault(self.model.padded_length(len(each.waveform)), []).append(place)
         for places in by_length.values():
             batch = [clips[place] for place in places]
             sounds = [Sound(each.waveform[:, None], SAMPLE_RATE) for each in batch]
-            scores = self.model.scores(*pad_batch([sound.heard for sound in sounds]))
+            scores = self.model.scores(*pad_batch([sound.heard for sound in sounds], self.model))
             aims = [self._aim(each, row, variant) for each, row in zip(batch, scores, strict=True)]
             numbers = [draws.draw(self.spec.seed, each.clip.id, variant, "start") for each in batch]
             dreams = dream_batch(self._dreamer, sounds, scores, aims, numbers=numbers)

@@ -24,7 +24,7 @@ from augment.recipe import canonical_json
 from evaluation.arms import ARMS, ORIGINAL, Arm, Kitchen, make_examples, slots
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.corruptions import CORRUPTIONS
-from evaluation.dreams import Dreams, DreamSpec
+from evaluation.dreams import YAMNET, DreamSpec
 from evaluation.folds import draw_shots, splits
 from evaluation.intervals import Estimate, mean_intervals
 from evaluation.views import Corrupted, Maker, Original
@@ -40,8 +40,9 @@ DREAMED: dict[str, DreamSpec] = {
     "filtered": DreamSpec(
         {"transform": "gain_filter", "snr_db": 20, "steps": 30, "step_size": 0.14}, "random", seed=1001
     ),
+    "transferred": DreamSpec({"snr_db": 25, "steps": 20}, "away", seed=1001, through="crnn"),
 }
-"""Dreamed test sets: through YAMNet, by draws that no training example is made by."""
+"""Dreamed test sets, by draws that no training example is made by: through YAMNet, and through a stranger to it."""
 
 CORRUPTION_SEED = 0
 
@@ -89,8 +90,15 @@ class Bench:
         made: dict[str, Maker] = {CLEAN: Original()}
         made |= {name: Corrupted(name, CORRUPTION_SEED) for name in CORRUPTIONS}
         return made | {
-            name: Dreams(spec, self.kitchen.model, self.kitchen.label_classes) for name, spec in DREAMED.items()
+            name: self.kitchen.dreams_by(spec)
+            for name, spec in DREAMED.items()
+            if spec.through == YAMNET or spec.through in self.kitchen.others
         }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of `gather`: the test sets, all corruptions as one."""
+        return (CLEAN, CORRUPTED, *(name for name in self.tests if name in DREAMED))
 
     def makers(self, arms: Sequence[str]) -> Iterator[tuple[str, Maker, int]]:
         """Give all views that the test sets and some arms need: a name, the maker and the variant."""
@@ -161,12 +169,12 @@ def gather(outcomes: np.ndarray) -> np.ndarray:
     return np.column_stack([outcomes[:, 0], outcomes[:, 1:last].mean(axis=1), outcomes[:, last:]])
 
 
-COLUMNS = (CLEAN, CORRUPTED, *DREAMED)
-"""Of `gather`."""
-
-
 def summarise(
-    course: Course, outcomes: Mapping[str, np.ndarray], arms: Mapping[str, Arm], groups: Sequence[str]
+    course: Course,
+    outcomes: Mapping[str, np.ndarray],
+    arms: Mapping[str, Arm],
+    groups: Sequence[str],
+    names: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Return a row for each arm of a course.
 
@@ -175,6 +183,7 @@ def summarise(
         outcomes: by arm, [clips, test sets] of `Bench.run`; "none" among them.
         arms: by name.
         groups: of the clips.
+        names: of the columns (`Bench.columns`).
 
     Returns:
         {classifier, shots, seeds, arm, title, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}; a gain
@@ -187,10 +196,10 @@ def summarise(
     for arm, found in columns.items():
         accuracy = mean_intervals(found, groups)
         gain = mean_intervals(found - columns[BASELINE], groups)
-        over = mean_intervals(found - columns[best], groups) if best else [None] * len(COLUMNS)
+        over = mean_intervals(found - columns[best], groups) if best else [None] * len(names)
         sets = {
             name: {"accuracy": figure(a), "gain": figure(g), "over_best": o and figure(o)}
-            for name, a, g, o in zip(COLUMNS, accuracy, gain, over, strict=True)
+            for name, a, g, o in zip(names, accuracy, gain, over, strict=True)
         }
         last = 1 + len(CORRUPTIONS)
         by_corruption = dict(zip(CORRUPTIONS, outcomes[arm][:, 1:last].mean(axis=0).round(4).tolist(), strict=True))

@@ -2,11 +2,13 @@
 
 The dreamed test sets are the same for all arms, made through YAMNet alone. An arm may do well there because it looks
 elsewhere than YAMNet does; whoever has the head itself finds that place, too. So a head is trained as in a trial, with
-all clips, and every test clip is dreamed through YAMNet and that head toward whichever wrong class is nearest.
+all clips, and every test clip is dreamed through YAMNet and that head toward whichever wrong class is nearest; and
+through the head of "none", too, which is what someone has who knows the data and not the training.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +27,15 @@ from evaluation.learning import Predict
 from evaluation.utility import BASELINE, Bench, figure
 from evaluation.views import Heard, Made
 
-RECIPE: dict[str, Any] = {"objective": "mean_margin", "snr_db": 25.0, "steps": 20, "hold": 1.0, "peak": 100.0}
+OnClips = Callable[[str, int], None]
+
+RECIPE: dict[str, Any] = {"objective": "mean_margin", "steps": 20, "hold": 1.0, "peak": 100.0}
 """Of the dreams: those of `evaluation.bench`, no limit but the SNR."""
+
+SNRS = (25.0, 45.0)
+"""Budgets, dB: that of the dreamed test sets, and one at which a head may hold."""
+
+OWN, PLAIN = "own head", "head of none"
 
 CLASSIFIER = "linear"
 
@@ -38,16 +47,18 @@ class HeadDreams:
     Attributes:
         heads: by fold.
         model: YAMNet.
+        snr_db: of the dreams.
     """
 
     heads: Mapping[str, Head]
     model: DreamingModel
+    snr_db: float
     _dreamers: dict[str, Dreamer] = field(default_factory=dict, init=False)
 
     def key(self) -> dict[str, Any]:
         """Return what tells it from other makers."""
         heads = {fold: head.identity for fold, head in self.heads.items()}
-        return {"kind": "white box", "recipe": Recipe.model_validate(RECIPE).model_dump(mode="json"), "heads": heads}
+        return {"kind": "white box", "recipe": self._recipe().model_dump(mode="json"), "heads": heads}
 
     def make(self, clips: Sequence[Heard], variant: int) -> list[Made]:
         """Dream the clips."""
@@ -59,7 +70,7 @@ class HeadDreams:
         for (fold, _), same in places.items():
             head = self.heads[fold]
             if fold not in self._dreamers:
-                self._dreamers[fold] = Dreamer(HeadModel(self.model, head), Recipe.model_validate(RECIPE))
+                self._dreamers[fold] = Dreamer(HeadModel(self.model, head), self._recipe())
             own = [head.names.index(clips[place].clip.label) for place in same]
             aims = [Aim(tuple(index for index in range(len(head.names)) if index != label)) for label in own]
             made = self._dreamers[fold](*pad_batch([clips[place].waveform for place in same]), aims).waveforms
@@ -67,36 +78,67 @@ class HeadDreams:
                 found[place] = Made(waveform[: len(clips[place].waveform)], clips[place].clip.label)
         return [found[place] for place in range(len(clips))]
 
+    def _recipe(self) -> Recipe:
+        return Recipe.model_validate({**RECIPE, "snr_db": self.snr_db})
 
-def try_head(bench: Bench, arm: str, on_clips: Callable[[int], None] | None = None) -> np.ndarray:
-    """Train an arm's heads on all clips, and dream the test clips through them.
 
-    Returns:
-        bool [clips]: which dreamed clips are still told right, each by the head of its own fold.
-    """
-    kitchen = bench.kitchen
-    clips, takes = kitchen.store.clips, CLASSIFIERS[CLASSIFIER].takes
-    predictors: dict[str, Predict] = {}
+def train_heads(bench: Bench, arm: str) -> dict[str, Head]:
+    """Train an arm's heads on all clips; return them by the fold that they have not seen."""
+    kitchen, takes = bench.kitchen, CLASSIFIERS[CLASSIFIER].takes
+    found = {}
     for split in bench.splits:
         features, labels = make_examples(bench.arms[arm], kitchen, split.train, takes, 0)
-        predictors[split.fold] = CLASSIFIERS[CLASSIFIER].fit(features, labels, 0)
-    heads = {fold: _head(predict, kitchen.labels) for fold, predict in predictors.items()}
-    views = kitchen.store.views(HeadDreams(heads, kitchen.model), 0, on_clips)
-    found = np.zeros(len(clips), bool)
-    for split in bench.splits:
-        test = list(split.test)
-        said = heads[split.fold].logits(views.embeddings[test]).argmax(axis=1)
-        found[test] = [kitchen.labels[index] == clips[place].label for index, place in zip(said, test, strict=True)]
+        found[split.fold] = _head(CLASSIFIERS[CLASSIFIER].fit(features, labels, 0), kitchen.labels)
     return found
 
 
-def summarise_heads(found: Mapping[str, np.ndarray], groups: Sequence[str]) -> dict[str, Any]:
-    """Return {arm: {accuracy, gain}} of outcomes by arm, "none" among them; a gain is over none's own heads."""
-    summary = {}
-    for arm, outcome in found.items():
-        values = np.column_stack([outcome, outcome.astype(float) - found[BASELINE]])
-        accuracy, gain = mean_intervals(values, groups)
-        summary[arm] = {"accuracy": figure(accuracy), "gain": figure(gain)}
+def try_heads(bench: Bench, arms: Sequence[str], on_clips: OnClips | None = None) -> dict[str, dict[str, np.ndarray]]:
+    """Dream the test clips through heads, and have heads tell what they are.
+
+    Args:
+        bench: where the heads are trained.
+        arms: of the heads; "none" is tried first in any case.
+        on_clips: called with an arm and the number of clips that are done.
+
+    Returns:
+        By arm and column ("own head, 25 dB", "head of none, 25 dB" ...), bool [clips]: which dreamed clips are still
+        told right, each by the head of its own fold.
+    """
+    heads = {arm: train_heads(bench, arm) for arm in dict.fromkeys([BASELINE, *arms])}
+    found: dict[str, dict[str, np.ndarray]] = {arm: {} for arm in heads}
+    for title, through in ((OWN, None), (PLAIN, BASELINE)):
+        for snr in SNRS:
+            for arm, own in heads.items():
+                done = functools.partial(on_clips, arm) if on_clips else None
+                dreams = HeadDreams(heads[through or arm], bench.kitchen.model, snr)
+                found[arm][f"{title}, {snr:g} dB"] = _told(bench, own, dreams, done)
+    return found
+
+
+def _told(
+    bench: Bench, heads: Mapping[str, Head], dreams: HeadDreams, on_clips: Callable[[int], None] | None
+) -> np.ndarray:
+    store, labels = bench.kitchen.store, bench.kitchen.labels
+    embeddings = store.views(dreams, 0, on_clips).embeddings
+    truth = np.array([labels.index(clip.label) for clip in store.clips])
+    found = np.zeros(len(truth), bool)
+    for split in bench.splits:
+        test = list(split.test)
+        found[test] = heads[split.fold].logits(embeddings[test]).argmax(axis=1) == truth[test]
+    return found
+
+
+def summarise_heads(
+    found: Mapping[str, Mapping[str, np.ndarray]], groups: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return {arm: {column: {accuracy, gain}}} of `try_heads`; a gain is over none, in the same column."""
+    summary: dict[str, dict[str, dict[str, Any]]] = {}
+    for arm, columns in found.items():
+        summary[arm] = {}
+        for name, outcome in columns.items():
+            values = np.column_stack([outcome, outcome.astype(float) - found[BASELINE][name]])
+            accuracy, gain = mean_intervals(values, groups)
+            summary[arm][name] = {"accuracy": figure(accuracy), "gain": figure(gain)}
     return summary
 
 

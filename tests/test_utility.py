@@ -10,7 +10,7 @@ from evaluation.arms import ARMS, DREAMS, VARIANTS, slots
 from evaluation.corruptions import CORRUPTIONS
 from evaluation.dreams import Dreams
 from evaluation.folds import Clip
-from evaluation.utility import COLUMNS, DREAMED, Course, arms_for, gather, summarise
+from evaluation.utility import CLEAN, CORRUPTED, DREAMED, Course, arms_for, gather, summarise
 from evaluation.views import Heard
 from pipelines.cli.utility import config_arm
 from pipelines.config import load_config
@@ -18,6 +18,7 @@ from pipelines.run import augment_dataset
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
+COLUMNS = (CLEAN, CORRUPTED, *DREAMED)
 TESTS = 1 + len(CORRUPTIONS) + len(DREAMED)
 
 
@@ -29,7 +30,7 @@ def outcomes(clean: list[float], rest: float = 0.0) -> np.ndarray:
 
 def test_an_arm_that_tells_the_same_clips_right_gains_nothing_with_certainty():
     same = outcomes([1, 0, 1, 1], 0.5)
-    rows = summarise(Course("linear", None, 1), {"none": same, "mixup": same}, ARMS, list("abcd"))
+    rows = summarise(Course("linear", None, 1), {"none": same, "mixup": same}, ARMS, list("abcd"), COLUMNS)
     for figure in rows[1]["sets"].values():
         assert figure["gain"] == figure["over_best"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert rows[0]["sets"]["clean"]["accuracy"]["value"] == 0.75
@@ -41,7 +42,7 @@ def test_gains_are_paired_by_clip_and_held_against_the_best_conventional_arm_too
         "mixup": outcomes([1, 1, 0, 0]),
         "audiomentations": outcomes([1, 1, 1, 0]),
     }
-    rows = {row["arm"]: row for row in summarise(Course("linear", 2, 3), found, ARMS, list("abcd"))}
+    rows = {row["arm"]: row for row in summarise(Course("linear", 2, 3), found, ARMS, list("abcd"), COLUMNS)}
     assert rows["mixup"]["best_conventional"] == "audiomentations"
     assert rows["mixup"]["sets"]["clean"]["gain"]["value"] == 0.25
     assert rows["mixup"]["sets"]["clean"]["over_best"]["value"] == -0.25
@@ -55,7 +56,7 @@ def test_intervals_are_drawn_over_groups():
     widths = []
     for size in (1, 4):
         groups = [str(number // size) for number in range(40)]
-        figure = summarise(Course("linear", None, 1), found, ARMS, groups)[1]["sets"]["clean"]["gain"]
+        figure = summarise(Course("linear", None, 1), found, ARMS, groups, COLUMNS)[1]["sets"]["clean"]["gain"]
         widths.append(figure["high"] - figure["low"])
     assert widths[1] > 1.5 * widths[0]
 

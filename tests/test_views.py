@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 from recordings import sound
 
-from augment.recipe import Recipe
 from augment.yamnet import padded_length, patch_count
 from evaluation.arms import ARMS, DREAMS, Ingredient, Kitchen, make_examples
 from evaluation.dreams import Dreams, DreamSpec
 from evaluation.folds import Clip
 from evaluation.views import FRAMES, Corrupted, Heard, Original, Store
-from evaluation.white_box import RECIPE, HeadDreams
+from evaluation.white_box import HeadDreams
 
 LABELS = {"bark": 70, "rain": 283}
 CLIPS = [
@@ -123,7 +122,7 @@ def test_a_head_is_misled_by_dreams_through_itself(store, model):
 
     embeddings = store.views(Original()).embeddings
     head = fit_head(embeddings, [clip.label for clip in CLIPS])
-    white = HeadDreams({"0": head, "1": head}, model)
+    white = HeadDreams({"0": head, "1": head}, model, 25.0)
     dreamed = store.views(white)
     truth = np.array([head.names.index(clip.label) for clip in CLIPS])
     rows = np.arange(len(CLIPS))
@@ -133,7 +132,7 @@ def test_a_head_is_misled_by_dreams_through_itself(store, model):
         return logits[rows, truth] - logits[rows, 1 - truth]
 
     assert (lead(dreamed.embeddings) < lead(embeddings) - 0.5).all()
-    assert Recipe.model_validate(RECIPE).snr_db == 25
+    assert (lead(dreamed.embeddings) < lead(store.views(HeadDreams(white.heads, model, 60.0)).embeddings)).all()
 
 
 def test_ingredients_come_again_when_there_are_no_more_variants():

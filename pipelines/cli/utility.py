@@ -16,17 +16,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from augment.classes import yamnet_classes
-from augment.weights import cache_directory
+from augment.models import AudioModel, ModelSpec, load_model
+from augment.weights import WeightsError, cache_directory
 from augment.yamnet import load_dreaming_model
 from evaluation.arms import ARMS, CONVENTIONAL, DREAMS, Arm, Ingredient, Kitchen
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.conventional import check_library
-from evaluation.dreams import DreamSpec
+from evaluation.dreams import YAMNET, DreamSpec
 from evaluation.folds import check_clips
-from evaluation.utility import BASELINE, Bench, Course, arms_for, summarise
+from evaluation.utility import BASELINE, DREAMED, Bench, Course, arms_for, summarise
 from evaluation.utility_page import write_page
 from evaluation.views import Store
-from evaluation.white_box import summarise_heads, try_head
+from evaluation.white_box import SNRS, summarise_heads, try_heads
 from pipelines.cli.utility_clips import Data, label_classes, read_clip, read_clips
 from pipelines.config import ConfigError, RunConfig, load_config
 
@@ -84,10 +85,10 @@ def run(
     model = load_dreaming_model(weights)
     folder = Path(work) if work is not None else cache_directory() / "utility"
     store = Store(clips, read_clip, model, folder / "views")
-    bench = Bench(Kitchen(store, model, known, dreams, labels), folder / "outcomes", arms)
+    bench = Bench(Kitchen(store, model, known, dreams, labels, strangers()), folder / "outcomes", arms)
     courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
     rows = measure(bench, courses)
-    heads = try_heads(bench, plan.white_box)
+    heads = attack(bench, plan.white_box)
     about = {
         "data": ", ".join(Path(each).resolve().name for each in inputs),
         "clips": len(clips),
@@ -96,6 +97,7 @@ def run(
         "folds": sorted({clip.fold for clip in clips}),
         "groups": len({clip.group for clip in clips}),
         "model": model.identity,
+        "tests": list(bench.columns),
     }
     if report is not None:
         write_page(Path(report), rows, heads, arms, dreams, about)
@@ -104,6 +106,18 @@ def run(
     else:
         _print(Console(), rows, heads)
     return 3 if left_out else 0
+
+
+def strangers() -> dict[str, AudioModel]:
+    """Load what the test sets are dreamed through besides YAMNet; what is not to be had is told, and left out."""
+    found: dict[str, AudioModel] = {}
+    for name, spec in DREAMED.items():
+        if spec.through not in (YAMNET, *found):
+            try:
+                found[spec.through] = load_model(ModelSpec(spec.through))
+            except WeightsError as error:
+                print(f"dreambeam: left out: test set {name}: {error}", file=sys.stderr)
+    return found
 
 
 def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
@@ -128,18 +142,18 @@ def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
             found: dict[str, np.ndarray] = {}
             for arm in names[course]:
                 found[arm] = bench.run(course, arm, lambda text=f"{course.name}: {arm}": watch.advance(1, text))
-            rows += summarise(course, found, bench.arms, [clip.group for clip in store.clips])
+            rows += summarise(course, found, bench.arms, [clip.group for clip in store.clips], bench.columns)
     return rows
 
 
-def try_heads(bench: Bench, arms: Sequence[str]) -> dict[str, Any]:
-    """Dream against the linear heads of some arms through themselves; return `summarise_heads`."""
-    store, found = bench.kitchen.store, {}
+def attack(bench: Bench, arms: Sequence[str]) -> dict[str, Any]:
+    """Dream against the linear heads of some arms; return `summarise_heads`, nothing of no arms."""
+    if not arms:
+        return {}
+    store = bench.kitchen.store
     with _Watch() as watch:
-        names = dict.fromkeys([BASELINE, *arms]) if arms else {}
-        watch.begin("white box", len(names) * len(store.clips))
-        for arm in names:
-            found[arm] = try_head(bench, arm, lambda clips, arm=arm: watch.advance(clips, f"white box: {arm}"))
+        watch.begin("white box", (len(dict.fromkeys([BASELINE, *arms])) * len(SNRS)) * len(store.clips))
+        found = try_heads(bench, arms, lambda arm, clips: watch.advance(clips, f"white box: {arm}"))
     return summarise_heads(found, [clip.group for clip in store.clips])
 
 
@@ -248,8 +262,13 @@ def _print(console: Console, rows: Sequence[Mapping[str, Any]], heads: Mapping[s
         for row in mine:
             table.add_row(row["arm"], *(_cell(each, row["arm"]) for each in row["sets"].values()))
         console.print(table)
-    for arm, each in heads.items():
-        console.print(f"white box, {arm}: {_cell(each, arm)} %", markup=False)
+    if heads:
+        table = Table(title="linear heads dreamed against: accuracy in % (over none)", title_justify="left")
+        for name in ("", *heads[BASELINE]):
+            table.add_column(name, justify="right" if name else "left")
+        for arm, each in heads.items():
+            table.add_row(arm, *(_cell(column, arm) for column in each.values()))
+        console.print(table)
 
 
 def _cell(found: Mapping[str, Any], arm: str) -> str:
