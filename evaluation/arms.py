@@ -70,6 +70,11 @@ class Arm:
     ingredients: tuple[Ingredient, ...]
     classifiers: tuple[str, ...] = ()
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the seed of a trial shapes its examples."""
+        return any(each.what in (MIXUP, MASKED) for each in self.ingredients)
+
 
 DREAMS: dict[str, DreamSpec] = {
     "random_25": DreamSpec({"snr_db": 25, "steps": 20}, "random"),

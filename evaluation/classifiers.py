@@ -26,12 +26,14 @@ class Classifier:
         takes: which field of `evaluation.views.Views` it learns from.
         fit: learns.
         about: what shapes it, for the record; another text is another classifier.
+        drawn: the seed shapes it, too.
     """
 
     title: str
     takes: str
     fit: Fit
     about: str
+    drawn: bool = True
 
 
 LINEAR_PENALTY = 1e-4
@@ -44,13 +46,16 @@ def fit_linear(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
     """Fit multinomial logistic regression by L-BFGS.
 
     Minimises mean_i H(labels_i, softmax(W u_i + b)) + `LINEAR_PENALTY` |W|^2 / 2, H the cross entropy, with
-    u = (e - mean) / scale, the scale one number for all dimensions. The solution is unique, so the seed does nothing.
+    u = (e - mean) / scale, the scale one number for all dimensions. The solution is unique, so the seed does nothing;
+    its weights lie in the span of the examples, in which they are sought where these are fewer than dimensions.
     """
     del seed
     given = np.asarray(features, np.float64)
     middle = given.mean(axis=0)
     scale = float(np.sqrt(np.mean(np.sum((given - middle) ** 2, axis=1)))) or 1.0
     unit, count = (given - middle) / scale, labels.shape[1]
+    span = np.linalg.qr(unit.T)[0] if len(unit) < unit.shape[1] else np.eye(unit.shape[1])
+    unit = unit @ span
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(-1, count)
@@ -60,10 +65,11 @@ def fit_linear(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
         gradient = np.concatenate([unit.T @ off + LINEAR_PENALTY * weights[:-1], off.sum(axis=0, keepdims=True)])
         return float(value + LINEAR_PENALTY / 2 * np.sum(weights[:-1] ** 2)), gradient.ravel()
 
-    start = np.zeros((given.shape[1] + 1) * count)
+    start = np.zeros((unit.shape[1] + 1) * count)
     found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-6})
     weights = found.x.reshape(-1, count)
-    return lambda features: (features - middle) / scale @ weights[:-1] + weights[-1]
+    slopes = span @ weights[:-1]
+    return lambda features: (features - middle) / scale @ slopes + weights[-1]
 
 
 def fit_mlp(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
@@ -98,6 +104,7 @@ CLASSIFIERS: dict[str, Classifier] = {
         "embeddings",
         fit_linear,
         f"logistic regression, penalty {LINEAR_PENALTY:g}",
+        drawn=False,
     ),
     "mlp": Classifier(
         "MLP on YAMNet's embeddings",
