@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from evaluation import security, trust
-from evaluation.bench import Trial, shared_routes
+from evaluation.bench import Trial, shared_route
 from evaluation.folders import versions
 from evaluation.judges import Judge, judge_kind
 from evaluation.metrics import FEW_CLIPS, number
@@ -89,13 +89,13 @@ def main_dream(order: Sequence[str]) -> str | None:
 def _routes(trial: Trial) -> dict[str, Any]:
     """Return what was dreamed through, with the identity of its weights and its recipe at the largest budget."""
     through = [name for name in dict.fromkeys(PERTURBATIONS[each].through for each in trial.perturbations) if name]
-    routes = shared_routes(trial) if through else {}
+    routes = {name: shared_route(trial, name) for name in through}
     return {
         name: {
-            "weights": routes[name].identity,
-            "recipe": routes[name].recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
+            "weights": route.identity,
+            "recipe": route.recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
         }
-        for name in through
+        for name, route in routes.items()
     }
 
 
