@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from augment.wording import counted
 from evaluation import security, trust
-from evaluation.bench import Trial, shared_route
+from evaluation.bench import JUDGE, Trial, shared_route
 from evaluation.folders import versions
 from evaluation.judges import Judge, judge_kind
 from evaluation.metrics import FEW_CLIPS, number
@@ -74,7 +75,7 @@ def summarise(
         "worst": security.worst(rows, main, trial.names) if main else [],
         "trusted": not reasons,
         "checks": doubts,
-        "warnings": [*reasons, *notes, *_notes(clean.clips, failures)],
+        "warnings": [*reasons, *notes, *_no_gradient(rows), *_notes(clean.clips, failures)],
         "dreamed_through": _routes(trial),
         "versions": versions(),
     }
@@ -109,6 +110,18 @@ def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
             told = security.figure(here.assign(correct=here["reached"].astype(float)), multi_label=False)
             found.append({"perturbation": name, "snr_db": snr, **security.share(told)})
     return found
+
+
+def _no_gradient(rows: pd.DataFrame) -> list[str]:
+    """Tell of clips that dreams through the classifier left just as they were."""
+    own = rows[rows["perturbation"].map(lambda name: name in PERTURBATIONS and PERTURBATIONS[name].through == JUDGE)]
+    still = set(own[own["measured_snr_db"].isna()]["id"])
+    if not still:
+        return []
+    told = (
+        f"{counted(len(still), 'clip')} of {own['id'].nunique()} had no gradient in some dream through the classifier"
+    )
+    return [f"{told}, such as {min(still)}: left as they were, they say nothing of what they withstand"]
 
 
 def _notes(sources: int, failures: Sequence[Failed]) -> list[str]:

@@ -108,7 +108,7 @@ def test_dreams_through_a_keras_model_take_what_white_noise_of_the_same_snr_leav
         assert found["untargeted", snr] <= found["white_noise", snr] - 0.5
     assert found["untargeted", 10] <= 0.1
     assert {name for name, _ in found} == {name for name, each in PERTURBATIONS.items() if each.through != YAMNET}
-    assert told["dreamed_through"]["judge"]["recipe"]["objective"] == {"soft_margin": 1.0}
+    assert told["dreamed_through"]["judge"]["recipe"]["objective"] == "soft_margin"
 
 
 def test_its_changes_meet_their_snr_exactly(report: Path):
@@ -271,6 +271,23 @@ def test_a_judge_with_no_gradient_is_tried_as_a_black_box_and_the_report_says_so
     assert "judge" not in told["dreamed_through"]
     capsys.readouterr()
     assert said in complaint(capsys, *given, "--through=judge")
+
+
+@pytest.mark.parametrize(("name", "count"), [("sure", 2), ("sure.keras", 0)])
+def test_clips_whose_scores_are_rounded_have_no_gradient_in_a_saved_model_and_are_told(
+    ears: Path, tmp_path: Path, name: str, count: int
+):
+    model = ear(gain=4000.0)
+    model.save(tmp_path / "sure.keras")
+    model.export(tmp_path / "sure", verbose=False)
+    for each in ("a", "b"):
+        (tmp_path / "data" / "Dog").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "data" / "Dog" / f"{each}.wav", sound(each, 1.0), 16_000, subtype="FLOAT")
+    own = (f"--judge={tmp_path / name}", f"--classes={ears / 'classes.txt'}", f"--sample-rate={RATE}")
+    flags = (*own, "--through=judge", "--snr-db=20", "--steps=1")
+    assert dreambeam("robustness", tmp_path / "data", "--report", tmp_path / "report", *flags) == 0
+    told = [each for each in metrics(tmp_path / "report")["warnings"] if "had no gradient" in each]
+    assert [each.partition(" had")[0] for each in told] == ([f"{count} clips of 2"] if count else [])
 
 
 def test_only_a_judge_without_gradients_has_a_reason(ears: Path):
