@@ -114,13 +114,11 @@ def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
 
 def _no_gradient(rows: pd.DataFrame) -> list[str]:
     """Tell of clips that dreams through the classifier left just as they were."""
-    own = rows[rows["perturbation"].map(lambda name: name in PERTURBATIONS and PERTURBATIONS[name].through == JUDGE)]
+    own = rows[rows["perturbation"].isin([name for name, each in PERTURBATIONS.items() if each.through == JUDGE])]
     still = set(own[own["measured_snr_db"].isna()]["id"])
     if not still:
         return []
-    told = (
-        f"{counted(len(still), 'clip')} of {own['id'].nunique()} had no gradient in some dream through the classifier"
-    )
+    told = f"{counted(len(still), 'clip')} of {own['id'].nunique()} had no gradient in a dream through the classifier"
     return [f"{told}, such as {min(still)}: left as they were, they say nothing of what they withstand"]
 
 

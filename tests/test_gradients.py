@@ -45,7 +45,7 @@ def train(clips: np.ndarray, labels: np.ndarray) -> Any:
     heard = keras.layers.Conv1D(32, 128, strides=32, activation="relu")(given)
     heard = keras.layers.Conv1D(32, 9, strides=2, activation="relu")(heard)
     heard = keras.layers.BatchNormalization()(keras.layers.GlobalAveragePooling1D()(heard))
-    model = keras.Model(given, keras.layers.Dense(len(LABELS), activation="softmax")(heard))
+    model: Any = keras.Model(given, keras.layers.Dense(len(LABELS), activation="softmax")(heard))
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", jit_compile=False)
     rms = np.sqrt(np.mean(np.square(clips), axis=1, keepdims=True))
     noise = rms * np.random.default_rng(0).normal(size=clips.shape)
@@ -181,7 +181,8 @@ def ears(tmp_path_factory: pytest.TempPathFactory) -> Path:
     decide = keras.layers.Dense(3, activation="softmax", kernel_initializer=weights)
     keras.Model(patches, decide(patches)).save(folder / "embeddings.keras")
     given: Any = keras.Input((None,))
-    loud: Any = keras.ops.cast(keras.ops.mean(given, axis=1, keepdims=True) > 0, "float32")
+    mean: Any = keras.ops.mean(given, axis=1, keepdims=True)
+    loud: Any = keras.ops.cast(mean > 0, "float32")
     keras.Model(given, keras.ops.concatenate([loud, 1 - loud, 0 * loud], axis=1)).save(folder / "steps.keras")
     return folder
 
