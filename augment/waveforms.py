@@ -6,6 +6,7 @@ which it reads a clip. `augment.models` has the protocol that it keeps.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -54,6 +55,14 @@ class Windows:
         return units * unit if self.window is None else self.window + (units - 1) * unit
 
 
+class _Unpadded(Windows):
+    """The same for whole clips that are heard with no zeros behind them."""
+
+    def padded_length(self, samples: int) -> int:
+        """Return the samples as they are."""
+        return samples
+
+
 class WaveformModel:
     """A SavedModel or Keras model from waveforms to scores.
 
@@ -65,6 +74,7 @@ class WaveformModel:
     """
 
     link = "sigmoid"
+    objective = "soft_margin"  # of the recipe that works on what the classifier decides by
 
     def __init__(self, loaded: Loaded, classes: ClassList, windows: Windows, name: str):
         """Put a model together, and try it on two clips of noise and one of silence.
@@ -84,6 +94,18 @@ class WaveformModel:
         self._loaded, self._windows = loaded, windows
         shape = (3, windows.window or self.sample_rate)
         self._single = check_scores(lambda given: self._run(given, [SCORES])[SCORES], shape, classes, name)
+
+    def unpadded(self) -> WaveformModel:
+        """Return the model as it hears whole clips to their last sample, as the judge of the same file does.
+
+        Clips share a batch only if they are of one length, then. A model that hears windows stays as it is: its judge
+        pads the last one, too.
+        """
+        if self._windows.window is not None:
+            return self
+        found = copy.copy(self)
+        found._windows = _Unpadded(*dataclasses.astuple(self._windows))
+        return found
 
     def patch_count(self, samples: Any) -> Any:
         """Return how many patches clips of so many samples have."""

@@ -19,14 +19,13 @@ import tensorflow as tf
 from augment.ascent import Dreamer, pad_batch
 from augment.budgets import at_snr
 from augment.dreaming import Sound
-from augment.heads import Choice, HeadModel
+from augment.heads import Choice
 from augment.objectives import OBJECTIVES, Hearing
 from augment.recipe import Recipe
-from augment.sound import restore
+from augment.sound import restore, to_model
 from augment.targets import Aim, aim_rows
-from augment.yamnet import DreamingModel, load_dreaming_model, padded_length, patch_count
-from evaluation.heads import load_head
-from evaluation.judges import JudgeSpec, judge_kind
+from evaluation.gradients import Dreamable, dreaming_yamnet, forget_models, white_box
+from evaluation.judges import JudgeSpec
 
 BATCH = 32
 """Clips that share a batch, at most."""
@@ -38,7 +37,6 @@ JUDGE, YAMNET = "judge", "yamnet"
 """What can be dreamed through."""
 
 _NO_LIMIT = 100.0  # of the peak: a control has none either, and a float file holds it
-_MAX_PATCHES = 640  # of a batch, some 5 MB each
 
 
 @dataclass(frozen=True)
@@ -113,12 +111,21 @@ class Subject:
     sound: Sound
     truth: tuple[int, ...]
     target: int | None
+    _heard: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def heard(self, model_rate: int) -> np.ndarray:
+        """Return what a model of that rate, in Hz, hears of the clip: float32 [samples at model_rate]."""
+        if model_rate == self.sound.model_rate:
+            return self.sound.heard
+        if model_rate not in self._heard:
+            self._heard[model_rate] = to_model(self.sound.waveform, self.sound.sample_rate, model_rate)
+        return self._heard[model_rate]
 
 
 class Route:
     """What is dreamed through: a model, and which position each of its classes stands for."""
 
-    def __init__(self, model: Any, positions: Sequence[int], steps: int):
+    def __init__(self, model: Dreamable, positions: Sequence[int], steps: int):
         self._model, self._positions, self._steps = model, tuple(positions), steps
         self._dreamers: dict[tuple[float | None, bool], Dreamer] = {}
 
@@ -144,34 +151,39 @@ class Route:
             targeted: toward the subject's target, not just away from its own classes.
             every_step: take every step, whether it leads already or not.
         """
+        model, rate = self._model, self.sample_rate
         aims = [self.aim(subject, targeted=targeted) for subject in subjects]
         by_length: dict[int, list[int]] = {}
         for index, (subject, aim) in enumerate(zip(subjects, aims, strict=True)):
             if aim is not None:
-                by_length.setdefault(padded_length(len(subject.sound.heard)), []).append(index)
+                by_length.setdefault(model.padded_length(len(subject.heard(rate))), []).append(index)
         found: list[np.ndarray | None] = [None] * len(subjects)
         for length, rows in by_length.items():
-            most = max(1, _MAX_PATCHES // int(patch_count(length)))
+            most = model.batch_limit(length)
             for first in range(0, len(rows), most):
                 block = rows[first : first + most]
-                heard = [subjects[row].sound.heard for row in block]
+                heard = [subjects[row].heard(rate) for row in block]
                 chosen = [aim for aim in (aims[row] for row in block) if aim is not None]
-                made = self._dreamer(snr_db, every_step)(*pad_batch(heard), chosen).waveforms
+                made = self._dreamer(snr_db, every_step)(*pad_batch(heard, model), chosen).waveforms
                 for row, mono, dreamed in zip(block, heard, made, strict=True):
                     sound = subjects[row].sound
-                    written = restore(sound.waveform, sound.sample_rate, dreamed[: len(mono)], mono, adds=True)
+                    given = sound.waveform, sound.sample_rate, dreamed[: len(mono)], mono
+                    written = restore(*given, adds=True, model_rate=rate)
                     found[row] = written.astype(np.float64) - sound.waveform
         return found
 
     def leads(self, subjects: Sequence[Subject], sounds: Sequence[Sound], *, targeted: bool) -> np.ndarray:
-        """Return by how much each sound leads toward its subject's aim, [sounds]: what `HOLD` is compared with."""
+        """Return by how much each sound leads toward its subject's aim, [sounds]: what `HOLD` is compared with.
+
+        The sounds are those that a model of this one's sample rate hears (`Sound.model_rate`).
+        """
         found = np.full(len(sounds), -np.inf)
         for place, (subject, sound) in enumerate(zip(subjects, sounds, strict=True)):
             aim = self.aim(subject, targeted=targeted)
             if aim is not None:
-                batch, lengths = pad_batch([sound.heard])
+                batch, lengths = pad_batch([sound.heard], self._model)
                 row = aim_rows([aim], len(self._model.classes))
-                found[place] = self._lead(batch, patch_count(lengths).astype(np.int32), row).numpy()[0]
+                found[place] = self._lead(batch, self._model.patch_count(lengths).astype(np.int32), row).numpy()[0]
         return found
 
     @functools.cached_property
@@ -180,7 +192,7 @@ class Route:
         shapes = [spec([None, None]), spec([None], tf.int32), spec([None, len(self._model.classes)])]
 
         def lead(waveforms: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
-            heard = Hearing(self._model.activations(waveforms, ("logits",)), counts, aims)
+            heard = Hearing(self._model.activations(waveforms, ("logits",)), counts, aims, link=self._model.link)
             return OBJECTIVES[self._model.objective].lead(heard)
 
         return tf.function(lead, input_signature=shapes, autograph=False)
@@ -191,8 +203,13 @@ class Route:
         return HOLD[self._model.objective]
 
     @property
+    def sample_rate(self) -> int:
+        """Hz, of what the model hears: a change is made at this rate and brought to the clip's own."""
+        return self._model.sample_rate
+
+    @property
     def identity(self) -> str:
-        """The identity of YAMNet's weights."""
+        """The identity of the model: of its weights, and of how it reads a clip where that is its own."""
         return self._model.identity
 
     def recipe(self, snr_db: float | None) -> Recipe:
@@ -222,10 +239,6 @@ class Bench:
         self._made: dict[tuple[str, bool], tuple[float, list[np.ndarray | None]]] = {}
         self._step: list[np.ndarray | None] | None = None
 
-    @functools.cached_property
-    def _routes(self) -> dict[str, Route]:
-        return shared_routes(self.trial)  # controls need none
-
     def dreams(self, through: str, snr_db: float, *, targeted: bool) -> list[np.ndarray | None]:
         """Return what dreams change (`Route.changes`), made once for each budget.
 
@@ -237,7 +250,7 @@ class Bench:
         budget, found = self._made.get((through, targeted), (None, []))
         if found and budget == snr_db:
             return found
-        route, found = self._routes[through], list(found or [None] * len(self.subjects))
+        route, found = shared_route(self.trial, through), list(found or [None] * len(self.subjects))
         turned = [index for index, change in enumerate(found) if change is not None and budget and snr_db < budget]
         arrived = self._arrived(route, found, turned, snr_db, targeted=targeted)
         left = [index for index in range(len(self.subjects)) if index not in arrived]
@@ -267,60 +280,52 @@ class Bench:
     ) -> set[int]:
         """Return which of some clips lead with their change, brought to an SNR; None: with the change as it is."""
         subjects = [self.subjects[row] for row in rows]
-        sounds = [_changed(subject, changes[row], snr_db) for row, subject in zip(rows, subjects, strict=True)]
+        rate = route.sample_rate
+        sounds = [_changed(subject, changes[row], snr_db, rate) for row, subject in zip(rows, subjects, strict=True)]
         ahead = route.leads(subjects, sounds, targeted=targeted) >= route.hold
         return {row for row, leads in zip(rows, ahead, strict=True) if leads}
 
     def first_step(self) -> list[np.ndarray | None]:
         """Return what one step along the sign of the classifier's gradient changes, untargeted; it has no budget."""
         if self._step is None:
-            self._step = self._routes[JUDGE].changes(self.subjects, None, targeted=False)
+            self._step = shared_route(self.trial, JUDGE).changes(self.subjects, None, targeted=False)
         return self._step
 
 
-def _changed(subject: Subject, change: np.ndarray | None, snr_db: float | None) -> Sound:
+def _changed(subject: Subject, change: np.ndarray | None, snr_db: float | None, model_rate: int) -> Sound:
     assert change is not None
     sound = subject.sound
     changed = sound.waveform + change if snr_db is None else at_snr(sound.waveform, change, snr_db)
-    return Sound(changed.astype(np.float32), sound.sample_rate)
-
-
-def has_white_box(spec: JudgeSpec) -> bool:
-    """Tell whether a classifier can be dreamed through: YAMNet and heads on it."""
-    return judge_kind(spec.judge) in ("yamnet", "head")
-
-
-def white_box(spec: JudgeSpec, columns: Sequence[int], model: DreamingModel) -> HeadModel | Choice:
-    """Return the model whose gradients are the classifier's own."""
-    if judge_kind(spec.judge) == "yamnet":
-        return Choice(model, columns)
-    head = load_head(spec.judge)
-    names = tuple(head.names[index] for index in columns)
-    return HeadModel(model, type(head)(head.kernel[:, list(columns)], head.bias[list(columns)], names))
+    return Sound(changed.astype(np.float32), sound.sample_rate, model_rate)
 
 
 _loading = threading.Lock()
 
 
-def shared_routes(trial: Trial) -> dict[str, Route]:
-    """Load what is dreamed through, once for the whole process."""
+def shared_route(trial: Trial, through: str) -> Route:
+    """Load what is dreamed through, once for the whole process and when it is asked for: controls need nothing.
+
+    Args:
+        trial: what is tried.
+        through: `JUDGE` or `YAMNET`.
+
+    Raises:
+        JudgeError: the classifier cannot be dreamed through.
+        WeightsError: YAMNet's weights are not to be had.
+    """
     with _loading:
-        return _load(trial)
+        return _load(trial, through)
 
 
 def forget_routes() -> None:
     """Load models anew from now on: a file has changed."""
     _load.cache_clear()
+    forget_models()
 
 
-@functools.lru_cache(maxsize=1)
-def _load(trial: Trial) -> dict[str, Route]:
-    model = load_dreaming_model(trial.judge.weights)
-    found = {}
-    if has_white_box(trial.judge):
-        own = white_box(trial.judge, trial.columns, model)
-        found[JUDGE] = Route(own, range(len(trial.columns)), trial.steps)
-    if trial.answers:
-        choice = Choice(model, [index for index, _ in trial.answers])
-        found[YAMNET] = Route(choice, [position for _, position in trial.answers], trial.steps)
-    return found
+@functools.lru_cache(maxsize=2)  # both ways of one trial
+def _load(trial: Trial, through: str) -> Route:
+    if through == JUDGE:
+        return Route(white_box(trial.judge, trial.columns), range(len(trial.columns)), trial.steps)
+    choice = Choice(dreaming_yamnet(trial.judge.weights), [index for index, _ in trial.answers])
+    return Route(choice, [position for _, position in trial.answers], trial.steps)

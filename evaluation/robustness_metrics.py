@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from augment.wording import counted
 from evaluation import security, trust
-from evaluation.bench import Trial, shared_routes
+from evaluation.bench import JUDGE, Trial, shared_route
 from evaluation.folders import versions
 from evaluation.judges import Judge, judge_kind
 from evaluation.metrics import FEW_CLIPS, number
@@ -74,7 +75,7 @@ def summarise(
         "worst": security.worst(rows, main, trial.names) if main else [],
         "trusted": not reasons,
         "checks": doubts,
-        "warnings": [*reasons, *notes, *_notes(clean.clips, failures)],
+        "warnings": [*reasons, *notes, *_no_gradient(rows), *_notes(clean.clips, failures)],
         "dreamed_through": _routes(trial),
         "versions": versions(),
     }
@@ -89,13 +90,13 @@ def main_dream(order: Sequence[str]) -> str | None:
 def _routes(trial: Trial) -> dict[str, Any]:
     """Return what was dreamed through, with the identity of its weights and its recipe at the largest budget."""
     through = [name for name in dict.fromkeys(PERTURBATIONS[each].through for each in trial.perturbations) if name]
-    routes = shared_routes(trial) if through else {}
+    routes = {name: shared_route(trial, name) for name in through}
     return {
         name: {
-            "weights": routes[name].identity,
-            "recipe": routes[name].recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
+            "weights": route.identity,
+            "recipe": route.recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
         }
-        for name in through
+        for name, route in routes.items()
     }
 
 
@@ -109,6 +110,16 @@ def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
             told = security.figure(here.assign(correct=here["reached"].astype(float)), multi_label=False)
             found.append({"perturbation": name, "snr_db": snr, **security.share(told)})
     return found
+
+
+def _no_gradient(rows: pd.DataFrame) -> list[str]:
+    """Tell of clips that dreams through the classifier left just as they were."""
+    own = rows[rows["perturbation"].isin([name for name, each in PERTURBATIONS.items() if each.through == JUDGE])]
+    still = set(own[own["measured_snr_db"].isna()]["id"])
+    if not still:
+        return []
+    told = f"{counted(len(still), 'clip')} of {own['id'].nunique()} had no gradient in a dream through the classifier"
+    return [f"{told}, such as {min(still)}: left as they were, they say nothing of what they withstand"]
 
 
 def _notes(sources: int, failures: Sequence[Failed]) -> list[str]:

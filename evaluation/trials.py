@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from augment.classes import yamnet_classes
 from evaluation import trust
-from evaluation.bench import JUDGE, YAMNET, Item, Trial, has_white_box
+from evaluation.bench import JUDGE, YAMNET, Item, Trial
 from evaluation.folders import ReportError
+from evaluation.gradients import why_not_through
 from evaluation.judges import Judge, JudgeError, JudgeSpec, judge_kind
 from evaluation.mapping import map_classes, read_mapping
 from evaluation.perturbations import PERTURBATIONS
@@ -23,7 +24,7 @@ BUDGETS = (40.0, 35.0, 30.0, 25.0, 20.0, 15.0, 10.0)
 BUDGET_RANGE = (-20.0, 100.0)
 
 THROUGH = ("auto", "judge", "yamnet", "both")
-"""auto: both for a head on YAMNet, the classifier for YAMNet itself, YAMNet for any other."""
+"""auto: the classifier for YAMNet itself, both for any other that can be dreamed through, YAMNet for what cannot."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def make_trial(
         columns = tuple(range(len(judge.classes)))
     position = {column: place for place, column in enumerate(columns)}
     truths = tuple((label, position[column]) for label, column in sorted(known.labels.items()))
-    through = _routes(spec, settings)
+    through = _routes(spec, settings, notes)
     answers: tuple[tuple[int, int], ...] = ()
     if YAMNET in through:
         answers = _answers(dict(truths), len(columns), judge, columns, settings, notes)
@@ -137,17 +138,20 @@ def make_trial(
     )
 
 
-def _routes(spec: JudgeSpec, settings: Settings) -> set[str]:
-    kind, white = judge_kind(spec.judge), has_white_box(spec)
-    if settings.through in ("judge", "both") and not white:
-        raise ReportError(
-            f"--through {settings.through}: judge {spec.judge!r} gives no gradients to dream through; only yamnet and "
-            "heads on it do: use --through yamnet"
-        )
-    if kind == "yamnet":
+def _routes(spec: JudgeSpec, settings: Settings, notes: list[str]) -> set[str]:
+    if judge_kind(spec.judge) == "yamnet":
         return {JUDGE}
-    wanted = {"auto": {JUDGE, YAMNET} if white else {YAMNET}, "judge": {JUDGE}, "yamnet": {YAMNET}}
-    return wanted.get(settings.through, {JUDGE, YAMNET})
+    if settings.through == "yamnet":
+        return {YAMNET}
+    if reason := why_not_through(spec):
+        if settings.through != "auto":
+            raise ReportError(
+                f"--through {settings.through}: {reason}; expected yamnet, crnn, a head, or a SavedModel or Keras "
+                "model with gradients: or use --through yamnet"
+            )
+        notes.append(f"the classifier is not dreamed through: {reason}")
+        return {YAMNET}
+    return {JUDGE} if settings.through == "judge" else {JUDGE, YAMNET}
 
 
 def _answers(

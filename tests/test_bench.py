@@ -12,7 +12,7 @@ from recordings import sound
 from augment.budgets import at_snr
 from augment.classes import yamnet_classes
 from augment.dreaming import Sound
-from evaluation.bench import JUDGE, Bench, Item, Subject, Trial, shared_routes
+from evaluation.bench import JUDGE, Bench, Item, Subject, Trial, shared_route
 from evaluation.judges import JudgeSpec
 from evaluation.perturbations import PERTURBATIONS
 
@@ -36,7 +36,7 @@ def subject(
 
 def test_a_dream_is_turned_up_dreamed_anew_or_goes_on_where_the_whole_budget_undoes_it(trial: Trial) -> None:
     subjects = [subject(name) for name in "abcdef"]
-    bench, route = Bench(trial, subjects), shared_routes(trial)[JUDGE]
+    bench, route = Bench(trial, subjects), shared_route(trial, JUDGE)
 
     def leads(each: Subject, changed: np.ndarray) -> bool:
         heard = Sound(changed.astype(np.float32), each.sound.sample_rate)
@@ -70,7 +70,7 @@ def test_the_same_budget_again_gives_the_same_dreams_without_work_and_a_smaller_
     large = bench.dreams(JUDGE, LARGE, targeted=False)
     assert bench.dreams(JUDGE, LARGE, targeted=False) is large
     (small,) = bench.dreams(JUDGE, SMALL, targeted=False)
-    (alone,) = shared_routes(trial)[JUDGE].changes(bench.subjects, SMALL, targeted=False)
+    (alone,) = shared_route(trial, JUDGE).changes(bench.subjects, SMALL, targeted=False)
     np.testing.assert_array_equal(cast(np.ndarray, small), cast(np.ndarray, alone))
 
 

@@ -323,7 +323,11 @@ def robustness(
     ] = None,
     through: Annotated[
         str,
-        typer.Option(help="Dream through the judge (yamnet or a head), yamnet (transfer), or both.", metavar="WHAT"),
+        typer.Option(
+            help="Dream through the judge (any but a function or a model with no gradient), yamnet (transfer), or "
+            "both [both, if the judge can be dreamed through and is not YAMNet].",
+            metavar="WHAT",
+        ),
     ] = "auto",
     snr_db: Annotated[
         str | None, typer.Option("--snr-db", help="Budgets in dB [40,35,30,25,20,15,10].", metavar="LIST")
@@ -338,6 +342,9 @@ def robustness(
     debug: Debug = False,
 ) -> None:
     """Try a classifier: its accuracy against SNR under dreams, next to noise and filters at the same SNR.
+
+    Dreams go through the classifier itself where it is YAMNet, a head on it, crnn, or a SavedModel or Keras model whose
+    scores are differentiable by the waveform; a function is only tried by dreams through YAMNet.
 
     Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
