@@ -21,6 +21,7 @@ from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.croissant import Described, write_croissant
 from pipelines.loading import loader
+from pipelines.naming import shard_name
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features, versions
 from pipelines.scratch import Scratch
@@ -102,11 +103,6 @@ def _first_failure(manifest: Mapping[str, Any]) -> str:
         return "there was none"
     with open(manifest["failures"]["path"], encoding="utf-8") as lines:
         return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
-
-
-def shard_name(name: str, split: str, index: int, count: int) -> str:
-    """Return the file name that TFDS expects of a shard."""
-    return f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 
 def _counts(

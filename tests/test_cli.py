@@ -112,6 +112,49 @@ def test_wrong_arguments_are_exit_code_2_and_one_line(
     assert set(tmp_path.rglob("*")) == before
 
 
+def _refused(tmp_path: Path) -> dict[str, tuple[list[str], str]]:
+    wav, out, no = (str(tmp_path / name) for name in ("in/dog/a.wav", "out", "nowhere"))
+    augment = ["augment", "-o", out, "-i"]
+    return {
+        "augment": ([*augment, no], "does not exist"),
+        "augment: glob": ([*augment, f"{no}/*.wav"], "does not exist"),
+        "augment: list": ([*augment, f"{no}.txt"], "does not exist"),
+        "augment: manifest": ([*augment, f"{no}.csv"], "does not exist"),
+        "augment: records": ([*augment, f"{no}.tfrecord"], "does not exist"),
+        "augment: metadata": ([*augment, wav, "--metadata", f"{no}.csv"], "does not exist"),
+        "augment: sound": ([*augment, wav, "--transform", "target_filter", "--sound", no], "does not exist"),
+        "augment: config": ([*augment, wav, "-c", f"{no}.yaml"], "cannot read the config"),
+        "augment: setting": ([*augment, wav, "--set", "recipe.stepz=3"], "did you mean 'steps'?"),
+        "augment: output": (["augment", "-i", wav, "-o", wav], "lies inside the output"),
+        "evaluate": (["evaluate", no, "--report", out], "is not a folder"),
+        "dream": (["dream", no, f"{out}.wav"], "does not exist"),
+        "dream: sound": (["dream", wav, f"{out}.wav", "--set", f"recipe.sound={no}"], "does not exist"),
+        "dream: folder": (["dream", wav, f"{no}/out.wav"], "there is no such folder"),
+        "classify": (["classify", no], "does not exist"),
+        "robustness": (["robustness", no, "--report", out], "does not exist"),
+        "utility": (["utility", wav, "--metadata", f"{no}.csv"], "does not exist"),
+        "replay": (["replay", no, "--id", "a"], "does not exist"),
+        "verify": (["verify", no], "does not exist"),
+        "export": (["export", no, "-o", out], "there is no dataset"),
+    }
+
+
+@pytest.mark.parametrize("case", list(_refused(Path("nowhere"))))
+def test_what_is_not_there_is_refused_before_tensorflow_is_imported(dog: Path, tmp_path: Path, case: str) -> None:
+    code = (
+        "import atexit, sys\n"
+        "heavy = {'tensorflow', 'tensorflow_datasets', 'apache_beam', 'pandas'}\n"
+        "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
+        "from pipelines.cli import main\n"
+        "main()"
+    )
+    arguments, said = _refused(tmp_path)[case]
+    done = in_a_process(code, *arguments)
+    assert (done.returncode, done.stdout) == (2, "heavy: []\n"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
 # augment
 
 

@@ -9,14 +9,13 @@ from contextlib import nullcontext
 from typing import Any
 
 import tensorflow_datasets as tfds
-import yaml
 from rich.console import Console
 
 from augment.weights import demo_recording
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
-from pipelines.config import ConfigError, load_config
+from pipelines.config import RunConfig
 from pipelines.export import check_export, export_dataset
 from pipelines.files import DEMO
 from pipelines.loading import snippet
@@ -28,9 +27,7 @@ from pipelines.run import augment_dataset, is_local
 def run(
     inputs: Sequence[str],
     output: str,
-    config_path: str | None,
-    given: Mapping[str, Any],
-    changes: Sequence[str],
+    config: RunConfig,
     extra: Sequence[str],
     *,
     export: tuple[str, str] | None,
@@ -40,10 +37,6 @@ def run(
     debug: bool,
 ) -> int:
     """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
-    flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
-    config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
-    if config.recipes and given["recipe.transform"]:
-        raise ConfigError(f"--transform cannot choose among the recipes of {config_path}: {', '.join(config.recipes)}")
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
