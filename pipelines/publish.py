@@ -32,6 +32,9 @@ DESCRIPTION = "Audio clips dreamed toward {} classes by dreambeam; provenance.pa
 VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
 
+_KINDS = ("dreams", "reached", "reused", "reused_reached")
+"""Of dreams that are counted by recipe; reused are those that a run which was stopped had finished."""
+
 
 def publish(
     scratch: Scratch, output: Path, config: RunConfig, model: AudioModel, run: Mapping[str, Any]
@@ -85,7 +88,7 @@ def publish(
         "labels": len(manifest["labels"]),
         "failures_by_stage": failures["stages"],
         "recipes": {
-            name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}
+            name: {**{kind: tally[f"{name}/{kind}"] for kind in _KINDS}, "digest": recipe.digest()}
             for name, recipe in config.named_recipes().items()
         },
     }

@@ -77,7 +77,10 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
         markup=False,
     )
     for name, found in content["recipes"].items():
-        console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
+        told = f"{found['reached']} of {found['dreams']} dreams reached their target"
+        if found["reused"]:
+            told += f"; {found['reused']} were reused, of which {found['reused_reached']} had reached it"
+        console.print(f"  {name}: {told}", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
     metrics = content["metrics"]
     if "batch_fill" in metrics and metrics.get("gradient_steps"):
