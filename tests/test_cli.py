@@ -96,6 +96,17 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "dream: picture": ([*dream, "--picture", str(tmp_path / "a.txt")], [".png"]),
         "dream: picture's folder": ([*dream, "--picture", str(tmp_path / "no/a.png")], ["there is no such folder"]),
         "dream: no sound": ([*dream, "--transform", "target_filter"], ["needs a target sound"]),
+        "benchmark: of steering": (
+            ["benchmark", "--pairs", "9"],
+            ["--pairs is of dreambeam benchmark steering, not of dreambeam benchmark speed: leave it out, or run that"],
+        ),
+        "benchmark: of side by side": (["benchmark", "--steps=20"], ["--steps is of", "speed --against naive, not of"]),
+        "benchmark: of two": (["benchmark", "--data", out], ["speed --against naive and dreambeam benchmark steering"]),
+        "benchmark: side by side": (
+            ["benchmark", "--against", "naive", "--rounds", "2"],
+            ["--rounds is of dreambeam benchmark speed, not of dreambeam benchmark speed --against naive"],
+        ),
+        "benchmark: steering": (["benchmark", "steering", "--data", out, "--clips", "64"], ["--clips is of", "speed"]),
         "classify: file": (["classify", str(tmp_path / "b.wav")], ["b.wav", "does not exist"]),
     }
 

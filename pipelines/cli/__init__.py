@@ -528,6 +528,7 @@ def doctor(weights: Weights = None, debug: Debug = False) -> None:
 
 @app.command()
 def benchmark(
+    context: typer.Context,
     what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
         BenchmarkChoice.speed
     ),
@@ -556,6 +557,11 @@ def benchmark(
     debug: Debug = False,
 ) -> None:
     """Measure this machine (speed, some minutes), or how well dreams reach their targets (steering, an hour or two)."""
+    from pipelines.cli import early
+
+    came_from = {name: context.get_parameter_source(name) for name in context.params}
+    written = [name for name, source in came_from.items() if source and source.name == "COMMANDLINE"]
+    early.check_benchmark(written, what.value, against and against.value)
     if what is BenchmarkChoice.steering:
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")

@@ -1,4 +1,4 @@
-"""What commands refuse before TensorFlow is imported, which takes seconds: paths and configurations.
+"""What commands refuse before TensorFlow is imported, which takes seconds: paths, configurations, idle options.
 
 Takes what the user wrote; nothing of a sound but its header is read, and nothing is listed. The errors are those of the
 modules that use the paths. What lies on other file systems, or has to be fetched, is left to the commands.
@@ -7,7 +7,7 @@ modules that use the paths. What lies on other file systems, or has to be fetche
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,34 @@ def check_evaluated(given: Sequence[str]) -> None:
 
     for path in split_flags(given)[0]:
         find_run(path)
+
+
+def check_benchmark(given: Collection[str], what: str, against: str | None) -> None:
+    """Refuse options that the chosen benchmark does not look at.
+
+    Args:
+        given: names of the options that the user wrote, without dashes.
+        what: is measured, "speed" or "steering".
+        against: what speed is held against, if anything.
+
+    Raises:
+        ConfigError: an option belongs to another benchmark; the message says to which.
+    """
+    chosen = f"{what} --against {against}" if what == "speed" and against else what
+    for name in sorted(given):
+        taken_by = [benchmark for benchmark, names in _BENCHMARK_OPTIONS.items() if name in names]
+        if taken_by and chosen not in taken_by:
+            others = " and ".join(f"dreambeam benchmark {benchmark}" for benchmark in taken_by)
+            where = f"of {others}, not of dreambeam benchmark {chosen}"
+            raise ConfigError(f"--{name} is {where}: leave it out, or run that")
+
+
+_BENCHMARK_OPTIONS = {
+    "speed": ("rounds", "clips"),
+    "speed --against naive": ("against", "data", "clips", "steps"),
+    "steering": ("data", "pairs", "only", "seed"),
+}
+"""Options by the benchmarks that look at them; all look at the others."""
 
 
 def _check_sounds(config: RunConfig) -> None:
