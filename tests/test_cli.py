@@ -244,8 +244,25 @@ def test_augment_takes_a_target_sound(dog: Path, tmp_path: Path) -> None:
 def test_some_failed_clips_are_exit_code_3(dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dog.with_name("b.wav").write_text("text")
     assert dreambeam("augment", "-i", dog.parents[1], "-o", tmp_path / "out", "--steps", "0") == 3
-    assert "1 failures (1 at decode): see" in capsys.readouterr().out
+    assert "1 failure (1 at decode): see" in capsys.readouterr().out
     assert set(failures_of(tmp_path / "out")) == {"dog/b.wav"}
+
+
+def test_where_no_clip_could_be_used_the_last_line_says_so_and_where_it_stands_why(
+    dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        dog.with_name(name).write_text("text")
+    output = tmp_path / "out"
+    assert dreambeam("augment", "-i", dog.parents[1], "-o", output, "--steps", "0") == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"dreambeam: no clip could be used: 2 failures (2 at decode), each with its reason in {output}/failures.jsonl: "
+        "mend them, then run again with --overwrite\n"
+    )
+    assert set(failures_of(output)) == {"dog/a.wav", "dog/b.wav"}
+    assert not list(output.glob("*.tfrecord*"))
 
 
 # dream

@@ -12,6 +12,8 @@ import tensorflow_datasets as tfds
 from rich.console import Console
 
 from augment.weights import demo_recording
+from augment.wording import counted
+from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED, complain
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
@@ -36,7 +38,10 @@ def run(
     scratch: str | None,
     debug: bool,
 ) -> int:
-    """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
+    """Run the pipeline, export if asked to, and say where the data is; return 3 if something could not be used.
+
+    Where nothing could be, the last line says so, and where it stands why.
+    """
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
@@ -59,10 +64,21 @@ def run(
         files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
     if export and files:
         print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
-    _summarise(output, content)
+    if content["counts"]["records"]:
+        _summarise(output, content)
     for warning in content["warnings"]:
         print(f"dreambeam: warning: {warning}", file=sys.stderr)
-    return 3 if content["counts"]["failures"] else 0
+    if not content["counts"]["records"]:
+        complain(
+            f"no clip could be used: {_failures(content)}, each with its reason in {output}/failures.jsonl: mend them, "
+            "then run again with --overwrite"
+        )
+    return SOME_CLIPS_FAILED if content["counts"]["failures"] else DONE
+
+
+def _failures(content: Mapping[str, Any]) -> str:
+    stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
+    return f"{counted(content['counts']['failures'], 'failure')} ({stages})"
 
 
 def _summarise(output: str, content: Mapping[str, Any]) -> None:
@@ -87,18 +103,15 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
         fill = metrics["batch_fill"]
         steps, batches = metrics["gradient_steps"], f"{fill['count']} batches, {fill['mean']:.0f} % full"
         console.print(f"  {steps} gradient steps, each of one clip; {batches}", markup=False)
-    if not content["labels"] and counts["records"]:
+    if not content["labels"]:
         console.print("  no clip has a label: it is the name of its folder below --input, or in a table", markup=False)
-    if not counts["records"]:
-        console.print("  nothing could be used: mend what failures.jsonl names, then run again with --overwrite")
     if counts["reused"]:
         console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
     if content["not_dreamed"]:
         splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
         console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
     if counts["failures"]:
-        stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
-        console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
+        console.print(f"  {_failures(content)}: see {output}/failures.jsonl", markup=False)
     if content["splits"]:
         split = "train" if "train" in content["splits"] else content["splits"][0]
         console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)
