@@ -168,6 +168,7 @@ def _described(manifest: Mapping[str, Any], config: RunConfig, model: AudioModel
         model={"name": model.name, "identity": model.identity},
         versions=versions(),
         shard_hashes=hashes,
+        licence=config.licence,
     )
 
 

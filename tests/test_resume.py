@@ -226,7 +226,7 @@ def test_only_what_shapes_a_record_tells_ways_to_make_it_apart() -> None:
         config = load_config(None, list(changes))
         return run_digest(config, Vocabulary(labels, (1,)), "yamnet", {"x": sound})
 
-    assert digest() == digest("batch_size=7", "shards=3", "weights=elsewhere")
+    assert digest() == digest("batch_size=7", "shards=3", "weights=elsewhere", "licence=CC0-1.0")
     others = [digest("seed=1"), digest("recipe.steps=21"), digest(labels=("cat", "dog")), digest(sound="s")]
     others += [digest("target=Dog"), digest("recipes={other: {}}"), digest()]
     assert len(set(others)) == len(others)

@@ -106,6 +106,9 @@ def augment(
         EncodingChoice | None,
         typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the dataset, for croissant.json; best a URL. [none]", metavar="TEXT")
+    ] = None,
     export: Annotated[
         tuple[FileChoice, str] | None,
         typer.Option(
@@ -152,6 +155,7 @@ def augment(
         "seed": seed,
         "batch_size": batch_size,
         "audio_encoding": audio_encoding and audio_encoding.value,
+        "licence": licence,
         "weights": weights,
     }
     from pipelines.cli import early

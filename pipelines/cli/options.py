@@ -107,7 +107,7 @@ OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--sound", "--variants", "--seed", "--batch-size", "--weights", "--set"),
-    *("--model", "--classes", "--sample-rate"),
+    *("--model", "--classes", "--sample-rate", "--licence"),
     *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
 )
 
