@@ -98,8 +98,8 @@ class Dataset:
         return Path(self.path).name
 
 
-def open_dataset(path: str) -> Dataset:
-    """Look at a dataset.
+def find_run(path: str) -> tuple[Path, Mapping[str, Any]]:
+    """Find a dataset that holds records; return its folder and run.json's content. This needs no TensorFlow.
 
     Raises:
         DatasetError: there is none, it is not one of dreambeam's, or it holds no records.
@@ -109,7 +109,7 @@ def open_dataset(path: str) -> Dataset:
         raise DatasetError(f"dataset {path!r} is not a folder: give one that dreambeam augment has written")
     try:
         run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        config, counts, model = run["config"], run["counts"], run["model"]["identity"]
+        _, counts, _ = run["config"], run["counts"], run["model"]["identity"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{path!r} is not a dataset of dreambeam's (no run.json of its own): give one that dreambeam augment wrote"
@@ -119,6 +119,17 @@ def open_dataset(path: str) -> Dataset:
             f"dataset {path!r} holds no records: all {counts.get('clips') or counts.get('failures', 0)} clips failed "
             f"(see {folder / 'failures.jsonl'})"
         )
+    return folder, run
+
+
+def open_dataset(path: str) -> Dataset:
+    """Look at a dataset.
+
+    Raises:
+        DatasetError: there is none, it is not one of dreambeam's, or it holds no records.
+    """
+    folder, run = find_run(path)
+    config, model = run["config"], run["model"]["identity"]
     encoding = config.get("audio_encoding", "float32")
     if encoding not in AUDIO_ENCODINGS:
         raise DatasetError(f"dataset {path!r} stores audio as {encoding!r}; known are {', '.join(AUDIO_ENCODINGS)}")

@@ -141,6 +141,9 @@ class RunConfig(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         default="dreamed", description="Of the dataset, in TFDS."
     )
+    licence: Annotated[str, Field(pattern=r"^\S[^\x00-\x1f\x7f]{0,999}$")] | None = Field(
+        default=None, description="Of the dataset, best a URL: https://spdx.org/licenses/CC-BY-4.0; None: not told."
+    )
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = Field(default=0, description="Of every random draw.")
     variants: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=1, description="Dreams of each clip by each recipe."

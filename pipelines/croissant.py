@@ -104,6 +104,7 @@ class Described:
         model: name and identity of the model.
         versions: of all that shapes the audio.
         shard_hashes: sha256 by file name.
+        licence: of the dataset, best a URL; None where the user tells none.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Described:
     model: Mapping[str, str]
     versions: Mapping[str, str]
     shard_hashes: Mapping[str, str]
+    licence: str | None = None
 
 
 def croissant(dataset: Path, told: Described) -> dict[str, Any]:
@@ -133,6 +135,7 @@ def croissant(dataset: Path, told: Described) -> dict[str, Any]:
         "description": told.description,
         "version": told.version,
         "citeAs": told.citation,
+        **({"license": told.licence} if told.licence else {}),
         "distribution": list(_distribution(dataset, told.shard_hashes)),
         "recordSet": [_record_set(pq.read_schema(dataset / TABLE))],
         "prov:wasDerivedFrom": sources,

@@ -26,8 +26,8 @@ from augment.encodings import AUDIO_ENCODINGS
 from augment.tfrecord import FrameError, read_frame, skip_frames
 from pipelines.containers import one_line
 from pipelines.locations import local_path, locate, nearest
+from pipelines.naming import shard_name
 from pipelines.output import MARKER
-from pipelines.publish import shard_name
 
 _ROWS = 500
 _NEAREST, _COMPARED = 3, 5000
@@ -97,12 +97,11 @@ class Dataset:
         return self.folder / shard_name(self.run["config"]["name"], split, shard, count)
 
 
-def open_dataset(folder: str | os.PathLike[str]) -> Dataset:
-    """Read a dataset's metadata.
+def find_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return the folder of a finished run, its files unread; this needs no TensorFlow.
 
     Raises:
-        DatasetError: there is no such folder, or it is not a dataset that dreambeam wrote.
-        DamagedError: it is one, but its metadata is missing or damaged.
+        DatasetError: there is no such folder, or its run has not finished.
     """
     given = os.fspath(folder)
     place = local_path(given)
@@ -115,7 +114,18 @@ def open_dataset(folder: str | os.PathLike[str]) -> Dataset:
         raise DatasetError(f"the dataset {given!r} {what}; expected a folder that dreambeam augment wrote{hint}")
     if (path / MARKER).exists() and not (path / "run.json").exists():
         raise DatasetError(f"{given!r} is what a run left that has not finished; expected a dataset: start it again")
-    run = _read_run(path, given)
+    return path
+
+
+def open_dataset(folder: str | os.PathLike[str]) -> Dataset:
+    """Read a dataset's metadata.
+
+    Raises:
+        DatasetError: there is no such folder, or it is not a dataset that dreambeam wrote.
+        DamagedError: it is one, but its metadata is missing or damaged.
+    """
+    path = find_folder(folder)
+    run = _read_run(path, os.fspath(folder))
     if not (run["splits"] or (path / "dataset_info.json").exists() or (path / "features.json").exists()):
         return Dataset(path, run, (), None)
     return Dataset(path, run, _read_splits(path), _read_features(path))

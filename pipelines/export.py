@@ -32,7 +32,6 @@ from augment.encodings import EncodingError, flac_bytes, flac_samples, quantise
 from pipelines.locations import local_path
 from pipelines.naming import label_folder, record_file
 from pipelines.output import OutputError, foreign_dataset, replace_output, resolve_output, unfinished
-from pipelines.records import versions
 
 TABLE, ABOUT = "metadata.csv", "export.json"
 
@@ -137,6 +136,8 @@ def _foreign(output: Path) -> str:
 
 def _write(dataset: Path, folder: Path, file_format: str) -> int:
     """Write files, table and export.json; return the number of files."""
+    from pipelines.records import versions  # brings TensorFlow, before which paths are checked
+
     run = json.loads((dataset / "run.json").read_text(encoding="utf-8"))
     encoding = run["config"].get("audio_encoding", "float32")
     count = 0

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from augment.sound import Reel
 from augment.weights import demo_recording
 from pipelines.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, decode_blocks, segments
 from pipelines.containers import one_line
@@ -59,6 +58,8 @@ def first_seconds(ref: ClipRef, seconds: float) -> np.ndarray:
     Raises:
         ClipError: it cannot be read.
     """
+    from augment.sound import Reel  # brings TensorFlow, before which paths are checked
+
     wanted, found = round(seconds * ref.sample_rate), Reel()
     for block in decode_blocks(ref):
         found.add(block.mean(axis=1, keepdims=True))

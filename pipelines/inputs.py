@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipelines import manifests, tables, tfds_source, tfrecord_source
+from pipelines import manifests, sources, tables, tfds_source, tfrecord_source
 from pipelines.clips import tidy
 from pipelines.columns import LABELS, Columns
 from pipelines.config import SourceConfig
 from pipelines.listing import Listing, SourceError, chosen
-from pipelines.sources import list_files
+from pipelines.locations import local_path
 
 NAMES = ("name", "display_name")
 """Further names of the column of labels in a table of classes, such as YAMNet's."""
@@ -41,6 +41,31 @@ def list_inputs(inputs: Sequence[str], source: SourceConfig) -> Listing:
         )
     listing = SOURCES[kind](inputs, source)
     return Listing(chosen(listing.items, source.splits), listing.classes, listing.groups)
+
+
+def check_there(inputs: Sequence[str], source: SourceConfig) -> None:
+    """Refuse local inputs and tables that are not there, without listing or reading anything.
+
+    TFDS datasets that are named, and other file systems, are left to `list_inputs`.
+
+    Args:
+        inputs: as `list_inputs` takes them.
+        source: how they are read.
+
+    Raises:
+        SourceError: a file or folder does not exist.
+    """
+    for given in inputs:
+        path = given.removeprefix(tfrecord_source.PREFIX)
+        if not path or path.startswith(tfds_source.PREFIX) or local_path(path) is None:
+            continue
+        kind = kind_of(given)
+        if kind in ("list", "manifest"):
+            tables.check_there(path)
+        elif kind != "tfds":
+            sources.check_there(path)
+    if source.metadata and local_path(source.metadata) is not None:
+        tables.check_there(source.metadata)
 
 
 def kind_of(given: str) -> str:
@@ -110,7 +135,7 @@ def columns_of(source: SourceConfig) -> Columns:
 def _files(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns and source.metadata is None:
         raise SourceError("group columns are those of a table: give --metadata, or a manifest as the input")
-    items = list_files(inputs, metadata=source.metadata, columns=columns_of(source))
+    items = sources.list_files(inputs, metadata=source.metadata, columns=columns_of(source))
     return Listing(items, groups=tuple(sorted(source.group_columns)))
 
 

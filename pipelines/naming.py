@@ -1,4 +1,4 @@
-"""File names for records: safe on every file system, and each record's own.
+"""File names for records and shards: safe on every file system, and each record's own.
 
 An id is text that came from somebody's file names, a label from somebody's table: neither is ever a path. What is no
 letter, digit, - or _ becomes _, so nothing climbs, hides, breaks a line or is read as markup; a hash of the whole text
@@ -30,6 +30,18 @@ def label_folder(label: str) -> str:
     """Return the name of a label's folder: the label itself where that is safe, else with a hash of it."""
     plain = _plain(label)
     return plain if plain == label and not _RESERVED.fullmatch(label) else f"{plain}-{_hash(label)}"
+
+
+def shard_name(name: str, split: str, index: int, count: int) -> str:
+    """Return the file name that TFDS expects of a shard.
+
+    Args:
+        name: of the dataset.
+        split: that the shard is of.
+        index: of the shard, from 0.
+        count: of the split's shards.
+    """
+    return f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 
 def _plain(text: str) -> str:

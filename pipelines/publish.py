@@ -21,6 +21,7 @@ from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.croissant import Described, write_croissant
 from pipelines.loading import loader
+from pipelines.naming import shard_name
 from pipelines.output import replace_output
 from pipelines.records import ORIGINAL, Vocabulary, features, versions
 from pipelines.scratch import Scratch
@@ -30,6 +31,9 @@ from pipelines.through import about, classes_of, specs_of
 DESCRIPTION = "Audio clips dreamed toward {} classes by dreambeam; provenance.parquet says how each was made."
 VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
+
+_KINDS = ("dreams", "reached", "reused", "reused_reached")
+"""Of dreams that are counted by recipe; reused are those that a run which was stopped had finished."""
 
 
 def publish(
@@ -84,7 +88,7 @@ def publish(
         "labels": len(manifest["labels"]),
         "failures_by_stage": failures["stages"],
         "recipes": {
-            name: {"dreams": tally[f"{name}/dreams"], "reached": tally[f"{name}/reached"], "digest": recipe.digest()}
+            name: {**{kind: tally[f"{name}/{kind}"] for kind in _KINDS}, "digest": recipe.digest()}
             for name, recipe in config.named_recipes().items()
         },
     }
@@ -102,11 +106,6 @@ def _first_failure(manifest: Mapping[str, Any]) -> str:
         return "there was none"
     with open(manifest["failures"]["path"], encoding="utf-8") as lines:
         return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
-
-
-def shard_name(name: str, split: str, index: int, count: int) -> str:
-    """Return the file name that TFDS expects of a shard."""
-    return f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 
 def _counts(
@@ -169,6 +168,7 @@ def _described(manifest: Mapping[str, Any], config: RunConfig, model: AudioModel
         model={"name": model.name, "identity": model.identity},
         versions=versions(),
         shard_hashes=hashes,
+        licence=config.licence,
     )
 
 

@@ -32,7 +32,7 @@ CREATE TABLE records (
 ) WITHOUT ROWID
 """
 
-_ONLY_HOW_FAST = ("batch_size", "shards", "weights", "model")
+_IN_NO_RECORD = ("batch_size", "shards", "weights", "model", "licence")
 """Of a run's configuration, what no record depends on; weights and models are known by what they hold."""
 
 
@@ -47,7 +47,7 @@ def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, s
     """
     values = json.loads(config.canonical_json())
     parts = {
-        "config": {key: value for key, value in values.items() if key not in _ONLY_HOW_FAST},
+        "config": {key: value for key, value in values.items() if key not in _IN_NO_RECORD},
         "recipes": {name: recipe.digest() for name, recipe in config.named_recipes().items()},
         "vocabulary": dataclasses.asdict(vocabulary),
         "model": model_identity,

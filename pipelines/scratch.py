@@ -18,10 +18,12 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augment.tfrecord import HEAD_BYTES, OVERHEAD_BYTES, frame
-from pipelines.records import Record
+
+if TYPE_CHECKING:  # it brings TensorFlow, and the output is checked before that is imported
+    from pipelines.records import Record
 
 FRAMES = 3
 """Frames of a record: header, example, row."""

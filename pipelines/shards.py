@@ -82,7 +82,7 @@ def write_shard(
 
     Returns:
         Where the files are, the number of examples, their bytes and sha256, and how often each recipe dreamed and
-        reached.
+        reached, also of what was reused.
     """
     from apache_beam.io.filesystems import FileSystems
 
@@ -100,12 +100,15 @@ def write_shard(
         FileSystems.create(table_path, compression_type="uncompressed") as table_out,
         pq.ParquetWriter(table_out, schema) as table,
     ):
-        for position, (example, row) in enumerate(read_records(ordered)):
+        for position, (ref, (example, row)) in enumerate(zip(ordered, read_records(ordered), strict=True)):
             framed = frame(example)
             out.write(framed)
             digest.update(framed)
             tally[f"{row['recipe']}/dreams"] += 1
             tally[f"{row['recipe']}/reached"] += row["reached"]
+            if ref.reused:
+                tally[f"{row['recipe']}/reused"] += 1
+                tally[f"{row['recipe']}/reused_reached"] += row["reached"]
             rows.append({**row, "shard": index, "position": position})
             if len(rows) >= _TABLE_ROWS:
                 table.write_table(pa.Table.from_pylist(rows, schema))

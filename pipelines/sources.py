@@ -123,13 +123,7 @@ def find(given: str, *, endings: tuple[str, ...] = AUDIO_EXTENSIONS + UNREADABLE
     location = locate(given)
     if _is_file(location):
         return Found(location.rpartition("/")[0], [location], [])
-    root, pattern = location, ()
-    if not _is_folder(location) and WILDCARD.search(location):
-        parts = location.split("/")
-        fixed = next(i for i, part in enumerate(parts) if WILDCARD.search(part))
-        root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
-    if not _is_folder(root):
-        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{nearest(root)}")
+    root, pattern = _root_and_pattern(location, given)
     walk = _walk if local_path(root) is not None else _walk_remote
     files: list[str] = []
     failures: list[Failure] = []
@@ -148,6 +142,36 @@ def find(given: str, *, endings: tuple[str, ...] = AUDIO_EXTENSIONS + UNREADABLE
         found = f"{others} other files, such as {other!r}" if others else "no files at all"
         raise SourceError(f"{what} no audio but {found}; expected files that end in {', '.join(AUDIO_EXTENSIONS)}")
     return Found(root, files, failures)
+
+
+def check_there(given: str) -> None:
+    """Refuse a file, folder or glob that is not there, without listing anything.
+
+    Args:
+        given: as in `list_files`.
+
+    Raises:
+        SourceError: there is no such file or folder, or, of a glob, none that it starts from.
+    """
+    location = locate(given)
+    if not _is_file(location):
+        _root_and_pattern(location, given)
+
+
+def _root_and_pattern(location: str, given: str) -> tuple[str, tuple[str, ...]]:
+    """Part a location that is no file into a folder that is there and the parts of a glob below it, () for none.
+
+    Raises:
+        SourceError: there is no such folder.
+    """
+    root, pattern = location, ()
+    if not _is_folder(location) and WILDCARD.search(location):
+        parts = location.split("/")
+        fixed = next(i for i, part in enumerate(parts) if WILDCARD.search(part))
+        root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
+    if not _is_folder(root):
+        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{nearest(root)}")
+    return root, pattern
 
 
 def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[str, ...] | Failure]:

@@ -201,6 +201,21 @@ def _opened_parquet(uri: str) -> Iterator[Any]:
             raise SourceError(f"{uri!r} is not readable Parquet ({one_line(error)[:200]}); write it anew") from error
 
 
+def check_there(uri: str) -> None:
+    """Refuse a table or list that is not there, without reading it.
+
+    Args:
+        uri: path or URI.
+
+    Raises:
+        SourceError: there is no such file.
+    """
+    try:
+        read_state(uri)
+    except ClipError as error:
+        raise _unreadable(uri, error) from error
+
+
 @contextmanager
 def _opened(uri: str) -> Iterator[BinaryIO]:
     """Open a file of a table or list; whatever is wrong with it or the connection is a `SourceError`."""
@@ -209,15 +224,19 @@ def _opened(uri: str) -> Iterator[BinaryIO]:
         with open_stream(uri) as stream:
             yield stream
     except ClipError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise SourceError(f"{uri!r} does not exist; expected a table or list{nearest(locate(uri))}") from error
-        raise SourceError(f"{uri!r} can not be read: {error}".replace("; expected a sound file", "")) from error
+        raise _unreadable(uri, error) from error
     except UnicodeDecodeError as error:
         raise SourceError(
             f"{uri!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from error
     except OSError as error:
         raise SourceError(f"{uri!r} can not be read ({one_line(error)}); try again") from error
+
+
+def _unreadable(uri: str, error: ClipError) -> SourceError:
+    if isinstance(error.__cause__, FileNotFoundError):
+        return SourceError(f"{uri!r} does not exist; expected a table or list{nearest(locate(uri))}")
+    return SourceError(f"{uri!r} can not be read: {error}".replace("; expected a sound file", ""))
 
 
 def _lines(text: TextIO, uri: str) -> Iterator[str]:

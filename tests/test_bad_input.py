@@ -134,7 +134,7 @@ def test_a_run_of_failures_only_ends_and_lists_them(tmp_path: Path, capsys: pyte
     assert dreambeam("augment", "-i", tmp_path / "in", "-o", tmp_path / "out") == 3
     assert set(failures_of(tmp_path / "out")) == {"a.wav", "b.flac"}
     assert json.loads((tmp_path / "out/run.json").read_text())["counts"]["records"] == 0
-    assert "2 failures" in capsys.readouterr().out
+    assert "no clip could be used: 2 failures" in capsys.readouterr().err
 
 
 def _inputs(tmp_path: Path) -> dict[str, Any]:

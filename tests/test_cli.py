@@ -96,6 +96,17 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "dream: picture": ([*dream, "--picture", str(tmp_path / "a.txt")], [".png"]),
         "dream: picture's folder": ([*dream, "--picture", str(tmp_path / "no/a.png")], ["there is no such folder"]),
         "dream: no sound": ([*dream, "--transform", "target_filter"], ["needs a target sound"]),
+        "benchmark: of steering": (
+            ["benchmark", "--pairs", "9"],
+            ["--pairs is of dreambeam benchmark steering, not of dreambeam benchmark speed: leave it out, or run that"],
+        ),
+        "benchmark: of side by side": (["benchmark", "--steps=20"], ["--steps is of", "speed --against naive, not of"]),
+        "benchmark: of two": (["benchmark", "--data", out], ["speed --against naive and dreambeam benchmark steering"]),
+        "benchmark: side by side": (
+            ["benchmark", "--against", "naive", "--rounds", "2"],
+            ["--rounds is of dreambeam benchmark speed, not of dreambeam benchmark speed --against naive"],
+        ),
+        "benchmark: steering": (["benchmark", "steering", "--data", out, "--clips", "64"], ["--clips is of", "speed"]),
         "classify: file": (["classify", str(tmp_path / "b.wav")], ["b.wav", "does not exist"]),
     }
 
@@ -110,6 +121,49 @@ def test_wrong_arguments_are_exit_code_2_and_one_line(
     message = complaint(capsys, *arguments)
     assert [part for part in said if part not in message] == [], message
     assert set(tmp_path.rglob("*")) == before
+
+
+def _refused(tmp_path: Path) -> dict[str, tuple[list[str], str]]:
+    wav, out, no = (str(tmp_path / name) for name in ("in/dog/a.wav", "out", "nowhere"))
+    augment = ["augment", "-o", out, "-i"]
+    return {
+        "augment": ([*augment, no], "does not exist"),
+        "augment: glob": ([*augment, f"{no}/*.wav"], "does not exist"),
+        "augment: list": ([*augment, f"{no}.txt"], "does not exist"),
+        "augment: manifest": ([*augment, f"{no}.csv"], "does not exist"),
+        "augment: records": ([*augment, f"{no}.tfrecord"], "does not exist"),
+        "augment: metadata": ([*augment, wav, "--metadata", f"{no}.csv"], "does not exist"),
+        "augment: sound": ([*augment, wav, "--transform", "target_filter", "--sound", no], "does not exist"),
+        "augment: config": ([*augment, wav, "-c", f"{no}.yaml"], "cannot read the config"),
+        "augment: setting": ([*augment, wav, "--set", "recipe.stepz=3"], "did you mean 'steps'?"),
+        "augment: output": (["augment", "-i", wav, "-o", wav], "lies inside the output"),
+        "evaluate": (["evaluate", no, "--report", out], "is not a folder"),
+        "dream": (["dream", no, f"{out}.wav"], "does not exist"),
+        "dream: sound": (["dream", wav, f"{out}.wav", "--set", f"recipe.sound={no}"], "does not exist"),
+        "dream: folder": (["dream", wav, f"{no}/out.wav"], "there is no such folder"),
+        "classify": (["classify", no], "does not exist"),
+        "robustness": (["robustness", no, "--report", out], "does not exist"),
+        "utility": (["utility", wav, "--metadata", f"{no}.csv"], "does not exist"),
+        "replay": (["replay", no, "--id", "a"], "does not exist"),
+        "verify": (["verify", no], "does not exist"),
+        "export": (["export", no, "-o", out], "there is no dataset"),
+    }
+
+
+@pytest.mark.parametrize("case", list(_refused(Path("nowhere"))))
+def test_what_is_not_there_is_refused_before_tensorflow_is_imported(dog: Path, tmp_path: Path, case: str) -> None:
+    code = (
+        "import atexit, sys\n"
+        "heavy = {'tensorflow', 'tensorflow_datasets', 'apache_beam', 'pandas'}\n"
+        "atexit.register(lambda: print('heavy:', sorted(heavy & set(sys.modules))))\n"
+        "from pipelines.cli import main\n"
+        "main()"
+    )
+    arguments, said = _refused(tmp_path)[case]
+    done = in_a_process(code, *arguments)
+    assert (done.returncode, done.stdout) == (2, "heavy: []\n"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
 
 
 # augment
@@ -190,8 +244,25 @@ def test_augment_takes_a_target_sound(dog: Path, tmp_path: Path) -> None:
 def test_some_failed_clips_are_exit_code_3(dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dog.with_name("b.wav").write_text("text")
     assert dreambeam("augment", "-i", dog.parents[1], "-o", tmp_path / "out", "--steps", "0") == 3
-    assert "1 failures (1 at decode): see" in capsys.readouterr().out
+    assert "1 failure (1 at decode): see" in capsys.readouterr().out
     assert set(failures_of(tmp_path / "out")) == {"dog/b.wav"}
+
+
+def test_where_no_clip_could_be_used_the_last_line_says_so_and_where_it_stands_why(
+    dog: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        dog.with_name(name).write_text("text")
+    output = tmp_path / "out"
+    assert dreambeam("augment", "-i", dog.parents[1], "-o", output, "--steps", "0") == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"dreambeam: no clip could be used: 2 failures (2 at decode), each with its reason in {output}/failures.jsonl: "
+        "mend them, then run again with --overwrite\n"
+    )
+    assert set(failures_of(output)) == {"dog/a.wav", "dog/b.wav"}
+    assert not list(output.glob("*.tfrecord*"))
 
 
 # dream

@@ -83,6 +83,8 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("batch_size=0", ["batch_size", "greater than or equal to 1"]),
         ("shards=0", ["shards", "greater than or equal to 1"]),
         ("name=My Data", ["name", "[a-z][a-z0-9_]*", "'My Data'"]),
+        ("licence=''", ["licence", "''"]),
+        ('licence="CC0\\nor so"', ["licence", "CC0"]),
         ("source.segment_seconds=0.001", ["source.segment_seconds", "0.01"]),
         ("source=3", ["source", "3"]),
         ("recipe.steps", ["key=value", "recipe.steps=20", "'recipe.steps'"]),

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from recordings import augment, record
+from recordings import augment, dreambeam, record
 
 from augment.recipe import Recipe
 from augment.yamnet import DreamingModel
@@ -142,6 +142,22 @@ def test_a_rerun_gives_the_same_bytes_in_every_file_but_run_json(recordings: Pat
     augment(recordings, tmp_path / "again", *CHANGES, "batch_size=1")
     files = {path.name: path.read_bytes() for path in dataset.iterdir() if path.name != "run.json"}
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir() if path.name != "run.json"}
+
+
+def test_a_licence_is_told_as_the_user_gave_it_and_changes_nothing_else(
+    recordings: Path, dataset: Path, told: dict[str, Any], tmp_path: Path
+) -> None:
+    changes = [part for change in (*CHANGES, "recipe.steps=0") for part in ("--set", change)]
+    given = ("--licence", "https://spdx.org/licenses/CC-BY-4.0")
+    assert dreambeam("augment", "-i", recordings, "-o", tmp_path / "out", *changes, *given) == 0
+    found = json.loads((tmp_path / "out/croissant.json").read_text(encoding="utf-8"))
+    assert found.pop("license") == "https://spdx.org/licenses/CC-BY-4.0"
+    assert found == told
+    (complaint,) = read(tmp_path / "out")[1]
+    assert "datePublished" in complaint
+    for path in dataset.iterdir():
+        if path.name not in ("run.json", "croissant.json"):
+            assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_neither_the_place_nor_the_time_of_the_run_is_in_it(dataset: Path, told: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import augment, complaint, dreambeam, record
 
-from pipelines.cli.plan import duration
+from pipelines.cli.plan import core_time, duration, money
 from pipelines.planning import (
     MAX_PATCHES,
     SHARD_BYTES,
@@ -154,6 +154,24 @@ def test_the_command_prints_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["seconds"] == pytest.approx(plan(AUDIOSET, Rates(steps=50)).seconds)
     assert [each["job"]["workers"] for each in told["at"]] == [10, 100, 1000]
+
+
+def test_a_small_plan_is_told_in_minutes_and_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("plan", "--clips", "100", "--seconds", "5", "--steps", "10", "--core-hour", "0.05")
+    assert dreambeam(*arguments) == 0
+    made = plan(Job(clips=100, seconds=5.0, steps=10))
+    assert made.core_hours < 0.01
+    assert (
+        f"  {made.core_hours * 3600:.1f} core-seconds of work, {made.seconds * 2:.1f} core-seconds paid for: "
+        f"{cost(made, core_hour=0.05):.2g} at 0.05 a core-hour\n"
+    ) in capsys.readouterr().out
+
+
+def test_work_and_prices_are_never_told_as_nothing() -> None:
+    hours = [0.0001, 0.01, 0.1, 1.9, 2.0, 9.9, 10.4, 600.6]
+    told = ["0.4 core-seconds", "36.0 core-seconds", "6.0 core-minutes", "114 core-minutes", "2.0 core-hours"]
+    assert [core_time(each) for each in hours] == [*told, "9.9 core-hours", "10 core-hours", "601 core-hours"]
+    assert [money(price) for price in (0.0, 0.0012, 0.05, 0.1, 56.157)] == ["0.00", "0.0012", "0.05", "0.10", "56.16"]
 
 
 @pytest.mark.parametrize(

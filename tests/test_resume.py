@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recordings import augment, failures_of, load, record, shards_of
+from recordings import augment, dreambeam, failures_of, load, record, shards_of
 
 from pipelines.clips import SoundFileRef, segments
 from pipelines.config import load_config
@@ -85,6 +85,23 @@ def test_after_a_kill_the_same_command_ends_with_the_same_dataset_and_reuses_wha
     assert failures_of(killed) == failures_of(undisturbed)
     assert (killed / "provenance.parquet").read_bytes() == (undisturbed / "provenance.parquet").read_bytes()
     assert [path.name for path in killed.parent.iterdir()] == ["out"]
+
+
+def test_a_run_that_goes_on_says_which_dreams_it_did_not_make(
+    recordings: Path, killed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = [part for change in CHANGES for part in ("--set", change)]
+    assert dreambeam("augment", "-i", recordings, "-o", killed, *changes) == 3  # one file is no sound
+    told = json.loads((killed / "run.json").read_text())
+    found = told["recipes"]["deep_dream"]
+    assert (found["dreams"], found["reused"]) == (CLIPS * 2, told["counts"]["reused"] * 2 // 3)
+    assert found["reused"] in (2 * 2, 3 * 2)
+    printed = capsys.readouterr().out.splitlines()
+    assert (
+        f"  deep_dream: {found['reached']} of {CLIPS * 2} dreams reached their target; {found['reused']} were reused, "
+        f"of which {found['reused_reached']} had reached it"
+    ) in printed
+    assert f"  {told['counts']['reused']} records were finished already by a run that was stopped" in printed
 
 
 def test_a_run_that_goes_on_may_have_other_batches(recordings: Path, undisturbed: Path, killed: Path) -> None:
@@ -209,7 +226,7 @@ def test_only_what_shapes_a_record_tells_ways_to_make_it_apart() -> None:
         config = load_config(None, list(changes))
         return run_digest(config, Vocabulary(labels, (1,)), "yamnet", {"x": sound})
 
-    assert digest() == digest("batch_size=7", "shards=3", "weights=elsewhere")
+    assert digest() == digest("batch_size=7", "shards=3", "weights=elsewhere", "licence=CC0-1.0")
     others = [digest("seed=1"), digest("recipe.steps=21"), digest(labels=("cat", "dog")), digest(sound="s")]
     others += [digest("target=Dog"), digest("recipes={other: {}}"), digest()]
     assert len(set(others)) == len(others)

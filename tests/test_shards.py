@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def test_a_record_that_a_retried_worker_gave_twice_is_written_once(tmp_path: Pat
     table = pd.read_parquet(written["table"])
     assert len(table) == 7
     assert set(table["shard"]) == {3}
+
+
+def test_what_an_earlier_run_has_made_is_counted_apart(tmp_path: Path) -> None:
+    refs = spill(tmp_path, *IDS)
+    written = write(
+        str(tmp_path), ("train", 0, 1), [replace(ref, reused=number < 3) for number, ref in enumerate(refs)]
+    )
+    assert written["reused"] == 3
+    assert written["tally"] == {
+        "deep_dream/dreams": 7,
+        "deep_dream/reached": 7,
+        "deep_dream/reused": 3,
+        "deep_dream/reused_reached": 3,
+    }
 
 
 def test_long_tables_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

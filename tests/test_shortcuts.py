@@ -28,6 +28,13 @@ def test_a_first_step_looks_at_all_patches_the_next_ones_at_the_heaviest():
     assert shortcuts.chosen_patches(weights[:, :1], 2).tolist() == [[0], [0]]
 
 
+def test_the_recipe_tells_the_share_of_patches_that_most_steps_look_at():
+    told = Recipe.model_fields["arithmetic"].description or ""
+    assert "two fifths of a clip" in told
+    assert "two fifths of the clip" in " ".join((shortcuts.__doc__ or "").split())
+    assert shortcuts.SHARE == 2 / 5
+
+
 def test_what_is_seen_takes_its_place_and_the_rest_stays():
     logits = tf.zeros([2, 3, 1])
     seen = tf.constant([[[1.0], [2.0]], [[3.0], [4.0]]])

@@ -106,6 +106,9 @@ def augment(
         EncodingChoice | None,
         typer.Option(help="What records store: exact samples, half the size, or FLAC files of 24 bits. [float32]"),
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the dataset, for croissant.json; best a URL. [none]", metavar="TEXT")
+    ] = None,
     export: Annotated[
         tuple[FileChoice, str] | None,
         typer.Option(
@@ -152,16 +155,18 @@ def augment(
         "seed": seed,
         "batch_size": batch_size,
         "audio_encoding": audio_encoding and audio_encoding.value,
+        "licence": licence,
         "weights": weights,
     }
-    run = _command("augment")
+    from pipelines.cli import early
     from pipelines.cli.options import model_settings
 
     given["model"] = model_settings(model, classes, sample_rate)
+    settings = early.augment_config(config, given, set_ or [])
+    early.check_augment(inputs, output, settings, overwrite=overwrite)
     flags = {"overwrite": overwrite, "resume": resume, "scratch": scratch, "debug": debug}
     files = (export[0].value, export[1]) if export else None
-    arguments = (inputs, output, config, given, set_ or [], context.args)
-    raise typer.Exit(run(*arguments, export=files, **flags))
+    raise typer.Exit(_command("augment")(inputs, output, settings, context.args, export=files, **flags))
 
 
 @app.command()
@@ -173,6 +178,9 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a dataset's records as files, with metadata.csv, for tools that want files."""
+    from pipelines.export import open_dataset
+
+    open_dataset(dataset)
     raise typer.Exit(_command("export")(dataset, output, file_format.value, overwrite=overwrite))
 
 
@@ -222,7 +230,6 @@ def dream(
     if len(given) > 2 or (seconds is None and len(given) < 2) or (seconds is not None and len(given) > 1):
         wanted = "OUT alone" if seconds is not None else "IN and OUT (or --start noise --seconds 5 and OUT)"
         raise typer.BadParameter(f"expected {wanted}, got {len(given)} file names")
-    run = _command("dream")
     settings = {
         "transform": transform.value,
         "steps": steps,
@@ -230,11 +237,12 @@ def dream(
         "sound": sound,
         "start": None if start is StartChoice.clip else start.value,
     }
+    from pipelines.cli import early
     from pipelines.cli.options import model_settings
 
-    through = model_settings(model, classes, sample_rate)
-    arguments = (source, output, target, settings, set_ or [], picture, seed, weights)
-    raise typer.Exit(run(*arguments, model=through, seconds=seconds, overwrite=overwrite))
+    config = early.dream_config(settings, model_settings(model, classes, sample_rate), set_ or [])
+    early.check_dream(source, output, picture, config, overwrite=overwrite)
+    raise typer.Exit(_command("dream")(source, output, target, config, picture, seed, weights, seconds=seconds))
 
 
 @app.command()
@@ -246,6 +254,9 @@ def classify(
     debug: Debug = False,
 ) -> None:
     """Say what YAMNet hears in audio files."""
+    from pipelines.cli import early
+
+    early.check_heard(files)
     raise typer.Exit(_command("classify")(files, top, as_json, weights))
 
 
@@ -277,6 +288,9 @@ def evaluate(
 
     Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
+    from pipelines.cli import early
+
+    early.check_evaluated([*datasets, *context.args])
     run = _command("evaluate")
     from evaluation.judges import JudgeSpec
 
@@ -348,6 +362,9 @@ def robustness(
 
     Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
+    from pipelines.cli import early
+
+    early.check_recordings([*data, *context.args], metadata)
     run = _command("robustness")
     from evaluation.judges import JudgeSpec
     from evaluation.trials import Settings
@@ -408,6 +425,9 @@ def utility(
     debug: Debug = False,
 ) -> None:
     """Train classifiers with and without dreamed data, and say whether it helped (an hour or two)."""
+    from pipelines.cli import early
+
+    early.check_recordings(data, metadata)
     run = _command("utility")
     from evaluation.classifiers import CLASSIFIERS
     from pipelines.cli.utility import Data, Plan, read_shots
@@ -488,6 +508,9 @@ def replay(
     debug: Debug = False,
 ) -> None:
     """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
+    from pipelines.dataset import find_folder
+
+    find_folder(dataset)
     flags = {"models": model or [], "overwrite": overwrite, "as_json": as_json}
     raise typer.Exit(_command("replay")(dataset, id_, output, source, sound, weights, **flags))
 
@@ -502,6 +525,9 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Check a dataset: shards, checksums, hashes, schema, provenance, counts, and that its sources are unchanged."""
+    from pipelines.dataset import find_folder
+
+    find_folder(dataset)
     raise typer.Exit(_command("verify")(dataset, sources=sources, as_json=as_json))
 
 
@@ -513,6 +539,7 @@ def doctor(weights: Weights = None, debug: Debug = False) -> None:
 
 @app.command()
 def benchmark(
+    context: typer.Context,
     what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
         BenchmarkChoice.speed
     ),
@@ -541,6 +568,11 @@ def benchmark(
     debug: Debug = False,
 ) -> None:
     """Measure this machine (speed, some minutes), or how well dreams reach their targets (steering, an hour or two)."""
+    from pipelines.cli import early
+
+    came_from = {name: context.get_parameter_source(name) for name in context.params}
+    written = [name for name, source in came_from.items() if source and source.name == "COMMANDLINE"]
+    early.check_benchmark(written, what.value, against and against.value)
     if what is BenchmarkChoice.steering:
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")

@@ -9,14 +9,15 @@ from contextlib import nullcontext
 from typing import Any
 
 import tensorflow_datasets as tfds
-import yaml
 from rich.console import Console
 
 from augment.weights import demo_recording
+from augment.wording import counted
+from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED, complain
 from pipelines.cli.options import beam_arguments
 from pipelines.cli.quiet import own_stderr
 from pipelines.cli.watch import watch
-from pipelines.config import ConfigError, load_config
+from pipelines.config import RunConfig
 from pipelines.export import check_export, export_dataset
 from pipelines.files import DEMO
 from pipelines.loading import snippet
@@ -28,9 +29,7 @@ from pipelines.run import augment_dataset, is_local
 def run(
     inputs: Sequence[str],
     output: str,
-    config_path: str | None,
-    given: Mapping[str, Any],
-    changes: Sequence[str],
+    config: RunConfig,
     extra: Sequence[str],
     *,
     export: tuple[str, str] | None,
@@ -39,11 +38,10 @@ def run(
     scratch: str | None,
     debug: bool,
 ) -> int:
-    """Run the pipeline, export if asked to, and say where the data is; return the exit code."""
-    flags = [f"{key}={yaml.safe_dump(value).strip()}" for key, value in given.items() if value is not None]
-    config = load_config(config_path, [flag.removesuffix("\n...") for flag in [*flags, *changes]])
-    if config.recipes and given["recipe.transform"]:
-        raise ConfigError(f"--transform cannot choose among the recipes of {config_path}: {', '.join(config.recipes)}")
+    """Run the pipeline, export if asked to, and say where the data is; return 3 if something could not be used.
+
+    Where nothing could be, the last line says so, and where it stands why.
+    """
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     if not debug:  # it prints the traceback of what is raised again and explained in one line
@@ -66,10 +64,21 @@ def run(
         files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
     if export and files:
         print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
-    _summarise(output, content)
+    if content["counts"]["records"]:
+        _summarise(output, content)
     for warning in content["warnings"]:
         print(f"dreambeam: warning: {warning}", file=sys.stderr)
-    return 3 if content["counts"]["failures"] else 0
+    if not content["counts"]["records"]:
+        complain(
+            f"no clip could be used: {_failures(content)}, each with its reason in {output}/failures.jsonl: mend them, "
+            "then run again with --overwrite"
+        )
+    return SOME_CLIPS_FAILED if content["counts"]["failures"] else DONE
+
+
+def _failures(content: Mapping[str, Any]) -> str:
+    stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
+    return f"{counted(content['counts']['failures'], 'failure')} ({stages})"
 
 
 def _summarise(output: str, content: Mapping[str, Any]) -> None:
@@ -84,25 +93,25 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
         markup=False,
     )
     for name, found in content["recipes"].items():
-        console.print(f"  {name}: {found['reached']} of {found['dreams']} dreams reached their target", markup=False)
+        told = f"{found['reached']} of {found['dreams']} dreams reached their target"
+        if found["reused"]:
+            told += f"; {found['reused']} were reused, of which {found['reused_reached']} had reached it"
+        console.print(f"  {name}: {told}", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
     metrics = content["metrics"]
     if "batch_fill" in metrics and metrics.get("gradient_steps"):
         fill = metrics["batch_fill"]
         steps, batches = metrics["gradient_steps"], f"{fill['count']} batches, {fill['mean']:.0f} % full"
         console.print(f"  {steps} gradient steps, each of one clip; {batches}", markup=False)
-    if not content["labels"] and counts["records"]:
+    if not content["labels"]:
         console.print("  no clip has a label: it is the name of its folder below --input, or in a table", markup=False)
-    if not counts["records"]:
-        console.print("  nothing could be used: mend what failures.jsonl names, then run again with --overwrite")
     if counts["reused"]:
         console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
     if content["not_dreamed"]:
         splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
         console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
     if counts["failures"]:
-        stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
-        console.print(f"  {counts['failures']} failures ({stages}): see {output}/failures.jsonl", markup=False)
+        console.print(f"  {_failures(content)}: see {output}/failures.jsonl", markup=False)
     if content["splits"]:
         split = "train" if "train" in content["splits"] else content["splits"][0]
         console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
@@ -23,9 +20,9 @@ from augment.picture import draw_dream
 from augment.recipe import Recipe
 from augment.starts import without_clip
 from augment.targets import Aim
-from pipelines.clips import ClipError, ClipRef, decode
-from pipelines.config import ConfigError, load_config
-from pipelines.files import check_encodable, check_picture, check_writable, find_sound, first_seconds, write_sound
+from pipelines.clips import ClipRef, decode
+from pipelines.config import RunConfig
+from pipelines.files import find_sound, first_seconds, write_sound
 from pipelines.long_files import check_room, dream_file, hear, toward
 from pipelines.through import shared_model, specs_of
 from pipelines.worker import load_sound
@@ -41,35 +38,20 @@ def run(
     source: str | None,
     output: str,
     target: str,
-    settings: Mapping[str, Any],
-    changes: Sequence[str],
+    config: RunConfig,
     picture: str | None,
     seed: int,
     weights: str | None,
     *,
-    model: Any = None,
     seconds: float | None = None,
-    overwrite: bool = False,
 ) -> int:
-    """Dream the file, or so many seconds of what the recipe starts from, write it and say what became of it."""
-    given = [
-        f"recipe.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None
-    ]
-    given += [f"model={json.dumps(model, ensure_ascii=False)}"] if model else []
-    other = [change for change in changes if not change.startswith(("recipe.", "model."))]
-    if other:
-        raise ConfigError(f"dream takes --set recipe.KEY=VALUE or model.KEY=VALUE only, got {other[0]!r}")
-    config = load_config(None, [*given, *changes])
+    """Dream the file, or so many seconds of what the recipe starts from, write it and say what became of it.
+
+    `pipelines.cli.early.check_dream` has looked at the paths.
+    """
     recipe = config.recipe
-    if source and Path(output).exists() and Path(source).exists() and Path(output).samefile(source):
-        raise ClipError(f"{output!r} is the input itself: give another name to write to", "write")
-    check_writable(output, overwrite=overwrite)
-    if picture:
-        check_picture(picture)
     number = draws.draw(seed, "", 0, "start")
     ref = find_sound(source) if source else None
-    if ref:
-        check_encodable(output, ref.sample_rate, ref.channels)
     is_long = ref is not None and ref.stop > WHOLE_SECONDS * ref.sample_rate
     clip = decode(ref) if ref and not is_long else None
     through = shared_model(weights, specs_of(config.model))

@@ -22,7 +22,7 @@ from augment.wording import counted
 from evaluation.dataset import MissingSourceError
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.judges import JudgeSpec
-from pipelines.cli.options import beam_arguments
+from pipelines.cli.options import beam_arguments, split_flags
 from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.watch import watch_records
 from pipelines.clips import ClipError, clip_ref, decode
@@ -74,20 +74,6 @@ def _for_workers(judge: JudgeSpec, report: str, *, local: bool) -> Iterator[Judg
         else:
             shutil.copy(found, staged)
         yield dataclasses.replace(judge, weights=str(staged))
-
-
-def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell datasets from Beam's flags: those with "=" may stand anywhere, after another all that follows is Beam's."""
-    datasets: list[str] = []
-    flags: list[str] = []
-    for position, word in enumerate(given):
-        if not word.startswith("-"):
-            datasets.append(word)
-        elif "=" in word:
-            flags.append(word)
-        else:
-            return datasets, [*flags, *given[position:]]
-    return datasets, flags
 
 
 def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:

@@ -43,6 +43,20 @@ def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
     raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam {command} --help)")
 
 
+def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell paths from Beam's flags: those with "=" may stand anywhere, after another all that follows is Beam's."""
+    paths: list[str] = []
+    flags: list[str] = []
+    for position, word in enumerate(given):
+        if not word.startswith("-"):
+            paths.append(word)
+        elif "=" in word:
+            flags.append(word)
+        else:
+            return paths, [*flags, *given[position:]]
+    return paths, flags
+
+
 def _check_runner(given: str | None) -> None:
     """Refuse a runner that is none of Beam's, by its short name or its class's full name.
 
@@ -93,7 +107,7 @@ OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
     *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--sound", "--variants", "--seed", "--batch-size", "--weights", "--set"),
-    *("--model", "--classes", "--sample-rate"),
+    *("--model", "--classes", "--sample-rate", "--licence"),
     *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
 )
 

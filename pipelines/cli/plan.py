@@ -42,8 +42,8 @@ def run(job: Job, changes: Sequence[str], core_hour: float | None, as_json: bool
         f"{size(made.scratch_bytes)}\n"
         f"  {size(made.moved_bytes)} read and written, {size(made.shuffled_bytes)} shuffled; "
         f"{size(made.memory_bytes)} of memory for each worker\n"
-        f"  {made.core_hours:.0f} core-hours of work, {made.seconds / 3600 * job.workers * job.cores:.0f} paid for"
-        + ("" if price is None else f": {price:.2f} at {core_hour:g} each"),
+        f"  {core_time(made.core_hours)} of work, {core_time(made.seconds / 3600 * job.workers * job.cores)} paid for"
+        + ("" if price is None else f": {money(price)} at {core_hour:g} a core-hour"),
         markup=False,
     )
     for each in others:
@@ -62,6 +62,20 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def core_time(core_hours: float) -> str:
+    """Print so many core-hours, in core-minutes or core-seconds where they are few."""
+    for length, unit in ((1, "hours"), (1 / 60, "minutes")):
+        if core_hours >= 2 * length:
+            count = core_hours / length
+            return f"{count:.{int(count < 10)}f} core-{unit}"
+    return f"{core_hours * 3600:.1f} core-seconds"
+
+
+def money(price: float) -> str:
+    """Print a price, whatever the currency: two decimals, or two digits where those would not show them."""
+    return f"{price:.2f}" if price >= 0.1 or not price else f"{price:.2g}"
 
 
 def size(count: float) -> str:

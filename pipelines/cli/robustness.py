@@ -20,8 +20,7 @@ from evaluation.perturbations import PERTURBATIONS
 from evaluation.robustness import Robustness, robustness
 from evaluation.trials import BUDGETS, Settings
 from evaluation.worker import Failed
-from pipelines.cli.evaluate import split_flags
-from pipelines.cli.options import beam_arguments
+from pipelines.cli.options import beam_arguments, split_flags
 from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.watch import watch_records
 from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments

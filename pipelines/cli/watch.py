@@ -133,7 +133,7 @@ class _Bar:
             description=f"{clips}/{counts['listed_clips']:.0f} clips, {counts['failed']:.0f} failed",
             completed=done,
             total=total or None,
-            speed=f"{self._clock.speed(done) / max(1, work):.1f} s of audio/s",
+            speed=rate(self._clock.speed(done) / max(1, work), " s of audio/s"),
         )
 
 
@@ -157,7 +157,13 @@ class _Lines:
         self._said = time.monotonic()
         left = f", {max(0.0, total - done) / speed:.0f} s left" if speed and total else ""
         done_clips = f"{clips} of {counts['listed_clips']:.0f} clips of {files} files"
-        print(f"{done_clips}, {speed / max(1, work):.1f} s of audio a second{left}", file=sys.stderr, flush=True)
+        told = ", ".join(filter(None, (done_clips, rate(speed / max(1, work), " s of audio a second"))))
+        print(f"{told}{left}", file=sys.stderr, flush=True)
+
+
+def rate(speed: float, unit: str) -> str:
+    """Print a speed with one decimal and its unit; nothing while there is none to be seen, as before the first step."""
+    return f"{speed:.1f}{unit}" if speed >= 0.05 else ""
 
 
 class _Clock:
