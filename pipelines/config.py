@@ -7,7 +7,7 @@ recipes as changes to it, so that one run can compare them on the same clips and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -155,7 +155,10 @@ class RunConfig(BaseModel):
     source: SourceConfig = SourceConfig()
     target: TargetConfig = TargetConfig()
     recipe: Recipe = Recipe()
-    recipes: dict[str, dict[str, Any]] = Field(default={}, description="Recipes by name, as changes to recipe.")
+    recipes: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Recipes by name, as changes to recipe; one may have a target of its own, such as {target: label}.",
+    )
     audio_encoding: Literal["float32", "int16", "flac"] = Field(
         default="float32", description="What records store: float32 (exact), int16 (half the size), flac (24 bits)."
     )
@@ -189,13 +192,38 @@ class RunConfig(BaseModel):
         if reserved:
             raise ValueError(f"recipes: {reserved[0]!r} is no recipe name: use letters, digits and _ (not 'original')")
         for name in self.recipes:
-            try:
-                self._named_recipe(name)
-            except ValidationError as error:  # noqa: PERF203
-                raise ValueError(describe(error, where=f"recipes.{name}", root=Recipe)) from error
-        if self.target.policy == "sound" and any(recipe.sound is None for recipe in self.named_recipes().values()):
+            self._check_named(name)
+        recipes = self.named_recipes()
+        if any(target.policy == "sound" and recipes[name].sound is None for name, target in self.targets().items()):
             raise ValueError("target sound is the class of the target sound: set recipe.sound")
         return self
+
+    def _check_named(self, name: str) -> None:
+        where, root = f"recipes.{name}", Recipe
+        try:
+            self._named_recipe(name)
+            where, root = f"recipes.{name}.target", TargetConfig
+            self._target_of(name)
+        except ValidationError as error:
+            raise ValueError(describe(error, where=where, root=root)) from error
+
+    def targets(self) -> dict[str, TargetConfig]:
+        """Return what the dreams of each recipe are toward, by its name: its own target, else the run's."""
+        return {name: self._target_of(name) for name in self.named_recipes()}
+
+    def with_classes(self, classes: Mapping[str, Sequence[int]]) -> RunConfig:
+        """Return the same run with the targets' classes as indices.
+
+        Args:
+            classes: by the recipe whose target they are of.
+        """
+        own = {name: {**change} for name, change in self.recipes.items()}
+        for name, change in own.items():
+            if "target" in change:
+                change["target"] = {"policy": self._target_of(name).policy, "classes": list(classes[name])}
+        shared = [name for name in self.named_recipes() if "target" not in self.recipes.get(name, {})]
+        update = {"classes": tuple(classes[shared[0]])} if shared else {}
+        return self.model_copy(update={"target": self.target.model_copy(update=update), "recipes": own})
 
     def named_recipes(self) -> dict[str, Recipe]:
         """Return the run's recipes by name: those of ``recipes``, or ``recipe`` under its transform's name."""
@@ -205,7 +233,21 @@ class RunConfig(BaseModel):
 
     def _named_recipe(self, name: str) -> Recipe:
         base = self.recipe.model_dump(exclude_unset=True)
-        return Recipe.model_validate({**base, **_transform_of(name), **self.recipes[name]})
+        own = {key: value for key, value in self.recipes[name].items() if key != "target"}
+        return Recipe.model_validate({**base, **_transform_of(name), **own})
+
+    def _target_of(self, name: str) -> TargetConfig:
+        own = self.recipes.get(name, {}).get("target")
+        if own is None:
+            return self.target
+        given = self._short_target(own)
+        if not isinstance(given, dict) or not given.keys() <= {"policy", "classes"}:
+            raise ValueError(
+                f"recipes.{name}.target is {own!r}; expected a target, such as label or random:Animal/*, or its policy "
+                "and classes: labels and label_policy are the same for all recipes of a run, set them in target"
+            )
+        shared = {"labels": self.target.labels, "label_policy": self.target.label_policy}
+        return TargetConfig.model_validate({**given, **shared})
 
     @property
     def records_per_clip(self) -> int:
@@ -304,11 +346,13 @@ def _apply(values: dict[str, Any], change: str) -> None:
                 values[parent] = _long_target(inner or "")
         values = values[parent]
     values[last] = value
-    if parents == ["recipe"]:  # what the user says now goes before what the named recipes say
-        named = whole.get("recipes")
-        for recipe in named.values() if isinstance(named, dict) else ():
-            if isinstance(recipe, dict) and last != "transform":
+    named = whole.get("recipes")
+    for recipe in named.values() if isinstance(named, dict) else ():
+        if isinstance(recipe, dict):  # what the user says now goes before what the named recipes say
+            if parents == ["recipe"] and last != "transform":
                 recipe.pop(last, None)
+            elif [*parents, last] in (["target"], ["target", "policy"], ["target", "classes"]):
+                recipe.pop("target", None)
 
 
 def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str]:

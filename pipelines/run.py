@@ -89,8 +89,8 @@ def augment_dataset(
     model = shared_model(config.weights, specs_of(config.model))
     classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
     label_classes(config, (), model)
-    named = config.target.model_copy(update={"classes": tuple(classes)})  # workers need no ontology
-    targets = [model.classes[index].name for index in classes] or model.classes.names
+    chosen = [index for each in classes.values() for index in each] if all(classes.values()) else ()
+    targets = [model.classes[index].name for index in dict.fromkeys(chosen)] or model.classes.names
     more_labels = Labelling(config.target.label_policy).possible(targets)
     for recipe in config.named_recipes().values():
         shared_dreamer(model, recipe, load_sound(recipe.sound, model.sample_rate) if recipe.sound else None)
@@ -106,7 +106,7 @@ def augment_dataset(
         ready = time.monotonic()
         with (watch or _unwatched)(work, listed), _quiet_beam(), shared_cores(beam_args):
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-            told = config.model_copy(update={"target": named})
+            told = config.with_classes(classes)  # workers need no ontology
             build(pipeline, path, told, work, more_labels, vocabulary, staged)
             result = pipeline.run()
             result.wait_until_finish()

@@ -80,9 +80,11 @@ class DreamWorker:
             name: shared_dreamer(model, recipe, sounds.get(name)) for name, recipe in self._recipes.items()
         }
         self._sound_hashes = {name: sound.sha256 for name, sound in sounds.items()}
-        by_sound = config.target.policy == "sound"
+        self._targets = config.targets()
         self._sound_classes = {
-            name: int(np.argmax(model.clip_scores(sound.heard))) if by_sound else None for name, sound in sounds.items()
+            name: int(np.argmax(model.clip_scores(sound.heard)))
+            for name, sound in sounds.items()
+            if self._targets[name].policy == "sound"
         }
         self._classes = target_classes(config, model)
         self._label_classes = label_classes(config, vocabulary.labels, model)
@@ -196,13 +198,13 @@ class DreamWorker:
             ref = waiting.clip.ref
             known = Situation(
                 row,
-                self._classes,
+                self._classes[name],
                 draws.draw(self._config.seed, ref.id, variant, "target"),
                 next((self._label_classes[each] for each in ref.labels if each in self._label_classes), None),
                 self._sound_classes.get(name),
             )
             try:
-                aim = targets.POLICIES[self._config.target.policy](known)
+                aim = targets.POLICIES[self._targets[name].policy](known)
             except ValueError as error:
                 yield self._failure(waiting, name, variant, "target", str(error))
                 continue
@@ -225,9 +227,9 @@ class DreamWorker:
             numbers=[draws.draw(self._config.seed, each.clip.ref.id, variant, "start") for each, _, _ in chosen],
         )
         resolved = {
-            "target_policy": self._config.target.policy,
-            "target_classes": self._classes,
-            "label_policy": self._config.target.label_policy,
+            "target_policy": self._targets[name].policy,
+            "target_classes": self._classes[name],
+            "label_policy": self._targets[name].label_policy,
             "sound_sha256": self._sound_hashes.get(name),
         }
         for (waiting, _, _), dream in zip(chosen, dreams, strict=True):
@@ -306,15 +308,15 @@ def load_sound(path: str, model_rate: int = SAMPLE_RATE) -> TargetSound:
     return TargetSound(to_model(clip.waveform, clip.ref.sample_rate, model_rate), clip.sha256)
 
 
-def target_classes(config: RunConfig, model: AudioModel) -> list[int]:
-    """Return the indices of the classes that the target policy names.
+def target_classes(config: RunConfig, model: AudioModel) -> dict[str, list[int]]:
+    """Return the indices of the classes that each recipe's target names, by the recipe's name.
 
     Raises:
         ConfigError: a name means no class, or several; the message gives the nearest. Or a branch is named, and the
             ontology is not to be had.
     """
     try:
-        return find_classes(config.target.classes, model.classes)
+        return {name: find_classes(target.classes, model.classes) for name, target in config.targets().items()}
     except ValueError as error:
         raise ConfigError(f"target: {error}") from error
 

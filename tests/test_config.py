@@ -78,6 +78,10 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("target={policy: away, label_policy: both}", ["has no target to label"]),
         ("target={policy: class}", ["set target.classes"]),
         ("target={policy: keep, classes: [Dog]}", ["keep takes no classes"]),
+        ("recipes.a={target: {policy: nearer}}", ["recipes.a.target", "keep, class, random, nearest", "'nearer'"]),
+        ("recipes.a={target: {label_policy: both}}", ["recipes.a.target", "same for all recipes"]),
+        ("recipes.a={target: 3.5}", ["recipes.a.target is 3.5", "such as label or random:Animal/*"]),
+        ("recipes.a={target: sound}", ["set recipe.sound"]),
         ("seed=-1", ["seed", "greater than or equal to 0", "-1"]),
         ("variants=0", ["variants", "greater than or equal to 1"]),
         ("batch_size=0", ["batch_size", "greater than or equal to 1"]),
@@ -132,6 +136,30 @@ def test_changes_are_made_on_top_of_the_file_and_the_last_one_counts(tmp_path: P
     assert config.seed == 3
     assert config.recipe == Recipe(steps=6, peak=0.5, snr_db=None)
     assert (config.target.policy, config.target.classes) == ("keep", ())
+
+
+def test_a_recipe_may_have_a_target_of_its_own(tmp_path: Path) -> None:
+    text = "target: {policy: nearest, classes: [Dog, Cat], labels: {bark: Dog}, label_policy: both}\n"
+    text += "recipes: {near: {snr_db: 25}, more: {steps: 5, target: label}, far: {target: 'random:Animal/*'}}\n"
+    path = yaml_file(tmp_path, text)
+    config = load_config(path)
+    targets = config.targets()
+    assert [(each.policy, each.classes) for each in targets.values()] == [
+        ("nearest", ("Dog", "Cat")),
+        ("label", ()),
+        ("random", ("Animal/*",)),
+    ]
+    assert all(each.labels == {"bark": "Dog"} and each.label_policy == "both" for each in targets.values())
+    assert config.named_recipes()["more"] == Recipe(steps=5)
+    found = config.with_classes({"near": [69, 76], "more": [], "far": [67, 68]})
+    assert [each.classes for each in found.targets().values()] == [(69, 76), (), (67, 68)]
+    assert {each.policy for each in load_config(path, ["target=farthest"]).targets().values()} == {"farthest"}
+    kept = load_config(path, ["target.label_policy=keep"]).targets()
+    assert [(each.policy, each.label_policy) for each in kept.values()] == [
+        ("nearest", "keep"),
+        ("label", "keep"),
+        ("random", "keep"),
+    ]
 
 
 def test_a_value_may_hold_an_equals_sign() -> None:

@@ -170,7 +170,7 @@ def test_records_do_not_depend_on_the_batch(model: DreamingModel, tmp_path: Path
 def test_a_target_class_is_found_by_name_mid_and_index(model: DreamingModel) -> None:
     siren = model.classes.find("Siren")
     for given in (siren.name, siren.mid, siren.index, str(siren.index), "siren"):
-        assert target_classes(load_config(None, [f"target={given}"]), model) == [siren.index]
+        assert target_classes(load_config(None, [f"target={given}"]), model) == {"deep_dream": [siren.index]}
 
 
 def test_a_target_class_that_is_unknown_is_an_error_with_the_nearest(model: DreamingModel) -> None:
@@ -200,6 +200,24 @@ def test_a_clip_that_is_already_all_that_random_may_draw_is_a_failure_of_that_re
     assert set(records) == {"0.wav:original"}
     assert [(one.failure.id, one.failure.stage, one.records) for one in lost] == [("0.wav:deep_dream:0", "target", 1)]
     assert "name more classes" in lost[0].failure.error
+
+
+def test_a_recipe_goes_to_its_own_target_and_provenance_says_so(model: DreamingModel, tmp_path: Path) -> None:
+    ref = clip(record(tmp_path / "a.wav"))
+    changes = ["target={policy: class, classes: [Siren], labels: {dog: Bark}}"]
+    changes += ["recipes={a: {}, own: {target: label}, other: {target: {policy: class, classes: [Rain, Wind]}}}"]
+    records, _ = run(make(model, tmp_path, *changes), [ref])
+    found = {name: records[f"a.wav:{name}:0"].row for name in ("a", "own", "other")}
+    assert {name: row["target_name"] for name, row in found.items()} == {"a": "Siren", "own": "Bark", "other": "Rain"}
+    told = {name: json.loads(row["provenance"]) for name, row in found.items()}
+    policies = {name: each["target_policy"] for name, each in told.items()}
+    assert policies == {"a": "class", "own": "label", "other": "class"}
+    assert (
+        told["other"]["target"]["classes"]
+        == told["other"]["target_classes"]
+        == [model.classes.find(name).index for name in ("Rain", "Wind")]
+    )
+    assert told["own"]["target"]["classes"] == [model.classes.find("Bark").index]
 
 
 # Target sounds

@@ -189,13 +189,15 @@ def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tupl
     Raises:
         ConfigError: it dreams in a way that an arm cannot.
     """
-    target = config.target
-    if target.policy in ("sound", "class") or target.label_policy == "none":
-        what = f"target.policy {target.policy}" if target.label_policy != "none" else "target.label_policy none"
-        raise ConfigError(f"{name}: {what} cannot be an arm; expected keep, random, nearest, farthest, label or away")
-    classes = tuple(yamnet_classes().find(each).index for each in target.classes)
+    targets = config.targets()
     dreams, ingredients = {}, []
     for key, recipe in config.named_recipes().items():
+        target = targets[key]
+        if target.policy in ("sound", "class") or target.label_policy == "none":
+            what = f"target.policy {target.policy}" if target.label_policy != "none" else "target.label_policy none"
+            choices = "keep, random, nearest, farthest, label or away"
+            raise ConfigError(f"{name}: {what} cannot be an arm; expected {choices}")
+        classes = tuple(yamnet_classes().find(each).index for each in target.classes)
         if recipe.sound is not None:
             raise ConfigError(f"{name}: recipe {key} needs a target sound, which an arm has not")
         settings = recipe.model_dump(mode="json", exclude_unset=True)
