@@ -1,18 +1,16 @@
 """Arms: what a classifier is trained on besides the clips themselves, at equal numbers of examples.
 
-Every arm gives each training clip once as it came, and `VARIANTS` times more: as it came again, augmented in a
-conventional way, dreamed, or these in turn. All arms of a classifier have then the same number of examples, and take
-the same number of steps. To add an arm, list it in `ARMS`; to add a way of dreaming, list it in `DREAMS`.
-
-Tried with the CNN and not kept (clean, ESC-10's folds 1 and 2, three seeds): sixteen examples of each clip instead of
-four, 78.5 % for audiomentations where four gave 77.6 and none 73.0; of these sixteen, six of clips dreamed toward the
-own class and then changed by audiomentations, 78.9 %, with mixup 79.3 %.
+Every arm gives each training clip once as it came, and so many times more as the classifier takes: as it came again,
+augmented in a conventional way, dreamed, or these in turn. All arms of a classifier have then the same number of
+examples, and take the same number of steps. To add an arm, list it in `ARMS`; to add a way of dreaming, list it in
+`DREAMS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -20,14 +18,11 @@ import scipy.special
 from augment import draws
 from augment.models import AudioModel
 from augment.yamnet import DreamingModel
-from evaluation.classifiers import fit_linear
+from evaluation.classifiers import Classifier, fit_linear
 from evaluation.conventional import Conventional, draw_mix, mask_spectrogram
 from evaluation.dreams import YAMNET, Dreams, DreamSpec
 from evaluation.folds import Clip
 from evaluation.views import Maker, Original, Store
-
-VARIANTS = 4
-"""Examples of each clip beside itself."""
 
 SEED = 0
 """Of what is made for training; the test sets have their own."""
@@ -46,12 +41,12 @@ class Ingredient:
         label: "keep" the clip's; of a dream the "target"'s, or "both" by halves; or "taught", soft labels: what a
             linear head on YAMNet, trained on the same clips as they came, says of the example (distillation, Hinton et
             al. 2015).
-        variants: how many there are of each clip; then they come again.
+        variants: how many there are of each clip, None for as many as are wanted; then they come again.
     """
 
     what: str
     label: str = "keep"
-    variants: int = VARIANTS
+    variants: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +71,18 @@ class Arm:
         return any(each.what in (MIXUP, MASKED) for each in self.ingredients)
 
 
+_ALL_STEPS: dict[str, Any] = {"snr_db": 20, "steps": 10, "hold": None}
+
 DREAMS: dict[str, DreamSpec] = {
+    "random_35": DreamSpec({"snr_db": 35, "steps": 20}, "random"),
     "random_25": DreamSpec({"snr_db": 25, "steps": 20}, "random"),
     "random_15": DreamSpec({"snr_db": 15, "steps": 20, "hold": 1.0}, "random"),
+    "nearest": DreamSpec({"snr_db": 25, "steps": 20}, "nearest"),
     "away": DreamSpec({"snr_db": 25, "steps": 10}, "away"),
-    "own": DreamSpec({"snr_db": 20, "steps": 10, "objective": "logit", "hold": None}, "label"),
+    "own": DreamSpec({**_ALL_STEPS, "objective": "mean_margin"}, "label"),
+    "own_logit": DreamSpec({**_ALL_STEPS, "objective": "logit"}, "label"),
+    "own_soft": DreamSpec({**_ALL_STEPS, "objective": "soft_margin"}, "label"),
+    "layer": DreamSpec({**_ALL_STEPS, "objective": "layer"}, "keep"),
     "own_filter": DreamSpec(
         {
             "transform": "gain_filter",
@@ -123,7 +125,7 @@ def _between(dreams: Sequence[Ingredient], *others: str, label: str = "keep") ->
     return tuple(each for pair in zip(dreams, more, strict=True) for each in pair)
 
 
-ROBUST, FEWSHOT = _dreams("random_25", "random_15"), _dreams("own")
+ROBUST, FEWSHOT = _dreams("own", "random_25", "nearest"), _dreams("own")
 """What ``configs/train_robust.yaml`` and ``configs/train_fewshot.yaml`` make."""
 
 _OWN_NOISE = _dreams("own", "noise")
@@ -136,9 +138,14 @@ ARMS: dict[str, Arm] = {
         "audiomentations and mixup", "conventional", (Ingredient(CONVENTIONAL), Ingredient(MIXUP))
     ),
     "specaugment": Arm("SpecAugment", "conventional", (Ingredient(MASKED),), ("cnn",)),
+    "random_35": Arm("dreams toward random classes, 35 dB", "dream", _dreams("random_35")),
     "random_25": Arm("dreams toward random classes, 25 dB", "dream", _dreams("random_25")),
     "random_15": Arm("dreams toward random classes, 15 dB", "dream", _dreams("random_15")),
+    "nearest": Arm("dreams toward the nearest class", "dream", _dreams("nearest")),
     "away": Arm("dreams away from the top class", "dream", _dreams("away")),
+    "own_logit": Arm("dreams toward the own class, its logit", "dream", _dreams("own_logit")),
+    "own_soft": Arm("dreams toward the own class, its soft margin", "dream", _dreams("own_soft")),
+    "layer": Arm("dreams on a layer", "dream", _dreams("layer")),
     "own_filter": Arm("filtered toward the own class", "dream", _dreams("own_filter")),
     "noise": Arm("noise dreamed toward the own class", "dream", _dreams("noise")),
     "other": Arm("dreams toward another label, own label", "dream", _dreams("other")),
@@ -146,9 +153,9 @@ ARMS: dict[str, Arm] = {
     "other_target": Arm("dreams toward another label, that label", "dream", _dreams("other", label="target")),
     "other_filter": Arm("filtered toward another label, that label", "dream", _dreams("other_filter", label="target")),
     "own_noise": Arm("dreams toward the own class, of clips and of noise", "dream", _OWN_NOISE),
-    "robust": Arm("train_robust.yaml: toward random classes, 25 and 15 dB", "dream", ROBUST),
+    "robust": Arm("train_robust.yaml: toward the own, a random and the nearest class", "dream", ROBUST),
     "fewshot": Arm("train_fewshot.yaml: toward the own class", "dream", FEWSHOT),
-    "robust_audiomentations": Arm("train_robust.yaml and audiomentations", "both", _between(ROBUST, CONVENTIONAL)),
+    "robust_audiomentations": Arm("train_robust.yaml and audiomentations", "both", (*ROBUST, Ingredient(CONVENTIONAL))),
     "fewshot_audiomentations": Arm("train_fewshot.yaml and audiomentations", "both", _between(FEWSHOT, CONVENTIONAL)),
     "fewshot_audiomentations_mixup": Arm(
         "train_fewshot.yaml, audiomentations and mixup", "both", _between(FEWSHOT * 2, CONVENTIONAL, MIXUP)
@@ -213,15 +220,15 @@ class Kitchen:
         return Conventional(SEED) if what == CONVENTIONAL else Original()
 
 
-def slots(arm: Arm, variants: int = VARIANTS) -> list[tuple[Ingredient, int]]:
-    """Return what each of an arm's examples of a clip is, and which variant of it."""
+def slots(arm: Arm, count: int) -> list[tuple[Ingredient, int]]:
+    """Return what each of an arm's examples of a clip is, so many beside itself, and which variant of it."""
     turns = len(arm.ingredients)
-    chosen = [(arm.ingredients[slot % turns], slot // turns) for slot in range(variants)]
-    return [(each, turn % each.variants) for each, turn in chosen]
+    chosen = [(arm.ingredients[slot % turns], slot // turns) for slot in range(count)]
+    return [(each, turn % (each.variants or count)) for each, turn in chosen]
 
 
 def make_examples(
-    arm: Arm, kitchen: Kitchen, train: Sequence[int], takes: str, seed: int
+    arm: Arm, kitchen: Kitchen, train: Sequence[int], classifier: Classifier, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make an arm's examples of some clips.
 
@@ -229,17 +236,17 @@ def make_examples(
         arm: which.
         kitchen: what with.
         train: positions of the clips.
-        takes: field of `Views` that the classifier learns from.
+        classifier: what they are for.
         seed: of mixtures and masks.
 
     Returns:
         Features [examples, ...], and soft labels float64 [examples, labels]: the clips first, then slot by slot.
     """
-    clips = kitchen.store.clips
+    clips, takes = kitchen.store.clips, classifier.takes
     plain = kitchen.store.features(Original(), takes)[list(train)]
     hot = np.eye(len(kitchen.labels))[[kitchen.labels.index(clips[place].label) for place in train]]
     features, labels = [plain], [hot]
-    for ingredient, variant in slots(arm):
+    for ingredient, variant in slots(arm, classifier.examples):
         if ingredient.what in (MIXUP, MASKED):
             made = _mix(plain, hot, [clips[place] for place in train], variant, seed, masked=ingredient.what == MASKED)
         else:

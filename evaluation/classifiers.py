@@ -26,6 +26,7 @@ class Classifier:
         takes: which field of `evaluation.views.Views` it learns from.
         fit: learns.
         about: what shapes it, for the record; another text is another classifier.
+        examples: of each clip that it learns from, beside the clip itself; how many are worth it.
         drawn: the seed shapes it, too.
     """
 
@@ -33,6 +34,7 @@ class Classifier:
     takes: str
     fit: Fit
     about: str
+    examples: int = 4
     drawn: bool = True
 
 
@@ -117,6 +119,7 @@ CLASSIFIERS: dict[str, Classifier] = {
         "log_mels",
         cnn.fit_cnn,
         cnn.ABOUT,
+        examples=16,
     ),
 }
 """The classifiers by name."""

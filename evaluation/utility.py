@@ -14,11 +14,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from augment.recipe import canonical_json
 from evaluation.arms import ARMS, ORIGINAL, Arm, Kitchen, make_examples, slots
@@ -100,11 +101,17 @@ class Bench:
         """Names of the columns of `gather`: the test sets, all corruptions as one."""
         return (CLEAN, CORRUPTED, *(name for name in self.tests if name in DREAMED))
 
-    def makers(self, arms: Sequence[str]) -> Iterator[tuple[str, Maker, int]]:
-        """Give all views that the test sets and some arms need: a name, the maker and the variant."""
+    def makers(self, courses: Sequence[Course]) -> Iterator[tuple[str, Maker, int]]:
+        """Give all views that the test sets and the arms of some courses need: a name, the maker and the variant."""
         for name, maker in self.tests.items():
             yield name, maker, 0
-        for what, variant in dict.fromkeys((each.what, n) for arm in arms for each, n in slots(self.arms[arm])):
+        needed = [
+            (each.what, variant)
+            for course in courses
+            for arm in arms_for(course, list(self.arms), self.arms)
+            for each, variant in slots(self.arms[arm], CLASSIFIERS[course.classifier].examples)
+        ]
+        for what, variant in dict.fromkeys(needed):
             if what not in (ORIGINAL, "mixup", "masked"):
                 yield what, self.kitchen.maker(what), variant
 
@@ -124,6 +131,7 @@ class Bench:
         os.replace(partial, path)
         return found
 
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # the matrices are small: threads would wait for each other
     def _try(self, course: Course, arm: str, seed: int) -> np.ndarray:
         kitchen, classifier = self.kitchen, CLASSIFIERS[course.classifier]
         clips = kitchen.store.clips
@@ -131,7 +139,7 @@ class Bench:
         found = np.zeros((len(clips), len(self.tests)), bool)
         for split in self.splits:
             train = draw_shots(clips, split.train, course.shots, seed)
-            features, labels = make_examples(self.arms[arm], kitchen, train, classifier.takes, seed)
+            features, labels = make_examples(self.arms[arm], kitchen, train, classifier, seed)
             predict = classifier.fit(features, labels, seed)
             test = list(split.test)
             for column, maker in enumerate(self.tests.values()):
@@ -140,15 +148,16 @@ class Bench:
         return found
 
     def _digest(self, course: Course, arm: str, seed: int) -> str:
-        made = self.arms[arm]
-        drawn = course.shots is not None or CLASSIFIERS[course.classifier].drawn or made.drawn
-        parts = [[asdict(each), self.kitchen.maker(each.what).key(), n] for each, n in slots(made)]
+        made, classifier = self.arms[arm], CLASSIFIERS[course.classifier]
+        drawn = course.shots is not None or classifier.drawn or made.drawn
+        chosen = slots(made, classifier.examples)
+        parts = [[each.what, each.label, self.kitchen.maker(each.what).key(), n] for each, n in chosen]
         about = {
             "store": self.kitchen.store.digest,
             "folds": [[clip.fold, clip.group] for clip in self.kitchen.store.clips],
             "tests": [[name, maker.key()] for name, maker in self.tests.items()],
             "slots": parts,
-            "classifier": [course.classifier, CLASSIFIERS[course.classifier].about],
+            "classifier": [course.classifier, classifier.about],
             "shots": course.shots,
             "seed": seed if drawn else 0,  # the others would come out the same
         }

@@ -84,11 +84,11 @@ class HeadDreams:
 
 def train_heads(bench: Bench, arm: str) -> dict[str, Head]:
     """Train an arm's heads on all clips; return them by the fold that they have not seen."""
-    kitchen, takes = bench.kitchen, CLASSIFIERS[CLASSIFIER].takes
+    kitchen, classifier = bench.kitchen, CLASSIFIERS[CLASSIFIER]
     found = {}
     for split in bench.splits:
-        features, labels = make_examples(bench.arms[arm], kitchen, split.train, takes, 0)
-        found[split.fold] = _head(CLASSIFIERS[CLASSIFIER].fit(features, labels, 0), kitchen.labels)
+        features, labels = make_examples(bench.arms[arm], kitchen, split.train, classifier, 0)
+        found[split.fold] = _head(classifier.fit(features, labels, 0), kitchen.labels)
     return found
 
 

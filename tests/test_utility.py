@@ -6,7 +6,8 @@ import pytest
 from recordings import complaint, dreambeam, load, record, samples
 
 from augment.recipe import Recipe
-from evaluation.arms import ARMS, DREAMS, VARIANTS, slots
+from evaluation.arms import ARMS, DREAMS, slots
+from evaluation.classifiers import CLASSIFIERS
 from evaluation.corruptions import CORRUPTIONS
 from evaluation.dreams import Dreams
 from evaluation.folds import Clip
@@ -154,15 +155,16 @@ def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
 
 @pytest.mark.parametrize("name", ARMS)
 def test_every_arm_has_as_many_examples_of_a_clip(name):
-    chosen = slots(ARMS[name])
-    assert len(chosen) == VARIANTS
-    assert {each.what for each, _ in chosen} == {each.what for each in ARMS[name].ingredients}
-    assert all(variant < each.variants for each, variant in chosen)
+    for classifier in CLASSIFIERS.values():
+        chosen = slots(ARMS[name], classifier.examples)
+        assert len(chosen) == classifier.examples
+        assert {each.what for each, _ in chosen} == {each.what for each in ARMS[name].ingredients}
+        assert all(variant < (each.variants or classifier.examples) for each, variant in chosen)
 
 
 def test_an_arm_of_a_config_is_made_of_the_dreams_that_augment_makes(model, tmp_path):
     path = record(tmp_path / "in/bark/a.wav", seconds=0.98)
-    config = load_config(CONFIGS / "train_robust.yaml", ["recipes={near: {snr_db: 25, steps: 2}}"])
+    config = load_config(CONFIGS / "train_robust.yaml", ["recipes={near: {snr_db: 25, steps: 2, target: random}}"])
     augment_dataset([str(tmp_path / "in")], tmp_path / "out", config)
     written = load(tmp_path / "out")["bark/a.wav:near:0"]
     made, ingredients = config_arm("robust", config)

@@ -4,11 +4,13 @@ from recordings import sound
 
 from augment.yamnet import padded_length, patch_count
 from evaluation.arms import ARMS, DREAMS, Ingredient, Kitchen, make_examples
+from evaluation.classifiers import CLASSIFIERS
 from evaluation.dreams import Dreams, DreamSpec
 from evaluation.folds import Clip
 from evaluation.views import FRAMES, Corrupted, Heard, Original, Store
 from evaluation.white_box import HeadDreams
 
+LINEAR = CLASSIFIERS["linear"]
 LABELS = {"bark": 70, "rain": 283}
 CLIPS = [
     Clip(
@@ -95,7 +97,7 @@ def test_a_dream_toward_both_labels_counts_by_halves_and_all_arms_are_of_one_siz
     made = store.views(Dreams(spec, model, LABELS))
     sizes = set()
     for name in ("none", "mixup", "other", "other_target", "other_both"):
-        features, labels = make_examples(ARMS[name], kitchen, (0, 2), "embeddings", 0)
+        features, labels = make_examples(ARMS[name], kitchen, (0, 2), LINEAR, 0)
         sizes.add((features.shape, labels.shape))
         np.testing.assert_allclose(labels.sum(axis=1), 1)
         np.testing.assert_array_equal(labels[:2], np.eye(2))
@@ -109,9 +111,9 @@ def test_a_dream_toward_both_labels_counts_by_halves_and_all_arms_are_of_one_siz
 def test_an_arm_learns_from_nothing_but_the_clips_that_it_is_given(store, model):
     kitchen = Kitchen(store, model, LABELS, {}, tuple(LABELS))
     own = store.views(Original()).embeddings
-    features, _ = make_examples(ARMS["none"], kitchen, (1, 3), "embeddings", 0)
+    features, _ = make_examples(ARMS["none"], kitchen, (1, 3), LINEAR, 0)
     np.testing.assert_array_equal(features, np.concatenate([own[[1, 3]]] * 5))
-    mixed, _ = make_examples(ARMS["mixup"], kitchen, (1, 3), "embeddings", 0)
+    mixed, _ = make_examples(ARMS["mixup"], kitchen, (1, 3), LINEAR, 0)
     span = own[3] - own[1]
     shares = (mixed - own[1]) @ span / (span @ span)
     np.testing.assert_allclose(mixed, own[1] + shares[:, None] * span, atol=1e-4)

@@ -122,7 +122,7 @@ def strangers() -> dict[str, AudioModel]:
 
 def measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
     """Make all views, then train and try every arm; return the rows of `summarise`."""
-    makers = list(bench.makers(list(bench.arms)))
+    makers = list(bench.makers(courses))
     store = bench.kitchen.store
     with _Watch() as watch:
         watch.begin("views", len(makers) * len(store.clips))
