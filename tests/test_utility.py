@@ -6,14 +6,15 @@ import pytest
 from recordings import complaint, dreambeam, load, record, samples
 
 from augment.recipe import Recipe
-from evaluation.arms import ARMS, DREAMS, slots
+from augment.weights import WeightsError
+from evaluation.arms import ARMS, DREAMS, Kitchen, slots
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.corruptions import CORRUPTIONS
 from evaluation.dreams import Dreams
 from evaluation.folds import Clip
-from evaluation.utility import CLEAN, CORRUPTED, DREAMED, Course, arms_for, gather, summarise
-from evaluation.views import Heard
-from pipelines.cli.utility import config_arm
+from evaluation.utility import CLEAN, CORRUPTED, DREAMED, Bench, Course, arms_for, gather, summarise
+from evaluation.views import Heard, Store
+from pipelines.cli.utility import config_arm, strangers
 from pipelines.config import load_config
 from pipelines.run import augment_dataset
 
@@ -95,7 +96,7 @@ CONFIG = "variants: 1\ntarget: random\nrecipe: {steps: 1}\nrecipes: {deep_dream:
 
 
 def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_done(
-    recordings, tmp_path, capsys, monkeypatch
+    recordings, tmp_path, capfd, monkeypatch
 ):
     config = tmp_path / "mine.yaml"
     config.write_text(CONFIG)
@@ -103,7 +104,7 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
     command += ["--class-column", "class", "--config", config, "--only", "mixup", "--classifier", "linear"]
     command += ["--shots", "1,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
     assert dreambeam(*command) == 0
-    printed = capsys.readouterr()
+    printed = capfd.readouterr()
     assert "mine" in printed.out
     assert "linear, all: mine" in printed.err
     stored = json.loads((tmp_path / "report/utility.json").read_text())
@@ -123,6 +124,36 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
     assert dreambeam(*command) == 0
     assert (tmp_path / "report/utility.md").read_text() == page
     assert json.loads((tmp_path / "report/utility.json").read_text()) == stored
+
+
+def test_heads_are_dreamed_against_through_themselves_and_through_the_plain_one(
+    recordings, tmp_path, capsys, monkeypatch
+):
+    for module in ("evaluation.white_box", "pipelines.cli.utility"):
+        monkeypatch.setattr(f"{module}.SNRS", (10.0,))
+    command = ["utility", recordings, "--metadata", recordings / "table.csv", "--class-column", "class"]
+    command += ["--only", "mixup", "--classifier", "linear", "--shots", "all", "--seeds", "1"]
+    command += ["--white-box", "mixup", "--report", tmp_path / "report", "--work", tmp_path / "work"]
+    assert dreambeam(*command) == 0
+    assert "linear heads dreamed against" in capsys.readouterr().out
+    heads = json.loads((tmp_path / "report/utility.json").read_text())["white_box"]
+    assert list(heads) == ["none", "mixup"]
+    assert heads["none"]["own head, 10 dB"] == heads["none"]["head of none, 10 dB"]
+    assert heads["mixup"]["own head, 10 dB"]["accuracy"]["value"] <= 0.5
+    page = (tmp_path / "report/utility.md").read_text()
+    assert "| | own head, 10 dB | head of none, 10 dB |" in page
+
+
+def test_a_test_set_through_a_model_that_is_not_to_be_had_is_told_and_left_out(model, capsys, monkeypatch, tmp_path):
+    def missing(spec):
+        raise WeightsError(f"{spec.path} is not to be had")
+
+    monkeypatch.setattr("pipelines.cli.utility.load_model", missing)
+    others = strangers()
+    assert "left out: test set transferred: crnn is not to be had" in capsys.readouterr().err
+    clips = [Clip(f"{label}{fold}", label, fold, f"{label}{fold}") for label in ("bark", "rain") for fold in "12"]
+    kitchen = Kitchen(Store(clips, lambda where: None, model, tmp_path), model, {}, {}, ("bark", "rain"), others)
+    assert Bench(kitchen, tmp_path, ARMS).columns == (CLEAN, CORRUPTED, "dreamed", "away", "filtered")
 
 
 def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys):

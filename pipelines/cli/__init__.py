@@ -435,7 +435,7 @@ def utility(
     given = Data(metadata, fold_column, group_column, class_column, path_column, label_column)
     chosen = tuple(classifier or CLASSIFIERS)
     plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds, tuple(white_box or ()))
-    raise typer.Exit(run(data, given, plan, report, work, weights, as_json))
+    raise typer.Exit(run(data, given, plan, report, work, weights, as_json, debug=debug))
 
 
 @app.command()

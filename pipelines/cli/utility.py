@@ -28,6 +28,7 @@ from evaluation.utility import BASELINE, DREAMED, Bench, Course, arms_for, summa
 from evaluation.utility_page import write_page
 from evaluation.views import Store
 from evaluation.white_box import SNRS, summarise_heads, try_heads
+from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.utility_clips import Data, label_classes, read_clip, read_clips
 from pipelines.config import ConfigError, RunConfig, load_config
 
@@ -63,6 +64,8 @@ def run(
     work: str | None,
     weights: str | None,
     as_json: bool,
+    *,
+    debug: bool,
 ) -> int:
     """Measure all arms that are wanted, print the tables, and write the page."""
     arms, dreams = read_arms(plan)
@@ -82,13 +85,14 @@ def run(
                 f"label {missing[0]!r} names no class of YAMNet, and {name} dreams toward it: name the classes with "
                 "--class-column, or choose other arms with --only"
             )
-    model = load_dreaming_model(weights)
     folder = Path(work) if work is not None else cache_directory() / "utility"
-    store = Store(clips, read_clip, model, folder / "views")
-    bench = Bench(Kitchen(store, model, known, dreams, labels, strangers()), folder / "outcomes", arms)
     courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
-    rows = measure(bench, courses)
-    heads = attack(bench, plan.white_box)
+    with only_own_messages(local=True, debug=debug):
+        model = load_dreaming_model(weights)
+        store = Store(clips, read_clip, model, folder / "views")
+        bench = Bench(Kitchen(store, model, known, dreams, labels, strangers()), folder / "outcomes", arms)
+        rows = measure(bench, courses)
+        heads = attack(bench, plan.white_box)
     about = {
         "data": ", ".join(Path(each).resolve().name for each in inputs),
         "clips": len(clips),
