@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,18 @@ def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
         assert Recipe.model_validate(ours.recipe).digest() == Recipe.model_validate(theirs.recipe).digest()
         assert (ours.policy, ours.seed, ours.classes) == (theirs.policy, theirs.seed, theirs.classes)
         assert config.variants == measured.variants == 1
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page():
+    rows = json.loads((CONFIGS.parent / "docs/utility.json").read_text())["rows"]
+    arms = ("none", "robust", "audiomentations", "robust_audiomentations")
+    few = ("none", "fewshot", "audiomentations", "fewshot_audiomentations")
+    wanted = [*((None, arm) for arm in arms), *((2, arm) for arm in few)]
+    found = {(row["shots"], row["arm"]): row["sets"] for row in rows if row["classifier"] == "linear"}
+    columns = ("clean", "corrupted", "dreamed", "transferred")
+    expected = [[f"{100 * found[each][name]['accuracy']['value']:.1f}" for name in columns] for each in wanted]
+    table = (CONFIGS.parent / "README.md").read_text().split("a linear head on YAMNet trained on")[1].split("\n\n")[0]
+    assert [re.findall(r"\d+\.\d", line) for line in table.splitlines()[2:]] == expected
 
 
 @pytest.mark.parametrize("name", ARMS)
