@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with a folder of recordings for each label")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--steps", type=int, default=4, help="of a dream in training; three times as many in the test")
-    parser.add_argument("--snr-db", type=float, default=25.0, help="budget, in training and in the test")
+    parser.add_argument("--snr-db", type=float, default=40.0, help="budget, in training and in the test")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each recording that are used: the loudest")
     given = parser.parse_args()
     waveforms, labels, testing, names = read(given.data, given.seconds)
