@@ -311,6 +311,10 @@ def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConf
     key = ".".join(str(part) for part in fault["loc"] if "[" not in str(part))  # without pydantic's kinds of a union
     if fault["type"] == "extra_forbidden":
         choices = _keys_at(fault["loc"][:-1], root)
+        if where.startswith("recipes.") and root is Recipe:
+            choices = sorted([*choices, "target"])
+        elif key == "recipe.target":
+            return f"{where}: there is no key {key!r}; the target of all recipes is target, of one recipes.NAME.target"
         near = difflib.get_close_matches(str(fault["loc"][-1]), choices, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{where}: there is no key {key!r}; {hint}choices: {', '.join(choices)}"
@@ -335,6 +339,11 @@ def _apply(values: dict[str, Any], change: str) -> None:
     whole = values
     *parents, last = key.strip().split(".")
     for parent in parents:
+        if values is whole.get("recipes") and values and parent not in values:
+            raise ConfigError(
+                f"--set {key}: there is no recipe {parent!r} beside {', '.join(map(str, values))}; to add one, say "
+                f"recipes.{parent}={{{last}: ...}}"
+            )
         inner = values.get(parent)
         if parent == "model" and isinstance(inner, list):
             raise ConfigError(f"--set {key}: there are {len(inner)} models; say it of each of them in the config")
@@ -345,6 +354,10 @@ def _apply(values: dict[str, Any], change: str) -> None:
             if short:
                 values[parent] = _long_target(inner or "")
         values = values[parent]
+    kept = values.get(last) if [*parents, last] == ["target"] else None
+    if isinstance(kept, dict) and isinstance(value, (str, int)) and not isinstance(value, bool):
+        shared = {name: kept[name] for name in ("labels", "label_policy") if name in kept}
+        value = {**shared, **_long_target(value)}  # the short form says nothing of labels
     values[last] = value
     named = whole.get("recipes")
     for recipe in named.values() if isinstance(named, dict) else ():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import itertools
 import threading
 from collections import defaultdict, deque
@@ -315,10 +316,16 @@ def target_classes(config: RunConfig, model: AudioModel) -> dict[str, list[int]]
         ConfigError: a name means no class, or several; the message gives the nearest. Or a branch is named, and the
             ontology is not to be had.
     """
-    try:
-        return {name: find_classes(target.classes, model.classes) for name, target in config.targets().items()}
-    except ValueError as error:
-        raise ConfigError(f"target: {error}") from error
+    found = {}
+    for name, target in config.targets().items():
+        where = f"recipes.{name}.target" if "target" in config.recipes.get(name, {}) else "target"
+        try:
+            found[name] = find_classes(target.classes, model.classes)
+        except ValueError as error:
+            near = difflib.get_close_matches(str(target.classes[0]), targets.POLICIES, n=1, cutoff=0.75)
+            policy = f"; or did you mean the policy {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: {error}{policy}") from error
+    return found
 
 
 def label_classes(config: RunConfig, labels: Iterable[str], model: AudioModel) -> dict[str, int]:

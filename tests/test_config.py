@@ -59,6 +59,8 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("source.metdata=x", ["'source.metdata'", "did you mean 'metadata'", "segment_seconds"]),
         ("target.polcy=keep", ["'target.polcy'", "did you mean 'policy'", "classes, label_policy, labels, policy"]),
         ("recipes.a.stepz=3", ["recipes.a", "'stepz'", "did you mean 'steps'", "threshold"]),
+        ("recipes.a.label_policy=both", ["recipes.a", "'label_policy'", "target, threshold"]),
+        ("recipe.target=Dog", ["'recipe.target'", "of one recipes.NAME.target"]),
         ("recipes.a.steps=-3", ["recipes.a: steps", "greater than or equal to 0", "-3"]),
         ("recipes.original={}", ["'original' is no recipe name"]),
         ("recipes.a-b={}", ["'a-b' is no recipe name"]),
@@ -154,6 +156,11 @@ def test_a_recipe_may_have_a_target_of_its_own(tmp_path: Path) -> None:
     found = config.with_classes({"near": [69, 76], "more": [], "far": [67, 68]})
     assert [each.classes for each in found.targets().values()] == [(69, 76), (), (67, 68)]
     assert {each.policy for each in load_config(path, ["target=farthest"]).targets().values()} == {"farthest"}
+    assert load_config(path, ["target=label"]).target.labels == {"bark": "Dog"}
+    assert load_config(path, ["target=label"]).target.label_policy == "both"
+    with pytest.raises(ConfigError, match="no recipe 'neer' beside near, more, far"):
+        load_config(path, ["recipes.neer.steps=3"])
+    assert load_config(path, ["recipes.new={steps: 3}"]).named_recipes()["new"].steps == 3
     kept = load_config(path, ["target.label_policy=keep"]).targets()
     assert [(each.policy, each.label_policy) for each in kept.values()] == [
         ("nearest", "keep"),

@@ -15,7 +15,8 @@ from evaluation.dreams import Dreams
 from evaluation.folds import Clip
 from evaluation.utility import CLEAN, CORRUPTED, DREAMED, Bench, Course, arms_for, gather, summarise
 from evaluation.views import Heard, Store
-from pipelines.cli.utility import config_arm, strangers
+from pipelines.cli.utility import Plan, config_arm, read_arms, strangers
+from pipelines.cli.utility_clips import label_classes
 from pipelines.config import load_config
 from pipelines.run import augment_dataset
 
@@ -103,22 +104,23 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
     config.write_text(CONFIG)
     command = ["utility", recordings, "--metadata", recordings / "table.csv", "--group-column", "recording"]
     command += ["--class-column", "class", "--config", config, "--only", "mixup", "--classifier", "linear"]
-    command += ["--shots", "1,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
+    command += ["--shots", "1,3,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
     assert dreambeam(*command) == 0
     printed = capfd.readouterr()
     assert "mine" in printed.out
     assert "linear, all: mine" in printed.err
+    assert "--shots 3: a class has 2 clips to train on" in printed.err
     stored = json.loads((tmp_path / "report/utility.json").read_text())
     assert stored["clips"] == stored["groups"] == 8
     assert [(row["shots"], row["arm"]) for row in stored["rows"]] == [
-        (shots, arm) for shots in (1, None) for arm in ("none", "mixup", "mine")
+        (shots, arm) for shots in (1, 3, None) for arm in ("none", "mixup", "mine")
     ]
     for row in stored["rows"]:
         assert set(row["sets"]) == set(COLUMNS)
         assert all(0 <= figure["accuracy"]["value"] <= 1 for figure in row["sets"].values())
     assert stored["dreams"]["mine.deep_dream"]["policy"] == "random"
     page = (tmp_path / "report/utility.md").read_text()
-    assert page.count("\n## ") == 4  # two courses, corruptions, dreams
+    assert page.count("\n## ") == 5  # three courses, corruptions, dreams
 
     monkeypatch.setattr("evaluation.arms.make_examples", None)  # nothing is trained again
     monkeypatch.setattr("evaluation.utility.make_examples", None)
@@ -167,10 +169,31 @@ def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys)
     assert "such as 2,10,all" in complaint(capsys, *given, "--shots", "two")
     assert "--report" in complaint(capsys, *given, "--report", table)
     assert "nowhere" in complaint(capsys, *given, "--fold-column", "nowhere", "--only", "mixup")
+    config = tmp_path / "mine.yaml"
+    config.write_text("target: {policy: label, labels: {bark: Bark, rain: No such}}\nrecipe: {steps: 1}\n")
+    assert "No such" in complaint(capsys, *given, "--config", config)
+    config.write_text("recipes: {one: {}, two: {target: Cat}}\n")
+    assert "mine: recipe two: target.policy class cannot be an arm" in complaint(capsys, *given, "--config", config)
+    assert "--only: there is no 'two'" in complaint(capsys, *given, "--config", config, "--only", "two")
+    assert "--work" in complaint(capsys, *given, "--work", table)
+    strange = tmp_path / "strange.csv"
+    strange.write_text(table.read_text().replace(",rain,", ",zzz,"))
+    refused = complaint(capsys, "utility", recordings, "--metadata", strange, "--only", "fewshot")
+    assert "label 'zzz' names no class of YAMNet, and the arm fewshot" in refused
+    assert "target.labels of a --config" in refused
     lines = table.read_text().splitlines()
     one = tmp_path / "one.csv"
     one.write_text("\n".join(line.replace(",2,", ",1,") for line in lines) + "\n")
     assert "fold '1'" in complaint(capsys, "utility", recordings, "--metadata", one, "--only", "mixup")
+
+
+def test_a_config_gives_labels_their_classes_and_its_arm_is_named_as_its_file(tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text("target: {policy: label, labels: {zzz: Rain, woof: 70}}\nrecipe: {steps: 1}\n")
+    arms, dreams, mapped = read_arms(Plan(only=("mixup", "mine"), configs=(str(config),), white_box=("mine",)))
+    assert list(arms) == ["none", "mixup", "mine"]
+    assert dreams["mine.deep_dream"].policy == "label"
+    assert label_classes(("zzz", "woof"), mapped) == {"zzz": 283, "woof": 70}
 
 
 @pytest.mark.parametrize(("name", "arm"), [("train_robust", "robust"), ("train_fewshot", "fewshot")])

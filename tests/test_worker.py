@@ -176,6 +176,8 @@ def test_a_target_class_is_found_by_name_mid_and_index(model: DreamingModel) -> 
 def test_a_target_class_that_is_unknown_is_an_error_with_the_nearest(model: DreamingModel) -> None:
     with pytest.raises(ConfigError, match=r"target: no class is called 'Guitr'.*'Guitar'"):
         target_classes(load_config(None, ["target=Guitr"]), model)
+    with pytest.raises(ConfigError, match=r"recipes\.a\.target: .*'lable'.* or did you mean the policy 'label'"):
+        target_classes(load_config(None, ["recipes={a: {target: lable}}"]), model)
 
 
 def test_random_draws_from_the_list_by_seed_clip_and_variant(model: DreamingModel, tmp_path: Path) -> None:

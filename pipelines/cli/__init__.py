@@ -402,7 +402,9 @@ def utility(
     label_column: Annotated[str | None, typer.Option(help="Its column of labels.", metavar="NAME")] = None,
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", "-c", help="Config of dreambeam augment, as an arm; may be repeated."),
+        typer.Option(
+            "--config", "-c", help="Config of dreambeam augment, as an arm that is called as its file; may be repeated."
+        ),
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Arms, by name; may be repeated [all].")] = None,
     classifier: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from rich.table import Table
 from augment.classes import yamnet_classes
 from augment.models import AudioModel, ModelSpec, load_model
 from augment.weights import WeightsError, cache_directory
+from augment.wording import counted
 from augment.yamnet import load_dreaming_model
 from evaluation.arms import ARMS, CONVENTIONAL, DREAMS, Arm, Ingredient, Kitchen
 from evaluation.classifiers import CLASSIFIERS
 from evaluation.conventional import check_library
 from evaluation.dreams import YAMNET, DreamSpec
-from evaluation.folds import check_clips
+from evaluation.folds import Clip, check_clips, splits
 from evaluation.utility import BASELINE, DREAMED, Bench, Course, arms_for, summarise
 from evaluation.utility_page import write_page
 from evaluation.views import Store
@@ -68,23 +70,18 @@ def run(
     debug: bool,
 ) -> int:
     """Measure all arms that are wanted, print the tables, and write the page."""
-    arms, dreams = read_arms(plan)
-    if report is not None and Path(report).exists() and not Path(report).is_dir():
-        raise ConfigError(f"--report: {report!r} is a file; name a folder")
+    arms, dreams, mapped = read_arms(plan)
+    for flag, folder in (("--report", report), ("--work", work)):
+        if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+            raise ConfigError(f"{flag}: {folder!r} is a file; name a folder")
     clips, classes, left_out = read_clips(inputs, data)
     check_clips(clips)
     labels = tuple(sorted({clip.label for clip in clips}))
-    known = label_classes(labels, classes)
-    used = {each.what for arm in arms.values() for each in arm.ingredients}
-    if CONVENTIONAL in used:
+    known = label_classes(labels, {**mapped, **classes})
+    if any(each.what == CONVENTIONAL for arm in arms.values() for each in arm.ingredients):
         check_library()
-    for name, spec in dreams.items():
-        missing = [label for label in labels if label not in known]
-        if name in used and missing and (spec.policy == "label" or spec.among == "labels"):
-            raise ConfigError(
-                f"label {missing[0]!r} names no class of YAMNet, and {name} dreams toward it: name the classes with "
-                "--class-column, or choose other arms with --only"
-            )
+    _check_labels([label for label in labels if label not in known], arms, dreams)
+    _tell_few(clips, plan.shots)
     folder = Path(work) if work is not None else cache_directory() / "utility"
     courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
     with only_own_messages(local=True, debug=debug):
@@ -110,6 +107,28 @@ def run(
     else:
         _print(Console(), rows, heads)
     return 3 if left_out else 0
+
+
+def _check_labels(missing: Sequence[str], arms: Mapping[str, Arm], dreams: Mapping[str, DreamSpec]) -> None:
+    """Refuse labels that name no class, where an arm dreams toward labels."""
+    for name, arm in arms.items():
+        specs = [dreams[each.what] for each in arm.ingredients if each.what in dreams]
+        if missing and any(spec.policy == "label" or spec.among == "labels" for spec in specs):
+            raise ConfigError(
+                f"label {missing[0]!r} names no class of YAMNet, and the arm {name} dreams toward it: name the classes "
+                "with --class-column or in the target.labels of a --config, or choose other arms with --only"
+            )
+
+
+def _tell_few(clips: Sequence[Clip], shots: Sequence[int | None]) -> None:
+    """Tell of numbers of clips that some class does not have in training."""
+    least = min(min(Counter(clips[place].label for place in split.train).values()) for split in splits(clips))
+    if many := [str(each) for each in shots if each is not None and each > least]:
+        print(
+            f"dreambeam: --shots {','.join(many)}: a class has {counted(least, 'clip')} to train on; what has fewer "
+            "gives all of its clips",
+            file=sys.stderr,
+        )
 
 
 def strangers() -> dict[str, AudioModel]:
@@ -161,30 +180,37 @@ def attack(bench: Bench, arms: Sequence[str]) -> dict[str, Any]:
     return summarise_heads(found, [clip.group for clip in store.clips])
 
 
-def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec]]:
-    """Return the arms that are wanted and the ways of dreaming that they use.
+def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec], dict[str, str]]:
+    """Return the arms that are wanted, the ways of dreaming that they use, and the classes that configs give to labels.
 
     Raises:
         ConfigError: there is no such arm, classifier or number, or a config cannot be an arm.
     """
-    named = ((plan.only, ARMS, "--only"), (plan.white_box, ARMS, "--white-box"))
-    for given, choices, flag in (*named, (plan.classifiers, CLASSIFIERS, "--classifier")):
-        unknown = [name for name in given if name not in choices]
+    files = {Path(path).stem: path for path in plan.configs}
+    taken = [path for name, path in files.items() if name in ARMS]
+    if taken:
+        raise ConfigError(f"--config: {taken[0]!r} is called as the arm {Path(taken[0]).stem!r}; rename the file")
+    choices = (*ARMS, *files)
+    for given, known, flag in (
+        (plan.only, choices, "--only"),
+        (plan.white_box, choices, "--white-box"),
+        (plan.classifiers, tuple(CLASSIFIERS), "--classifier"),
+    ):
+        unknown = [name for name in given if name not in known]
         if unknown:
-            raise ConfigError(f"{flag}: there is no {unknown[0]!r}; choices: {', '.join(choices)}")
+            raise ConfigError(f"{flag}: there is no {unknown[0]!r}; choices: {', '.join(known)}")
     if plan.seeds < 1 or any(shots is not None and shots < 1 for shots in plan.shots):
         raise ConfigError("--seeds and --shots take numbers from 1 on, --shots also all, such as --shots 2,10,all")
-    names = plan.only or (() if plan.configs else tuple(ARMS))
-    arms = {BASELINE: ARMS[BASELINE], **{name: ARMS[name] for name in (*names, *plan.white_box)}}
-    dreams = dict(DREAMS)
-    for path in plan.configs:
-        name = Path(path).stem
-        if name in ARMS:
-            raise ConfigError(f"--config: {path!r} is called as the arm {name!r}; rename the file")
-        made, ingredients = config_arm(name, load_config(path))
+    names = plan.only or (() if files else tuple(ARMS))
+    arms = {name: ARMS[name] for name in dict.fromkeys((BASELINE, *names, *plan.white_box)) if name in ARMS}
+    dreams, mapped = dict(DREAMS), {}
+    for name, path in files.items():
+        config = load_config(path)
+        made, ingredients = config_arm(name, config)
         dreams |= made
+        mapped |= {label: str(each) for label, each in config.target.labels.items()}
         arms[name] = Arm(f"{name} (--config)", "dream", ingredients)
-    return arms, dreams
+    return arms, dreams, mapped
 
 
 def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tuple[Ingredient, ...]]:
@@ -200,7 +226,7 @@ def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tupl
         if target.policy in ("sound", "class") or target.label_policy == "none":
             what = f"target.policy {target.policy}" if target.label_policy != "none" else "target.label_policy none"
             choices = "keep, random, nearest, farthest, label or away"
-            raise ConfigError(f"{name}: {what} cannot be an arm; expected {choices}")
+            raise ConfigError(f"{name}: recipe {key}: {what} cannot be an arm; expected {choices}")
         classes = tuple(yamnet_classes().find(each).index for each in target.classes)
         if recipe.sound is not None:
             raise ConfigError(f"{name}: recipe {key} needs a target sound, which an arm has not")
