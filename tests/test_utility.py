@@ -155,7 +155,14 @@ def test_a_test_set_through_a_model_that_is_not_to_be_had_is_told_and_left_out(m
     others = strangers()
     assert "left out: test set transferred: crnn is not to be had" in capsys.readouterr().err
     clips = [Clip(f"{label}{fold}", label, fold, f"{label}{fold}") for label in ("bark", "rain") for fold in "12"]
-    kitchen = Kitchen(Store(clips, lambda where: None, model, tmp_path), model, {}, {}, ("bark", "rain"), others)
+    kitchen = Kitchen(
+        Store(clips, lambda where: (np.zeros(1, np.float32), 16_000), model, tmp_path),
+        model,
+        {},
+        {},
+        ("bark", "rain"),
+        others,
+    )
     assert Bench(kitchen, tmp_path, ARMS).columns == (CLEAN, CORRUPTED, "dreamed", "away", "filtered")
 
 
