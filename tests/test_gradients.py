@@ -202,8 +202,17 @@ def subject(name: str, seconds: float, rate: int = 44_100, channels: int = 1) ->
     return Subject(Item(name, name, name, ("Dog",), {}), Sound(waveform, rate), (0,), 1)
 
 
-@pytest.mark.parametrize("name", ["whole.keras", "whole", "second", "embeddings.keras", "crnn"])
-@pytest.mark.parametrize("seconds", [1.1, 2.37])
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("whole.keras", 1.1),
+        ("whole.keras", 2.37),
+        ("whole", 2.37),
+        ("second", 2.37),
+        ("embeddings.keras", 1.1),
+        ("crnn", 2.37),
+    ],
+)
 def test_a_clip_leads_by_what_the_judge_hears_of_it(ears: Path, name: str, seconds: float):
     spec = JudgeSpec("crnn") if name == "crnn" else ear_spec(ears, name)
     judge, clip = make_judge(spec), subject(f"{name}{seconds}", seconds)

@@ -94,17 +94,23 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where views are kept, for all tests."""
+    return tmp_path_factory.mktemp("work")
+
+
 CONFIG = "variants: 1\ntarget: random\nrecipe: {steps: 1}\nrecipes: {deep_dream: {snr_db: 25}}\n"
 
 
 def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_done(
-    recordings, tmp_path, capfd, monkeypatch
+    recordings, work, tmp_path, capfd, monkeypatch
 ):
     config = tmp_path / "mine.yaml"
     config.write_text(CONFIG)
     command = ["utility", recordings, "--metadata", recordings / "table.csv", "--group-column", "recording"]
     command += ["--class-column", "class", "--config", config, "--only", "mixup", "--classifier", "linear"]
-    command += ["--shots", "1,3,all", "--seeds", "2", "--report", tmp_path / "report", "--work", tmp_path / "work"]
+    command += ["--shots", "1,3,all", "--seeds", "2", "--report", tmp_path / "report", "--work", work]
     assert dreambeam(*command) == 0
     printed = capfd.readouterr()
     assert "mine" in printed.out
@@ -130,13 +136,13 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
 
 
 def test_heads_are_dreamed_against_through_themselves_and_through_the_plain_one(
-    recordings, tmp_path, capsys, monkeypatch
+    recordings, work, tmp_path, capsys, monkeypatch
 ):
     for module in ("evaluation.white_box", "pipelines.cli.utility"):
         monkeypatch.setattr(f"{module}.SNRS", (10.0,))
     command = ["utility", recordings, "--metadata", recordings / "table.csv", "--class-column", "class"]
     command += ["--only", "mixup", "--classifier", "linear", "--shots", "all", "--seeds", "1"]
-    command += ["--white-box", "mixup", "--report", tmp_path / "report", "--work", tmp_path / "work"]
+    command += ["--white-box", "mixup", "--report", tmp_path / "report", "--work", work]
     assert dreambeam(*command) == 0
     assert "linear heads dreamed against" in capsys.readouterr().out
     heads = json.loads((tmp_path / "report/utility.json").read_text())["white_box"]
