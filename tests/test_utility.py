@@ -218,7 +218,7 @@ def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
         ours, theirs = made[mine.what], DREAMS[measured.what]
         assert Recipe.model_validate(ours.recipe).digest() == Recipe.model_validate(theirs.recipe).digest()
         assert (ours.policy, ours.seed, ours.classes) == (theirs.policy, theirs.seed, theirs.classes)
-        assert config.variants == measured.variants == 1
+        assert mine.variants == config.variants == measured.variants == 1
 
 
 def test_the_figures_of_the_readme_are_those_of_the_page():

@@ -232,7 +232,7 @@ def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tupl
             raise ConfigError(f"{name}: recipe {key} needs a target sound, which an arm has not")
         settings = recipe.model_dump(mode="json", exclude_unset=True)
         dreams[f"{name}.{key}"] = DreamSpec(settings, target.policy, "classes", config.seed, classes)
-        ingredients.append(Ingredient(f"{name}.{key}", target.label_policy))
+        ingredients.append(Ingredient(f"{name}.{key}", target.label_policy, config.variants))
     return dreams, tuple(ingredients)
 
 
