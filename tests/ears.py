@@ -29,3 +29,25 @@ def classes_file(folder: Path, names: tuple[str, ...] = NAMES) -> str:
     path = folder / "classes.txt"
     path.write_text("".join(f"{name}\n" for name in names))
     return str(path)
+
+
+def save_ears(folder: Path) -> None:
+    """Write whole.keras and whole/ (of any length), second/ (8000 samples), embeddings.keras and steps.keras.
+
+    embeddings.keras takes those of YAMNet; nothing differentiable leads to the scores of steps.keras. Their class list is
+    beside them.
+    """
+    import keras
+
+    classes_file(folder)
+    ear().save(folder / "whole.keras")
+    ear().export(folder / "whole", verbose=False)
+    ear(samples=RATE).export(folder / "second", verbose=False)
+    rows: Any = keras.Input((1024,))
+    weights: Any = keras.initializers.RandomNormal(0, 0.3, 1)
+    decide = keras.layers.Dense(3, activation="softmax", kernel_initializer=weights)
+    keras.Model(rows, decide(rows)).save(folder / "embeddings.keras")
+    given: Any = keras.Input((None,))
+    mean: Any = keras.ops.mean(given, axis=1, keepdims=True)
+    steps: Any = keras.ops.cast(mean > 0, "float32")
+    keras.Model(given, keras.ops.concatenate([steps, 1 - steps, 0 * steps], axis=1)).save(folder / "steps.keras")

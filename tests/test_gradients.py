@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from ears import NAMES, RATE, classes_file, ear
+from ears import NAMES, RATE, classes_file, ear, save_ears
 from recordings import complaint, dreambeam, samples, sound
 
 from augment.dreaming import Sound
@@ -168,22 +168,9 @@ def test_the_crnn_is_dreamed_through(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def ears(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """whole.keras and whole/ (of any length), second/ (8000 samples), embeddings.keras, steps.keras (no gradient)."""
-    import keras
-
+    """Those of `save_ears`."""
     folder = tmp_path_factory.mktemp("ears")
-    classes_file(folder)
-    ear().save(folder / "whole.keras")
-    ear().export(folder / "whole", verbose=False)
-    ear(samples=RATE).export(folder / "second", verbose=False)
-    patches: Any = keras.Input((1024,))
-    weights: Any = keras.initializers.RandomNormal(0, 0.3, 1)
-    decide = keras.layers.Dense(3, activation="softmax", kernel_initializer=weights)
-    keras.Model(patches, decide(patches)).save(folder / "embeddings.keras")
-    given: Any = keras.Input((None,))
-    mean: Any = keras.ops.mean(given, axis=1, keepdims=True)
-    loud: Any = keras.ops.cast(mean > 0, "float32")
-    keras.Model(given, keras.ops.concatenate([loud, 1 - loud, 0 * loud], axis=1)).save(folder / "steps.keras")
+    save_ears(folder)
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from ears import NAMES, RATE, classes_file, ear
+from ears import NAMES, RATE, classes_file, ear, save_ears
 from recordings import samples, sound
 
 import augment
@@ -29,26 +29,13 @@ def mono(name: str, seconds: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """whole.keras and whole/ (of any length), second/ (8000 samples), head.npz, embeddings.keras; some bad ones."""
-    import keras
-
+    """Those of `save_ears`, head.npz, logits.keras, and some bad ones."""
     folder = tmp_path_factory.mktemp("ears")
-    classes_file(folder)
-    ear().save(folder / "whole.keras")
-    ear().export(folder / "whole", verbose=False)
-    ear(samples=RATE).export(folder / "second", verbose=False)
+    save_ears(folder)
     ear(ending="linear").save(folder / "logits.keras")
     rng = np.random.default_rng(0)
     kernel = rng.normal(0, 0.3, (1024, 3)).astype(np.float32)
     save_head(Head(kernel, np.zeros(3, np.float32), NAMES), folder / "head.npz")
-    rows: Any = keras.Input((1024,))
-    weights: Any = keras.initializers.RandomNormal(0, 0.3, 1)
-    decide = keras.layers.Dense(3, activation="softmax", kernel_initializer=weights)
-    keras.Model(rows, decide(rows)).save(folder / "embeddings.keras")
-    given: Any = keras.Input((None,))
-    mean: Any = keras.ops.mean(given, axis=1, keepdims=True)
-    steps: Any = keras.ops.cast(mean > 0, "float32")
-    keras.Model(given, keras.ops.concatenate([steps, 1 - steps, 0 * steps], axis=1)).save(folder / "steps.keras")
     (folder / "nothing.keras").write_bytes(b"no zip")
     return folder
 
