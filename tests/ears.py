@@ -34,8 +34,8 @@ def classes_file(folder: Path, names: tuple[str, ...] = NAMES) -> str:
 def save_ears(folder: Path) -> None:
     """Write whole.keras and whole/ (of any length), second/ (8000 samples), embeddings.keras and steps.keras.
 
-    embeddings.keras takes those of YAMNet; nothing differentiable leads to the scores of steps.keras. Their class list is
-    beside them.
+    embeddings.keras takes those of YAMNet; nothing differentiable leads to the scores of steps.keras. Their class list
+    is beside them.
     """
     import keras
 
