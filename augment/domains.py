@@ -31,12 +31,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
+from augment.row_stable import in_packets, sum_of_rows
 from augment.stft import StftShape, istft, stft
-from augment.yamnet import whole_packets
 
 GRIFFIN_LIM_ROUNDS = 1
 """Iterations in each step, each time from the phases of the sound; with 4 no more dreams arrive (90.6 % of 64 pairs
@@ -130,15 +129,14 @@ def _fix_mask(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thresho
         return (_complex(tf.ones_like(magnitudes)),)
     relative = tf.math.divide_no_nan(magnitudes, tf.reduce_max(magnitudes, axis=[1, 2], keepdims=True))
     relative = tf.maximum(relative, MASK_FLOOR)
-    raised = _in_packets(lambda values: tf.pow(values, power), relative / threshold, 0.0)
+    raised = in_packets(lambda values: tf.pow(values, power), relative / threshold, 0.0)
     return (_complex(_at_unit_rms(tf.where(tf.math.is_inf(raised), 1.0, raised / (raised + 1)))),)
 
 
 def _at_unit_rms(values: tf.Tensor) -> tf.Tensor:
     """Scale each clip's values [batch, frames, bins] to unit rms; zeros stay zeros."""
     sizes = tf.shape(values)
-    flat = tf.reshape(values, [sizes[0], -1])
-    mean_square = tf.reduce_sum(whole_packets(flat, 0.0) ** 2, axis=1) / tf.cast(sizes[1] * sizes[2], flat.dtype)
+    mean_square = sum_of_rows(values**2) / tf.cast(sizes[1] * sizes[2], values.dtype)
     return tf.math.divide_no_nan(values, tf.sqrt(mean_square)[:, None, None])
 
 
@@ -170,7 +168,7 @@ def _fix_phases(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thres
     del filtering, threshold
     spectra = stft(source, shape)
     magnitudes = _magnitude(spectra) / _magnitude_of_noise(shape)
-    weights = _at_unit_rms(_in_packets(lambda values: tf.pow(values, power), magnitudes, 0.0))
+    weights = _at_unit_rms(in_packets(lambda values: tf.pow(values, power), magnitudes, 0.0))
     return _phases(spectra) * _complex(weights), tf.math.divide_no_nan(magnitudes, weights)
 
 
@@ -217,7 +215,7 @@ def _fix_spectra(source: tf.Tensor, filtering: tf.Tensor, shape: StftShape, thre
     del filtering, threshold, power
     spectra = stft(source, shape)
     floor = MAGNITUDE_FLOOR * tf.cast(tf.shape(spectra)[2] - 1, tf.float32)
-    start = _in_packets(tf.math.log, tf.maximum(_magnitude(spectra), floor), 1.0)
+    start = in_packets(tf.math.log, tf.maximum(_magnitude(spectra), floor), 1.0)
     phases = _phases(spectra)
     return phases, start, _resynthesis(start, phases, tf.shape(source)[1], shape)
 
@@ -282,10 +280,4 @@ def _complex(values: tf.Tensor) -> tf.Tensor:
 
 
 def _exp(values: tf.Tensor) -> tf.Tensor:
-    return _in_packets(tf.exp, values, 0.0)
-
-
-def _in_packets(function: Callable[[tf.Tensor], tf.Tensor], values: tf.Tensor, fill: float) -> tf.Tensor:
-    """Apply a function to [batch, frames, bins] so that it rounds the same wherever in a batch a value stands."""
-    bins: Any = values.shape[-1]
-    return function(whole_packets(values, fill))[:, :, :bins]
+    return in_packets(tf.exp, values, 0.0)

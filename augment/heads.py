@@ -25,8 +25,9 @@ import tensorflow as tf
 
 from augment.classes import AudioClass, ClassList
 from augment.loading import SCORES, Loaded, ModelError, digest, named_classes
+from augment.row_stable import dense, softmax
 from augment.waveforms import check_scores, inverse_sigmoid, scores_of
-from augment.yamnet import DreamingModel, at_least, mean_over_patches
+from augment.yamnet import DreamingModel, mean_over_patches, sigmoid
 
 EMBEDDING = 1024
 """Size of YAMNet's embeddings."""
@@ -98,7 +99,7 @@ class _Relabelled(DreamingModel):
         needed = {*layers} - {"logits", "scores"} | {self._needs()}
         found = self._model.activations(waveforms, needed, chosen, rough=rough)
         own = self._relabel(found[self._needs()])
-        more = {"logits": own, "scores": tf.sigmoid(own)}
+        more = {"logits": own, "scores": sigmoid(own)}
         return {name: more[name] if name in more else found[name] for name in layers}
 
 
@@ -116,7 +117,7 @@ class HeadModel(_Relabelled):
     @cached_property
     def _score(self) -> Any:
         return tf.function(
-            lambda waveforms, counts: tf.nn.softmax(mean_over_patches(self.logits(waveforms), counts)),
+            lambda waveforms, counts: softmax(mean_over_patches(self.logits(waveforms), counts)),
             input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)],
         )
 
@@ -125,10 +126,7 @@ class HeadModel(_Relabelled):
 
     def _relabel(self, values: tf.Tensor) -> tf.Tensor:
         kernel, bias = self._head
-        sizes = tf.shape(values)
-        rows = tf.reshape(values, [-1, EMBEDDING])
-        logits = (tf.matmul(at_least(16, rows), kernel) + bias)[: tf.shape(rows)[0]]
-        return tf.reshape(logits, [sizes[0], sizes[1], len(self.classes)])
+        return dense(values, kernel) + bias
 
 
 class Choice(_Relabelled):

@@ -21,8 +21,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from augment.row_stable import gram, in_packets, sum_of_rows, whole_packets
 from augment.targets import AWAY_RANK
-from augment.yamnet import PATCH_FRAMES, PATCH_HOP_FRAMES, mean_over_patches, sigmoid, whole_packets
+from augment.yamnet import PATCH_FRAMES, PATCH_HOP_FRAMES, mean_over_patches, sigmoid
 
 SHARPNESS = 4.0
 """Of `soft_margin`: how much more the best other class counts than the next; infinite is `margin`."""
@@ -61,7 +62,7 @@ class Hearing:
 def score(heard: Hearing) -> tf.Tensor:
     """Return the clip's score for the target, in [0, 1]: the objective of the paper. Of several classes, their mean."""
     if heard.link == "softmax":
-        return _of_aim(tf.exp(log_scores(heard)), heard.aims)
+        return _of_aim(in_packets(tf.exp, log_scores(heard), 0.0), heard.aims)
     return _of_aim(mean_over_patches(sigmoid(heard.activations["logits"]), heard.counts), heard.aims)
 
 
@@ -100,7 +101,7 @@ def mean_margin(heard: Hearing) -> tf.Tensor:
     head on YAMNet's mean embedding does (`augment.heads`). Several classes count as the best of them.
     """
     means, aims = mean_over_patches(heard.activations["logits"], heard.counts), heard.aims
-    others = tf.reduce_logsumexp(whole_packets(tf.where(aims > 0, _NOWHERE, means), _NOWHERE), axis=1)
+    others = _log_sum_exp(tf.where(aims > 0, _NOWHERE, means))
     going = tf.reduce_any(aims < 0, axis=1)
     return _side(means, aims > 0, aims < 0) - tf.where(going, _rest(means, aims), others)
 
@@ -199,7 +200,7 @@ def log_scores(heard: Hearing) -> tf.Tensor:
     logits = heard.activations["logits"]
     if heard.link == "softmax":
         means = mean_over_patches(logits, heard.counts)
-        return means - tf.reduce_logsumexp(whole_packets(means, _NOWHERE), axis=1, keepdims=True)
+        return means - _log_sum_exp(means)[:, None]
     inside = tf.sequence_mask(heard.counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
     scores = tf.where(inside, tf.math.log_sigmoid(whole_packets(logits, _NOWHERE)), _NOWHERE)
     return tf.reduce_logsumexp(scores, axis=1)[:, : logits.shape[-1]]
@@ -234,7 +235,7 @@ def _rest(logs: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
 
 def _of_aim(values: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
     """Average values [batch, classes] over the aim's classes; away, negated."""
-    return tf.reduce_sum(values * aims, axis=1) / tf.reduce_sum(tf.abs(aims), axis=1)
+    return sum_of_rows(values * aims) / sum_of_rows(tf.abs(aims))
 
 
 def _mean(values: list[tf.Tensor]) -> tf.Tensor:
@@ -250,13 +251,11 @@ def _own(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
 
 def _mean_activation(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
     owned = _own(heard, values)
-    return tf.reduce_sum(owned, [1, 2]) / tf.cast(heard.counts * tf.shape(owned)[2], owned.dtype)
+    return sum_of_rows(owned) / tf.cast(heard.counts * tf.shape(owned)[2], owned.dtype)
 
 
 def _nearness(values: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    axes = list(range(1, len(values.shape)))
-    difference = tf.reduce_sum((values - wanted) ** 2, axes)
-    return -tf.math.divide_no_nan(difference, tf.reduce_sum(wanted**2 + 0 * values, axes))
+    return -tf.math.divide_no_nan(sum_of_rows((values - wanted) ** 2), sum_of_rows(wanted**2 + 0 * values))
 
 
 def _gram(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
@@ -265,4 +264,4 @@ def _gram(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
     channels = values.shape[-1]
     own = tf.reshape(_own(heard, values), [sizes[0], -1, channels])
     places = heard.counts * (tf.shape(own)[1] // sizes[1])
-    return tf.matmul(own, own, transpose_a=True) / tf.cast(places, own.dtype)[:, None, None]
+    return gram(own) / tf.cast(places, own.dtype)[:, None, None]

@@ -27,7 +27,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from augment.yamnet import whole_packets
+from augment.row_stable import whole_packets
 
 SHARE = 0.4
 """Of a clip's patches that most steps look at."""

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, replace
 import tensorflow as tf
 
 from augment.domains import GAINS, MAGNITUDES, MASKED, SAMPLES, Domain
+from augment.row_stable import sum_of_rows
 from augment.stft import StftShape, istft, stft
-from augment.yamnet import whole_packets
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def rms(waveforms: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """Return the root mean square [batch] of each clip over its own length, free of under- and overflow."""
     peaks = tf.reduce_max(tf.abs(waveforms), axis=1)
     scaled = tf.math.divide_no_nan(waveforms, peaks[:, None])
-    mean_square = tf.reduce_sum(whole_packets(scaled, 0.0) ** 2, axis=1) / tf.cast(
-        tf.maximum(lengths, 1), waveforms.dtype
-    )
+    mean_square = sum_of_rows(scaled**2) / tf.cast(tf.maximum(lengths, 1), waveforms.dtype)
     return peaks * tf.sqrt(mean_square)
 
 
