@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from browser import Browser
 
     from augment.yamnet import DreamingModel
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)  # the same draws every time
+settings.register_profile("fuzz", deadline=None, print_blob=True)  # fresh draws: `make fuzz`
+settings.load_profile("repeatable")
 
 _MEMORY: dict[str, bytes] = {}
 
