@@ -17,6 +17,8 @@ DREAMBEAM := $(VENV)/bin/dreambeam
 
 DEMO_OUT ?= build/demo
 PYTEST_ARGS ?= -n 2 --dist loadscope
+EVERY ?= 1
+MINUTES ?= 5
 
 .PHONY: help
 help:  ## List these targets.
@@ -29,6 +31,16 @@ demo: $(INSTALLED)  ## Dream a few recordings into build/demo (DEMO_OUT=folder f
 .PHONY: test
 test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some).
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-batches
+test-batches: $(INSTALLED)  ## Hold every combination to the law of the batch, over an hour (EVERY=4 for a quarter of them).
+	$(VENV_PYTHON) tests/batch_law.py --every $(EVERY)
+
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## Run the property tests on fresh draws (MINUTES=5).
+	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); while [ $$(date +%s) -lt $$end ]; do \
+		$(VENV_PYTHON) -m pytest $(PYTEST_ARGS) -q -m 'hypothesis and not cluster' --hypothesis-profile=fuzz || exit 1; \
+	done
 
 .PHONY: test-flink
 test-flink: $(INSTALLED)  ## Run the cluster tests: Flink on this machine (needs Java and Maven), Prism if there.
