@@ -106,13 +106,16 @@ class _Common(NamedTuple):
 class Dreamer:
     """Gradient ascent through a model by one recipe; compiled once, for every batch shape."""
 
-    def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None = None):
+    def __init__(
+        self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None = None, *, products: str | None = None
+    ):
         """Prepare the ascent.
 
         Args:
             model: what is dreamed through.
             recipe: how.
             sound: the target sound, float32 [samples] at the model's rate, where the recipe uses one.
+            products: of the fast arithmetic, ``bfloat16`` or ``float32``; None: what this machine is fastest with.
 
         Raises:
             RecipeError: the recipe needs a target sound and there is none, or it is empty; or it names a layer or
@@ -125,7 +128,7 @@ class Dreamer:
         self._shape = StftShape(recipe.frame_length, recipe.hop)
         if self.transform.needs_sound and (sound is None or not len(sound)):
             raise RecipeError(f"{recipe.transform} needs a target sound that is not empty")
-        self._listener = Listener(model, recipe, sound)
+        self._listener = Listener(model, recipe, sound, products)
         specs = self._specs()
         self._step = tf.function(self._take_step, specs, autograph=False)  # one trace serves all shapes
         self._look = tf.function(self._take_look, self._look_specs(specs), autograph=False)

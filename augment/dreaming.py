@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from augment import draws, targets
+from augment.arithmetic import warn_if_slower
 from augment.ascent import Dreamer, OnStep, pad_batch
 from augment.budgets import Distance, distance
 from augment.classes import AudioClass, ClassList
@@ -270,4 +271,5 @@ def find_classes(names: Sequence[str | int], classes: ClassList) -> list[int]:
 
 @functools.cache
 def _shared_model() -> AudioModel:
+    warn_if_slower()
     return load_dreaming_model()

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from augment import shortcuts, transforms
+from augment.arithmetic import fast_products
 from augment.ensembles import members_of
 from augment.models import AudioModel
 from augment.objectives import OBJECTIVES, Hearing, margin
@@ -49,11 +50,12 @@ class Listener:
         members: that it is made of, one or several.
         sound: the target sound, float32 [samples], one zero if there is none.
         rough: steps use the fast arithmetic.
+        products: what it takes products in (`augment.arithmetic`).
         picks: steps look at some of a clip's patches only.
     """
 
-    def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None):
-        """Check what the recipe asks of the model.
+    def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None, products: str | None = None):
+        """Check what the recipe asks of the model; the products of the fast arithmetic are this machine's if None.
 
         Raises:
             RecipeError: an objective needs a target sound and there is none, or it is empty; or the recipe names a
@@ -72,6 +74,7 @@ class Listener:
         self.rough = recipe.arithmetic == "fast"
         if self.rough and not isinstance(model, DreamingModel):
             raise RecipeError("arithmetic: fast is for YAMNet and heads on it; set recipe.arithmetic=exact")
+        self.products = products or (fast_products() if self.rough else "float32")
         self.picks = self.rough and self._layers == ["logits"]  # other layers are compared as a whole
         self._check_layers()
         self._memories: dict[int, dict[str, tf.Tensor]] = {}
@@ -113,9 +116,10 @@ class Listener:
 
     def _hear_roughly(self, given: tf.Tensor, logits: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
         model: Any = self.model  # which `rough` says has this
+        rough = self.products == "bfloat16"
         if not self.picks:
-            return model.activations(given, self._layers, rough=True)
-        found = model.activations(given, self._layers, chosen, rough=True)
+            return model.activations(given, self._layers, rough=rough)
+        found = model.activations(given, self._layers, chosen, rough=rough)
         return {"logits": shortcuts.put(logits, chosen, found["logits"])}
 
     def value(self, heard: Sequence[Hearing]) -> tf.Tensor:

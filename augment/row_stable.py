@@ -88,7 +88,8 @@ def gram(values: tf.Tensor) -> tf.Tensor:
                 lambda pair: dense(pair[0][None], pair[1])[0], (given, both), fn_output_signature=tf.float32
             )
 
-        return tf.map_fn(lambda clip: dense(tf.transpose(clip)[None], clip)[0], given), backward
+        fixed = tf.stop_gradient(given)  # the gradient is the one above, also outside of a graph
+        return tf.map_fn(lambda clip: dense(tf.transpose(clip)[None], clip)[0], fixed), backward
 
     return forward(values)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from augment.arithmetic import warn_if_slower
 from augment.ascent import Dreamer
 from augment.loading import ModelError, from_keras, named_classes
 from augment.models import AudioModel
@@ -108,6 +109,7 @@ def dream_batches(
     shape = spec[0].shape if isinstance(spec, tuple) and len(spec) in (2, 3) else None
     if shape is None or shape.rank not in (2, 3) or shape[1] is None or (shape.rank == 3 and shape[2] != 1):
         raise ValueError(f"expected batches of (waveforms [batch, samples], labels), samples known, got {spec}")
+    warn_if_slower()
     known = _answer_rows(model, answers)
     dreamer = Dreamer(model, recipe, sound)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.dataset import Dataset
 
 SHOWN_PROBLEMS = 100
+
+UNKNOWN = "unknown arithmetic"
+"""Of dreams whose record does not have it: those of dreambeam before 0.4.0."""
 
 OnProgress = Callable[[str, int, int], Any]
 """Is told what is being read, how much of it has been, and how much there is."""
@@ -51,7 +54,8 @@ class Report:
         shards: files that were read.
         records: that were read.
         sources: files that were hashed.
-        audio_bytes: of all shards.
+        shard_bytes: of all shards.
+        made_on: dreams by the arithmetic that they were made on (`augment.arithmetic`).
     """
 
     problems: tuple[Problem, ...]
@@ -60,6 +64,7 @@ class Report:
     records: int
     sources: int
     shard_bytes: int
+    made_on: Mapping[str, int] = field(default_factory=dict)
 
 
 class Notes:
@@ -102,6 +107,7 @@ class Verification:
         notes: ids and sources.
         tally: shards, bytes, records and unreadable records so far, and dreams and reached of each recipe.
         tell: where progress is told.
+        made_on: dreams so far by their arithmetic.
     """
 
     dataset: Dataset
@@ -109,3 +115,4 @@ class Verification:
     notes: Notes
     tally: Counter[str]
     tell: OnProgress
+    made_on: Counter[str] = field(default_factory=Counter)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from augment.arithmetic import arithmetic
 from augment.budgets import Distance, distance
 from augment.dreaming import Dreamed
 from augment.encodings import AUDIO_ENCODINGS
@@ -290,6 +291,7 @@ class Encoder:
             "model": self._about_model,
             "output_sha256": row["output_sha256"],
             "versions": versions(),
+            "arithmetic": dataclasses.asdict(arithmetic()),
             **storage,
             **provenance,
         }

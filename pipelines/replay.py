@@ -5,8 +5,10 @@ source, the recipe with every field, the target's classes, the draws (from seed,
 its hash, the weights by their identity. A field that recipes did not have yet when the record was made takes its
 default, which leaves a dream as it was.
 
-On the same versions and the same kind of machine the audio is the same, bit for bit; a clip is dreamed alone here, as a
-batch changes nothing. Otherwise `Replayed` says how far off it is, and what differs.
+On the same versions and the same arithmetic (`augment.arithmetic`) the audio is the same, bit for bit; a clip is
+dreamed alone here, as a batch changes nothing. On another arithmetic the bits differ, and `Agreement` says whether the
+dream still is what its record says: as near to the source, and with the same score for its target. Otherwise
+`Replayed` says how far off it is, and what differs.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from augment import draws
+from augment.arithmetic import Arithmetic, arithmetic, fast_products
 from augment.ascent import Dreamer, OnStep
 from augment.budgets import snr_db
-from augment.dreaming import Sound, dream_batch
+from augment.dreaming import Dreamed, Sound, dream_batch
 from augment.encodings import AUDIO_ENCODINGS
 from augment.loading import ModelError
 from augment.models import AudioModel
@@ -55,6 +58,33 @@ class Difference:
     peak: float
 
 
+SCORE_TOLERANCE, SNR_TOLERANCE_DB = 0.1, 1.0
+"""How far the target's score and the SNR of a dream may differ from its record's where it is made on other arithmetic;
+docs/reproducibility.md has what was measured."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A record and its dream as it is made here, on other arithmetic; each a pair (record, here).
+
+    Attributes:
+        score: of the target's best class after the dream, in [0, 1].
+        snr_db: of the dream against its source.
+        top: name of the class with the highest score.
+    """
+
+    score: tuple[float, float]
+    snr_db: tuple[float, float]
+    top: tuple[str, str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether score and SNR are within `SCORE_TOLERANCE` and `SNR_TOLERANCE_DB`."""
+        (score, score_here), (snr, snr_here) = self.score, self.snr_db
+        near = snr == snr_here or abs(snr - snr_here) <= SNR_TOLERANCE_DB  # infinite where nothing changed
+        return near and abs(score - score_here) <= SCORE_TOLERANCE
+
+
 @dataclass(frozen=True, eq=False)
 class Replayed:
     """A record made again.
@@ -68,6 +98,9 @@ class Replayed:
         difference: from the stored samples; None where those are not the ones that were dreamed (a lossy encoding), or
             not as many.
         differing: what is not as it was when the record was made: name to (then, now).
+        arithmetic_known: the record has its arithmetic.
+        arithmetic: the record's and this process's, where they differ so that the bits may; None otherwise.
+        agreement: how far the dream agrees with its record, where its bits need not.
     """
 
     id: str
@@ -77,6 +110,9 @@ class Replayed:
     found_sha256: str
     difference: Difference | None
     differing: Mapping[str, tuple[str, str]]
+    arithmetic_known: bool
+    arithmetic: tuple[str, str] | None = None
+    agreement: Agreement | None = None
 
     @property
     def exact(self) -> bool:
@@ -123,10 +159,14 @@ def replay(
     try:
         told = json.loads(example["provenance"])
         clip = _source(id_, clip_ref(told["source"]), told["source"]["sha256"], source)
-        waveform = clip.waveform
+        waveform, agreement = clip.waveform, None
+        other = other_arithmetic(told) if told["recipe"] is not None else None
         if told["recipe"] is not None:
             model = _model(id_, told["model"], dataset.run, weights, models)
-            waveform = _dream(id_, told, clip, sound, model, on_step)
+            dream = _dream(id_, told, clip, sound, model, on_step)
+            waveform = dream.waveform
+            if other:
+                agreement = _agreement(example, dream, model)
         expected, then = told["output_sha256"], told["versions"]
     except json.JSONDecodeError as error:
         raise DamagedError(f"the provenance of {id_!r} is not JSON ({error}): see dreambeam verify") from error
@@ -141,6 +181,44 @@ def replay(
         found_sha256=hashlib.sha256(waveform.tobytes()).hexdigest(),
         difference=_difference(dataset, example, waveform),
         differing=_differing(then, dataset.run.get("processor")),
+        arithmetic_known="arithmetic" in told,
+        arithmetic=other,
+        agreement=agreement,
+    )
+
+
+def recorded_arithmetic(dataset: Dataset, id_: str) -> Arithmetic | None:
+    """Return the arithmetic that a record was made on; None where it does not have it, or no valid one."""
+    example = read_example(dataset, read_record(dataset, find(dataset, id_)))
+    try:
+        return Arithmetic(**json.loads(example["provenance"])["arithmetic"])
+    except (ValueError, KeyError, TypeError):  # of which `replay` says what is wrong
+        return None
+
+
+def other_arithmetic(told: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the arithmetic of a dream's provenance and that of this process, if they differ so that the bits may."""
+    if "arithmetic" not in told:  # not before 0.4.0
+        return None
+    fast = told["recipe"].get("arithmetic") == "fast"
+    then, here = Arithmetic(**told["arithmetic"]), arithmetic()
+    if fast and then.products == "float32":  # which is there on every machine
+        here = replace(here, products="float32")
+    if not fast:
+        here = replace(here, products=then.products)
+    if then == here:
+        return None
+    names = [f"{each}, {each.products} products" if fast else str(each) for each in (then, here)]
+    return names[0], names[1]
+
+
+def _agreement(example: Mapping[str, Any], dream: Dreamed, model: AudioModel) -> Agreement:
+    """Compare a dream with what its record says of it."""
+    index = dream.target.index
+    return Agreement(
+        (float(example["scores_after"][index]), float(dream.scores_after[index])),
+        (float(example["snr_db"]), dream.snr_db),
+        (str(example["top_after"]), model.classes.names[int(np.argmax(dream.scores_after))]),
     )
 
 
@@ -158,25 +236,28 @@ def _source(id_: str, ref: ClipRef, expected: str, now: str | None) -> Clip:
 
 def _dream(
     id_: str, told: Mapping[str, Any], clip: Clip, sound: str | None, model: AudioModel, on_step: OnStep | None
-) -> np.ndarray:
-    """Dream a clip as the provenance says: float32 [samples, channels]."""
+) -> Dreamed:
+    """Dream a clip as the provenance says."""
     recipe = read_recipe(id_, told)
     rate = model.sample_rate
     like = _target_sound(id_, sound or recipe.sound, told["sound_sha256"], rate) if recipe.sound else None
-    key = (model.identity, recipe.canonical_json(), like and like.sha256)
+    products = told.get("arithmetic", {}).get("products")
+    if recipe.arithmetic == "exact" or (products == "bfloat16" and fast_products() != "bfloat16"):
+        products = None
+    key = (model.identity, recipe.canonical_json(), like and like.sha256, products)
     dreamer = _dreamer(_Ascent(key, model, recipe, like))
     aim = Aim(tuple(told["target"]["classes"]), told["target"]["away"])
     number = draws.draw(told["seed"], told["source"]["id"], told["variant"], "start")
     before = np.zeros((1, len(model.classes)), np.float32)  # nothing of the dream depends on the scores before it
     sounds = [Sound(clip.waveform, clip.ref.sample_rate, rate)]
-    return dream_batch(dreamer, sounds, before, [aim], on_step, numbers=[number])[0].waveform
+    return dream_batch(dreamer, sounds, before, [aim], on_step, numbers=[number])[0]
 
 
 @dataclass(frozen=True)
 class _Ascent:
     """What a `Dreamer` is made of; the key tells one from another."""
 
-    key: tuple[str, str, str | None]
+    key: tuple[str, str, str | None, str | None]
     model: AudioModel = field(compare=False)
     recipe: Recipe = field(compare=False)
     sound: TargetSound | None = field(compare=False)
@@ -185,7 +266,8 @@ class _Ascent:
 @functools.lru_cache(maxsize=8)
 def _dreamer(ascent: _Ascent) -> Dreamer:
     """Compile an ascent, once for all the records of a recipe: that takes longer than a short dream."""
-    return Dreamer(ascent.model, ascent.recipe, ascent.sound and ascent.sound.heard)
+    sound = ascent.sound and ascent.sound.heard
+    return Dreamer(ascent.model, ascent.recipe, sound, products=ascent.key[-1])
 
 
 def read_recipe(id_: str, told: Mapping[str, Any]) -> Recipe:

@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from augment.arithmetic import arithmetic
 from augment.recipe import canonical_json
 from augment.tfrecord import FrameError, read_frames
 from pipelines.clips import ClipRef
@@ -53,6 +54,7 @@ def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, s
         "model": model_identity,
         "sounds": dict(sounds),
         "versions": versions(),
+        "arithmetic": dataclasses.asdict(arithmetic()),
     }
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
 

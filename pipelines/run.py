@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import errno
 import itertools
@@ -18,6 +19,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
+from augment.arithmetic import arithmetic, warn_if_slower
 from pipelines import metrics, publish
 from pipelines.augment import build, write_listing
 from pipelines.config import RunConfig
@@ -86,6 +88,7 @@ def augment_dataset(
     if first is None:
         which = f" in the splits {', '.join(config.source.splits)}" if config.source.splits else ""
         raise SourceError(f"there are no sounds{which} in {', '.join(inputs)}")
+    warn_if_slower()
     model = shared_model(config.weights, specs_of(config.model))
     classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
     label_classes(config, (), model)
@@ -122,6 +125,7 @@ def augment_dataset(
             "host": platform.node(),
             "cpus": os.cpu_count(),
             "processor": processor(),
+            "arithmetic": dataclasses.asdict(arithmetic()),
             "metrics": metrics.read(result),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }

@@ -62,6 +62,7 @@ def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress:
         records=tally["records"],
         sources=tally["sources"],
         shard_bytes=tally["bytes"],
+        made_on=dict(run.made_on.most_common()),
     )
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from augment.arithmetic import Arithmetic
 from augment.tfrecord import FrameError, RecordError, read_frame
 from pipelines.checks import COLUMNS, EXAMPLE_CHECKS, PROVENANCE_CHECKS, Entry, differences, provenance_of
 from pipelines.containers import one_line
 from pipelines.dataset import DamagedError, Place, read_example, rows, stored_samples, wrong_kinds
 from pipelines.files import DEMO
-from pipelines.findings import Verification
+from pipelines.findings import UNKNOWN, Verification
 
 
 def check_records(run: Verification) -> None:
@@ -108,6 +109,8 @@ def _check_record(run: Verification, place: Place, record: bytes, row: dict[str,
     run.tally[f"{example['recipe']}/dreams"] += 1
     run.tally[f"{example['recipe']}/reached"] += int(example["reached"])
     if told:
+        if told["recipe"] is not None:
+            run.made_on[str(Arithmetic(**told["arithmetic"])) if "arithmetic" in told else UNKNOWN] += 1
         source, recipe = told["source"], told["recipe"] or {}
         run.notes.add_source(source["uri"], source["sha256"], "source", example["id"], source.get("record_offset"))
         if recipe.get("sound") and recipe["sound"] != DEMO and told["sound_sha256"]:

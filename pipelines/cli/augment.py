@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from rich.console import Console
 
+from augment.arithmetic import Arithmetic
 from augment.weights import demo_recording
 from augment.wording import counted
 from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED, complain
@@ -65,7 +66,7 @@ def run(
     if export and files:
         print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
     if content["counts"]["records"]:
-        _summarise(output, content)
+        _summarise(output, content, config)
     for warning in content["warnings"]:
         print(f"dreambeam: warning: {warning}", file=sys.stderr)
     if not content["counts"]["records"]:
@@ -81,7 +82,13 @@ def _failures(content: Mapping[str, Any]) -> str:
     return f"{counted(content['counts']['failures'], 'failure')} ({stages})"
 
 
-def _summarise(output: str, content: Mapping[str, Any]) -> None:
+def _arithmetic(content: Mapping[str, Any], config: RunConfig) -> str:
+    found = Arithmetic(**content["arithmetic"])
+    fast = any(recipe.arithmetic == "fast" for recipe in config.named_recipes().values())
+    return f"{found}; fast: products in {found.products}" if fast else str(found)
+
+
+def _summarise(output: str, content: Mapping[str, Any], config: RunConfig) -> None:
     counts, seconds = content["counts"], content["seconds"]
     console = Console(highlight=False, soft_wrap=True)
     dreams = counts["dreams"]
@@ -98,6 +105,7 @@ def _summarise(output: str, content: Mapping[str, Any]) -> None:
             told += f"; {found['reused']} were reused, of which {found['reused_reached']} had reached it"
         console.print(f"  {name}: {told}", markup=False)
     console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
+    console.print(f"  arithmetic: {_arithmetic(content, config)}", markup=False)
     metrics = content["metrics"]
     if "batch_fill" in metrics and metrics.get("gradient_steps"):
         fill = metrics["batch_fill"]

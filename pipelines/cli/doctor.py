@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from augment import weights
+from augment.arithmetic import LIMIT, arithmetic
 from augment.weights import WeightsError
 from augment.yamnet import DreamingModel, padded_length
 from pipelines.run import LOCAL_RUNNER
@@ -22,7 +23,7 @@ _PACKAGES = ("tensorflow", "tensorflow-hub", "tensorflow-datasets", "apache-beam
 def run(path: str | None) -> int:
     """Print a line for each check; return 1 if something that is needed does not work."""
     failed = 0
-    for check in (_python, _packages, _audio, lambda: _weights(path), _runner, _engines):
+    for check in (_python, _packages, _arithmetic, _audio, lambda: _weights(path), _runner, _engines):
         for state, line in _guarded(check):
             failed += state == "FAIL"
             print(f"{state:4}  {line}")
@@ -53,6 +54,15 @@ def _packages() -> _Lines:
             yield "ok", f"{name} {installed}"
         else:
             yield "FAIL", f"{name} is not installed: pip install dreambeam"
+
+
+def _arithmetic() -> _Lines:
+    found = arithmetic()
+    yield "ok", f"arithmetic: {found}; arithmetic=fast takes products in {found.products}"
+    if limit := os.environ.get(LIMIT):
+        yield "ok", f"{LIMIT}={limit} limits the vector instructions"
+    if not found.onednn and found.device == "cpu":
+        yield "warn", "this TensorFlow has no oneDNN: dreams take several times as long; install tensorflow from PyPI"
 
 
 def _audio() -> _Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from augment.arithmetic import follow
 from pipelines.clips import ClipError
 from pipelines.dataset import DamagedError, open_dataset
 from pipelines.files import check_writable, write_sound
-from pipelines.replay import Replayed, replay
+from pipelines.replay import Agreement, Replayed, recorded_arithmetic, replay
 
 
 def run(
@@ -37,6 +39,8 @@ def run(
         dataset = open_dataset(folder)
         with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
             task = bar.add_task("dreaming again", total=None)
+            if made_on := recorded_arithmetic(dataset, id_):
+                follow(made_on)
             found = replay(
                 dataset,
                 id_,
@@ -55,7 +59,8 @@ def run(
         print(json.dumps(_as_json(found), ensure_ascii=False))
     else:
         _say(found, output)
-    return 0 if found.exact and not _tampered(found) else 1
+    good = found.exact or (found.agreement is not None and found.agreement.holds)
+    return 0 if good and not _tampered(found) else 1
 
 
 def _tampered(found: Replayed) -> bool:
@@ -71,12 +76,28 @@ def _say(found: Replayed, output: str | None) -> None:
         if _tampered(found):
             print("  but the dataset holds other samples than its provenance says: see dreambeam verify")
         return
+    if found.agreement and found.arithmetic:
+        _say_agreement(what, found.agreement, *found.arithmetic)
+        return
     difference = found.difference
     far = "the dataset holds no samples to measure it against"
     if difference:
         far = f"SNR {difference.snr_db:.1f} dB, differs by {difference.peak:.3g} at most"
     print(f"{what} is not the same: {far}")
-    print(f"  {changes}" if changes else "  no version differs; another kind of processor rounds otherwise")
+    reason = "its arithmetic is not recorded (dreambeam before 0.4.0): another processor, or TensorFlow without oneDNN"
+    if changes or found.arithmetic_known:
+        reason = changes or "versions and arithmetic are the same: the dataset or its source has been changed"
+    print(f"  {reason}")
+
+
+def _say_agreement(what: str, agreement: Agreement, then: str, here: str) -> None:
+    print(f"{what} was made on other arithmetic ({then}; here {here}), so its bits are not compared")
+    (score, score_here), (snr, snr_here), (top, top_here) = agreement.score, agreement.snr_db, agreement.top
+    state = "agrees" if agreement.holds else "DOES NOT AGREE"
+    print(
+        f"  the dream {state} with its record: target's score {score_here:.3f} (record {score:.3f}), "
+        f"SNR {snr_here:.2f} dB ({snr:.2f}), first class {top_here} ({top})"
+    )
 
 
 def _as_json(found: Replayed) -> dict[str, object]:
@@ -88,5 +109,7 @@ def _as_json(found: Replayed) -> dict[str, object]:
         "found_sha256": found.found_sha256,
         "snr_db": None if difference is None or difference.peak == 0 else difference.snr_db,
         "max_difference": difference and difference.peak,
+        "arithmetic": found.arithmetic and dict(zip(("then", "now"), found.arithmetic, strict=True)),
+        "agreement": found.agreement and {**dataclasses.asdict(found.agreement), "holds": found.agreement.holds},
         "differing": {name: {"then": then, "now": now} for name, (then, now) in found.differing.items()},
     }

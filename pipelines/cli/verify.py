@@ -9,6 +9,7 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from augment.arithmetic import arithmetic
 from augment.wording import counted
 from pipelines.findings import Report
 from pipelines.verify import verify
@@ -41,3 +42,10 @@ def _say(folder: str, report: Report, sources: bool) -> None:
     read = f"{counted(report.records, 'record')} in {shards}{hashed}"
     state = counted(report.problem_count, "problem") if report.problem_count else "OK"
     print(f"{folder}: {state}: {read}")
+    if report.made_on:
+        here = str(arithmetic())
+        made = ", ".join(f"{counted(count, 'dream')} on {name}" for name, count in report.made_on.items())
+        print(f"  made: {made}; this machine: {here}, where a replay {_REPLAYS[list(report.made_on) == [here]]}")
+
+
+_REPLAYS = {True: "has the same bits", False: "of the others is held to score and SNR, not to bits"}
