@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow loads, which leaves it off without AVX-512:
-# YAMNet's gradient is three to four times faster with it on an AVX2 processor, and its convolutions round by row alone
+# dreams take a third longer then; their bytes are the same (`augment.row_stable`)
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes may share a GPU, where there is one
 
 if TYPE_CHECKING:

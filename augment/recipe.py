@@ -138,7 +138,8 @@ class Recipe(BaseModel):
     hop: Annotated[int, Field(ge=1, le=32_768)] = Field(default=256, description="STFT hop, samples at 16 kHz.")
     arithmetic: Literal["exact", "fast"] = Field(
         default="exact",
-        description="fast: steps in bfloat16, most at the two fifths of a clip that count most; scores stay exact.",
+        description="fast: most steps look at the two fifths of a clip that count most, in bfloat16 where the "
+        "processor has instructions for it; scores stay exact.",
     )
     sound: str | None = Field(
         default=None, description="Path or URI of the target sound, for filters, objectives and the target that use it."

@@ -1,7 +1,8 @@
 """What the fast arithmetic leaves out of a step, and how that is made good.
 
 A step through all of a clip's patches in float32 is exact. The fast one is cheaper in two ways: the pointwise
-convolutions are done in bfloat16 (`DreamingModel.activations`, rough), and most steps look at two fifths of the clip's
+convolutions are done in bfloat16 (`DreamingModel.activations`, rough) where the processor has instructions for it
+(`augment.arithmetic.fast_products`), and most steps look at two fifths of the clip's
 patches only: at those on which the objective depends most. The other patches count with the logits that they had
 when they were last looked at, so that the objective is still that of the whole clip, and every `EVERY`-th step looks at
 all of them. Which patches weigh most is told by the gradient of the objective by the logits, a by-product.

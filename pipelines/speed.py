@@ -38,7 +38,9 @@ BATCHES = (1, 4, 16, 32, 64)
 PIPELINE_STEPS = (10, 50)
 FILE_RATE = 44_100
 _MATRIX = 2048
-_BASE = "plain gradient"
+_BASE, _UNIT = "plain gradient", "audio s × steps / s"
+QUICK_STEPS = ("deep_dream", "fast")
+QUICK_CLIPS = 8
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,18 @@ class Work:
     against: str | None
 
 
-def timed(work: Sequence[Work], rounds: int) -> list[Row]:
+Say = Callable[[str], Any]
+"""Is told what is being measured."""
+
+
+def timed(work: Sequence[Work], rounds: int, say: Say = lambda _: None) -> list[Row]:
     """Do all of the work in turn, in rounds; return the median figures and ratios."""
+    say("warming up")
     for each in work:
         each.go()  # traces and warms up
     times: dict[str, list[float]] = {each.name: [] for each in work}
-    for _ in range(rounds):
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
         for each in work:
             start = time.perf_counter()
             each.go()
@@ -110,25 +118,33 @@ def machine() -> list[Work]:
     return work
 
 
-def gradients(model: DreamingModel) -> list[Work]:
-    """Return the plain gradient, alone and by batch size, and every kind of step."""
+def step_work(
+    model: DreamingModel, part: str, name: str, settings: dict[str, Any], against: str | None, count: int = CLIPS
+) -> Work:
+    """Return steps of a recipe on a batch of clips."""
+    clips = noise(count)
+    recipe = Recipe.model_validate({"steps": STEPS, "hold": None, "keep": "last", **settings})
+    dreamer = Dreamer(model, recipe, clips[0])
+    waveforms, lengths = pad_batch(clips)
+    amount = count * SECONDS * recipe.steps
+    return Work(part, name, lambda: dreamer(waveforms, lengths, range(count)), amount, _UNIT, against)
+
+
+def gradients(model: DreamingModel, *, quick: bool = False) -> list[Work]:
+    """Return the plain gradient, alone and by batch size, and every kind of step; quickly, the default and fast."""
     clips = noise(max(BATCHES))
     plain = naive.plain_gradient(model)
-    unit = "audio s × steps / s"
 
     def raw(count: int) -> Callable[[], Any]:
         waveforms = tf.constant(pad_batch(clips[:count])[0])
         return lambda: [plain(waveforms, tf.range(count)) for _ in range(STEPS)][-1].numpy()
 
-    waveforms, lengths = pad_batch(clips[:CLIPS])
-    amount = CLIPS * SECONDS * STEPS
-    work = [Work("gradient", _BASE, raw(CLIPS), amount, unit, None)]
-    work += [Work("gradient", f"batches of {each}", raw(each), each * SECONDS * STEPS, unit, _BASE) for each in BATCHES]
+    work = [Work("gradient", _BASE, raw(CLIPS), CLIPS * SECONDS * STEPS, _UNIT, None)]
+    sizes = () if quick else BATCHES
+    work += [Work("gradient", f"batches of {each}", raw(each), each * SECONDS * STEPS, _UNIT, _BASE) for each in sizes]
     for part, name, settings in kinds_of_steps():
-        recipe = Recipe.model_validate({"steps": STEPS, "hold": None, "keep": "last", **settings})
-        dreamer = Dreamer(model, recipe, clips[0])
-        go: Callable[..., Any] = lambda dreamer=dreamer: dreamer(waveforms, lengths, range(CLIPS))  # noqa: E731
-        work.append(Work(part, name, go, amount * recipe.steps / STEPS, unit, _BASE))
+        if not quick or name in QUICK_STEPS:
+            work.append(step_work(model, part, name, settings, _BASE))
     return work
 
 
@@ -183,7 +199,9 @@ def parts(model: DreamingModel, folder: Path) -> list[Work]:
     ]
 
 
-def pipeline(model: DreamingModel, folder: Path, weights: str | None, clips: int, rounds: int) -> list[Row]:
+def pipeline(
+    model: DreamingModel, folder: Path, weights: str | None, clips: int, rounds: int, step_counts: Sequence[int]
+) -> list[Row]:
     """Run whole augmentations, from files to a published dataset, beside the arithmetic that bounds them.
 
     The bound is the plain gradient for every step and two scorings, in batches of 64, measured before and after each
@@ -193,7 +211,7 @@ def pipeline(model: DreamingModel, folder: Path, weights: str | None, clips: int
     inputs = folder / "pipeline"
     write_files(inputs, clips, SAMPLE_RATE)
     rows = []
-    for steps in PIPELINE_STEPS:
+    for steps in step_counts:
         config = RunConfig.model_validate(
             {"recipe": {"steps": steps, "hold": None}, "include_original": False, "weights": weights}
         )
@@ -314,18 +332,38 @@ def write_files(folder: Path, count: int, sample_rate: int) -> list[Path]:
 
 
 def measure(
-    model: DreamingModel, *, rounds: int, weights: str | None, clips: int, say: Callable[[str], Any]
+    model: DreamingModel, *, rounds: int, weights: str | None, clips: int, say: Say, quick: bool = False
 ) -> Iterator[list[Row]]:
-    """Measure everything; give the rows of each part as they come."""
+    """Measure everything, or quickly the most important; give the rows of each part as they come."""
+
+    def saying(what: str) -> Say:
+        return lambda more: say(f"{what}, {more}")
+
     with tempfile.TemporaryDirectory(prefix="dreambeam-") as given:
         folder = Path(given)
-        say("matrix products")
-        yield timed(machine(), rounds)
-        say("gradients and steps")
-        yield timed(gradients(model), rounds)
-        say("decoding, scoring, writing")
-        yield timed(parts(model, folder), rounds)
+        yield timed(machine(), rounds, saying("matrix products"))
+        yield timed(gradients(model, quick=quick), rounds, saying("gradients and steps"))
+        if quick:
+            say("the pipeline")
+            yield pipeline(model, folder, weights, min(clips, QUICK_CLIPS), 1, PIPELINE_STEPS[:1])
+            return
+        yield timed(parts(model, folder), rounds, saying("decoding, scoring, writing"))
         say("the pipeline")
-        yield pipeline(model, folder, weights, clips, min(rounds, 3))
+        yield pipeline(model, folder, weights, clips, min(rounds, 3), PIPELINE_STEPS)
         say("worker processes")
         yield processes(folder, weights, clips)
+
+
+def expected_seconds(model: DreamingModel, *, rounds: int, clips: int, quick: bool = False) -> float:
+    """Return about how many seconds `measure` takes, by a first look at how long a gradient takes here."""
+    plain, waveforms = naive.plain_gradient(model), tf.constant(pad_batch(noise(4))[0])
+    plain(waveforms, tf.range(4)).numpy()
+    start = time.perf_counter()
+    plain(waveforms, tf.range(4)).numpy()
+    one = (time.perf_counter() - start) / 4  # a step of a clip
+    kinds = len(QUICK_STEPS) if quick else len(list(kinds_of_steps()))
+    batched = CLIPS * (1 + kinds) + (0 if quick else sum(BATCHES))
+    timed_steps = (rounds + 1) * STEPS * batched + (0 if quick else (rounds + 1) * 12 * CLIPS)
+    runs = [(min(clips, QUICK_CLIPS), 1, PIPELINE_STEPS[:1])] if quick else [(clips, min(rounds, 3), PIPELINE_STEPS)]
+    piped = sum((count * times + 64 * 4) * sum(each) for count, times, each in runs)
+    return one * (timed_steps + piped) + (20 if quick else 60)

@@ -21,8 +21,10 @@ PARTS = {
 dreambeam's code: what everything else is held against.""",
     "one step of": "A whole step of each transform, with its filters, limits and update; 1 is as fast as the gradient.",
     "deep_dream by": "A step of `deep_dream` by each update rule.",
-    "arithmetic": """`recipe.arithmetic=fast`: products in bfloat16, and most steps look only at the patches that count
-(`augment/shortcuts.py`).""",
+    "arithmetic": """`recipe.arithmetic=fast`: most steps look only at the patches that count, and products are in
+bfloat16 where the processor has instructions for it (`augment/shortcuts.py`).""",
+    "instructions": """Exact and fast steps of `deep_dream` with this processor's vector instructions and older ones
+(`ONEDNN_MAX_CPU_ISA`); measured by `dreambeam benchmark instructions --report docs`.""",
     "alone": "Each part of the work by itself, beside ten steps of dreaming.",
     "pipeline": """From files to a published dataset, beside the time that the gradients and two scorings alone take.
 What one file takes is the start-up, which is taken off: Beam, and the first time the compilation of the recipe.""",

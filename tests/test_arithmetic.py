@@ -121,6 +121,16 @@ def test_verify_says_what_a_dataset_was_made_on(travelled: Path) -> None:
     assert (other.returncode, same.returncode) == (0, 0)
 
 
+def test_a_dataset_does_not_differ_from_itself(travelled: Path) -> None:
+    script = Path(__file__).parents[1] / "docs/examples/compare_datasets.py"
+    command = [sys.executable, str(script), str(travelled), str(travelled)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == (
+        "deep_dream: 1 dreams, 1 equal; sounds: SNR inf dB, least inf; score: 0.000, most 0.000; "
+        "SNR to the source: 0.00 dB, most 0.0; reached in one only: 0\n"
+    )
+
+
 def test_provenance_and_run_name_the_arithmetic(travelled: Path) -> None:
     expected = {"device": "cpu", "instructions": "AVX2", "onednn": True, "products": "float32"}
     assert json.loads((travelled / "run.json").read_text())["arithmetic"] == expected

@@ -104,7 +104,7 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "benchmark: of two": (["benchmark", "--data", out], ["speed --against naive and dreambeam benchmark steering"]),
         "benchmark: side by side": (
             ["benchmark", "--against", "naive", "--rounds", "2"],
-            ["--rounds is of dreambeam benchmark speed, not of dreambeam benchmark speed --against naive"],
+            ["speed and dreambeam benchmark instructions, not of dreambeam benchmark speed --against naive"],
         ),
         "benchmark: steering": (["benchmark", "steering", "--data", out, "--clips", "64"], ["--clips is of", "speed"]),
         "classify: file": (["classify", str(tmp_path / "b.wav")], ["b.wav", "does not exist"]),

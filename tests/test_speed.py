@@ -78,9 +78,8 @@ def test_every_transform_and_update_is_measured():
 def test_the_pipeline_is_run_from_files_to_dataset(
     model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(speed, "PIPELINE_STEPS", (1,))
     monkeypatch.setattr(speed, "SECONDS", 1)
-    bound, pipeline, *start_up = speed.pipeline(model, tmp_path, None, 2, 1)
+    bound, pipeline, *start_up = speed.pipeline(model, tmp_path, None, 2, 1, (1,))
     assert (pipeline.against, pipeline.ratio) == (bound.name, pipeline.figure / bound.figure)
     assert [row.unit for row in start_up] == ["s", "s"]
     assert (tmp_path / "dreamed-1-0" / "run.json").exists()

@@ -542,9 +542,10 @@ def doctor(weights: Weights = None, debug: Debug = False) -> None:
 @app.command()
 def benchmark(
     context: typer.Context,
-    what: Annotated[BenchmarkChoice, typer.Argument(help="Speed, or how well dreams reach their targets.")] = (
-        BenchmarkChoice.speed
-    ),
+    what: Annotated[
+        BenchmarkChoice,
+        typer.Argument(help="What to measure: speed, speed by vector instructions, or reached targets."),
+    ] = (BenchmarkChoice.speed),
     data: Annotated[
         str | None,
         typer.Option(help="Folder of recordings, for steering or side by side; a folder deep at most.", metavar="DIR"),
@@ -557,7 +558,10 @@ def benchmark(
         str | None, typer.Option(help="Folder for the page and its rows (and steering's picture).", metavar="DIR")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians.")] = 5,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Rounds of speed; the figures are medians [5; quickly 2].")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Of speed: only the most important, in two minutes.")] = False,
     against: Annotated[
         AgainstChoice | None, typer.Option(help="Of speed: dream the same clips by a plain loop, side by side.")
     ] = None,
@@ -569,7 +573,10 @@ def benchmark(
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
-    """Measure this machine (speed, some minutes), or how well dreams reach their targets (steering, an hour or two)."""
+    """Measure this machine, or how well dreams reach their targets (steering, an hour or two).
+
+    Speed says at its start how long it will take: ten minutes and more, --quick under two.
+    """
     from pipelines.cli import early
 
     came_from = {name: context.get_parameter_source(name) for name in context.params}
@@ -581,7 +588,16 @@ def benchmark(
         raise typer.Exit(_command("steering")(data, pairs, only or [], report, as_json, seed, weights))
     raise typer.Exit(
         _command("benchmark")(
-            as_json, rounds, weights, against and against.value, data, clips, steps or [20, 60], report
+            what.value,
+            as_json,
+            rounds or (2 if quick else 5),
+            weights,
+            against and against.value,
+            data,
+            clips,
+            steps or [20, 60],
+            report,
+            quick=quick,
         )
     )
 

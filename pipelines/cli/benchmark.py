@@ -16,13 +16,14 @@ from rich.table import Table
 
 from augment.sound import to_model
 from augment.yamnet import load_dreaming_model
-from pipelines import speed
+from pipelines import speed, speed_instructions
 from pipelines.cli.steering import read_recordings
 from pipelines.config import ConfigError
 from pipelines.speed_page import ratio_text, write_page
 
 
 def run(
+    what: str,
     as_json: bool,
     rounds: int,
     weights: str | None,
@@ -31,20 +32,36 @@ def run(
     clips: int,
     steps: Sequence[int],
     report: str | None,
+    *,
+    quick: bool = False,
 ) -> int:
-    """Measure and print: the whole table, or dreambeam beside the naive loop; write the page if it is wanted."""
+    """Measure and print: the whole table, one by instructions, or dreambeam beside the naive loop; write the page."""
     if report is not None and Path(report).exists() and not Path(report).is_dir():
         raise ConfigError(f"--report: {report!r} is a file; name a folder")
-    model = load_dreaming_model(weights)
     rows: list[speed.Row] = []
     with Console(stderr=True).status("measuring ...") as status:
         if not sys.stderr.isatty():
             status.stop()
-        if against is not None:
+
+        def say(what: str) -> None:
+            if sys.stderr.isatty():
+                status.update(f"measuring {what} ...")
+            else:
+                print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+        if what == "instructions":
+            say("exact and fast steps with each kind of instructions")
+            rows += speed_instructions.rows(rounds)
+        elif against is not None:
+            model = load_dreaming_model(weights)
+            say("the same dreams by dreambeam and by a plain loop")
             rows += speed.against_naive(model, _heard(data, clips) if data else speed.noise(clips), steps)
         else:
-            say = lambda what: status.update(f"measuring {what} ...")  # noqa: E731
-            for found in speed.measure(model, rounds=rounds, weights=weights, clips=clips, say=say):
+            model = load_dreaming_model(weights)
+            minutes = speed.expected_seconds(model, rounds=rounds, clips=clips, quick=quick) / 60
+            length = f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute"
+            print(f"This takes about {length}{'' if quick else '; --quick takes under two'}.", file=sys.stderr)
+            for found in speed.measure(model, rounds=rounds, weights=weights, clips=clips, say=say, quick=quick):
                 rows += found
     if report is not None:
         write_page(Path(report), rows)

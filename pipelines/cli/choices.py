@@ -52,6 +52,7 @@ class BenchmarkChoice(str, Enum):
     """What is measured."""
 
     speed = "speed"
+    instructions = "instructions"
     steering = "steering"
 
 

@@ -154,7 +154,7 @@ def check_benchmark(given: Collection[str], what: str, against: str | None) -> N
 
     Args:
         given: names of the options that the user wrote, without dashes.
-        what: is measured, "speed" or "steering".
+        what: is measured, a value of `choices.BenchmarkChoice`.
         against: what speed is held against, if anything.
 
     Raises:
@@ -170,7 +170,8 @@ def check_benchmark(given: Collection[str], what: str, against: str | None) -> N
 
 
 _BENCHMARK_OPTIONS = {
-    "speed": ("rounds", "clips"),
+    "speed": ("rounds", "clips", "quick"),
+    "instructions": ("rounds",),
     "speed --against naive": ("against", "data", "clips", "steps"),
     "steering": ("data", "pairs", "only", "seed"),
 }
