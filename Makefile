@@ -1,13 +1,13 @@
-# `make` lists the targets. All that is needed beforehand is make and a Python 3.10, 3.11 or 3.12; each target sets up
+# `make` lists the targets. All that is needed beforehand is make and a Python 3.10 to 3.13; each target sets up
 # .venv by itself the first time, and again after pyproject.toml or constraints.txt has changed.
 
-# The first Python that really runs, has a supported version and can make a virtual environment.
+# The newest Python that really runs, has a supported version and can make a virtual environment.
 # Another one: make test PYTHON=/path/to/python
-PYTHON_FITS := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
-PYTHON ?= $(shell for python in python3.11 python3.12 python3.10 python3; do \
+PYTHON_FITS := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10 python3; do \
 	$$python -c '$(PYTHON_FITS)' >/dev/null 2>&1 && echo $$python && break; done)
 CHECK_PYTHON = '$(PYTHON)' -c '$(PYTHON_FITS)' 2>/dev/null || { \
-	echo "make: found no Python 3.10, 3.11 or 3.12 with venv and pip (Debian: package python3-venv);" \
+	echo "make: found no Python 3.10 to 3.13 with venv and pip (Debian: package python3-venv);" \
 		"name one: make PYTHON=/path/to/python" >&2; exit 1; }
 
 VENV := .venv

@@ -42,8 +42,8 @@ def _guarded(check: Callable[[], _Lines]) -> _Lines:
 
 
 def _python() -> _Lines:
-    good = (3, 10) <= sys.version_info[:2] <= (3, 12)
-    yield ("ok" if good else "FAIL"), f"python {platform.python_version()}{'' if good else ': use 3.10, 3.11 or 3.12'}"
+    good = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    yield ("ok" if good else "FAIL"), f"python {platform.python_version()}{'' if good else ': use 3.10 to 3.13'}"
     yield "ok", f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}"
 
 
