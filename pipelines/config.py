@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from augment.recipe import Recipe, TransformName, canonical_json
 from augment.targets import POLICIES, split_target
+from pipelines.shipped_configs import find, shipped
 from pipelines.splits import is_dreamed
 
 MAX_VALUES = 100_000
@@ -269,7 +270,7 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
     """Read a configuration.
 
     Args:
-        path: a YAML file; None starts from the defaults.
+        path: a YAML file, or the name of a config that is shipped; None starts from the defaults.
         changes: ``key=value`` with dotted keys and YAML values, such as ``recipe.steps=20``.
 
     Raises:
@@ -278,10 +279,11 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
     values: Any = {}
     if path is not None:
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            values = yaml.safe_load(find(path).read_text(encoding="utf-8")) or {}
             _check_size(values, str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the config {str(path)!r}: {_one_line(error)}") from error
+            names = f"; shipped are {', '.join(shipped())}" if isinstance(error, FileNotFoundError) else ""
+            raise ConfigError(f"cannot read the config {str(path)!r}: {_one_line(error)}{names}") from error
         except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"{path} is not plain YAML: {_one_line(error)}") from error
         if not isinstance(values, dict):

@@ -70,7 +70,10 @@ def augment(
         typer.Option("--input", "-i", help=f"{INPUT} May be repeated. 'demo': a street recording."),
     ],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder of the dataset to make.", metavar="DIR")],
-    config: Annotated[str | None, typer.Option("--config", "-c", help="YAML recipe.", metavar="FILE")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "-c", help="YAML file, or a name that `dreambeam configs` lists.", metavar="FILE"),
+    ] = None,
     metadata: Annotated[
         str | None,
         typer.Option(help="CSV, TSV, JSONL or Parquet with a row for each file; else folder names are labels."),
@@ -438,6 +441,17 @@ def utility(
     chosen = tuple(classifier or CLASSIFIERS)
     plan = Plan(tuple(only or ()), tuple(config or ()), chosen, read_shots(shots), seeds, tuple(white_box or ()))
     raise typer.Exit(run(data, given, plan, report, work, weights, as_json, debug=debug))
+
+
+@app.command()
+def configs(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this one.")] = None,
+    debug: Debug = False,
+) -> None:
+    """List the configs that come with dreambeam, or print one."""
+    from pipelines.cli.configs import run
+
+    raise typer.Exit(run(name))
 
 
 @app.command()
