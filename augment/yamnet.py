@@ -131,7 +131,8 @@ class DreamingModel(tf.Module):
             waveforms: float32 [batch, samples] at 16 kHz, of a length that `padded_length` gives.
             layers: names out of `LAYERS`.
             chosen: int [batch, chosen], which patches of each clip are looked at; None: all.
-            rough: pointwise convolutions, nine tenths of the arithmetic, are done in bfloat16.
+            rough: pointwise convolutions, nine tenths of the arithmetic, are done in bfloat16; for processors that have
+                instructions for it (`augment.arithmetic.fast_products`).
 
         Returns:
             By name: ``log_mel`` [batch, frames, 64], ``embeddings`` [batch, patches, 1024], ``logits`` and ``scores``

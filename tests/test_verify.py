@@ -378,12 +378,15 @@ def test_the_command_says_ok_or_each_problem_on_its_line(
     assert dreambeam("verify", published / "out") == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{published / 'out'}: OK: {RECORDS} records in 2 shards (")
-    assert printed.out.endswith("4 source files\n")
+    first, made = printed.out.splitlines()
+    assert first.endswith("4 source files")
+    assert made.startswith("  made: 16 dreams on ")
+    assert made.endswith("where a replay has the same bits")
     assert printed.err == ""
     edit_table(damaged, lambda rows: rows[3].update(target_mid="/m/0"))
     assert dreambeam("verify", damaged, "--no-sources") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "provenance.parquet says target_mid '/m/0'" in lines[0]
     assert lines[1].startswith(f"{damaged}: 1 problem: {RECORDS} records")
     assert dreambeam("verify", damaged, "--no-sources", "--json") == 1
