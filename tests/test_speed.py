@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,20 +59,35 @@ def test_the_naive_loop_raises_its_score(model: DreamingModel, function: str):
     assert dreamed.shape == clip.shape
 
 
-def test_ratios_are_of_amounts_for_the_same_time():
+def test_ratios_are_of_amounts_for_the_same_time(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
+
+    def takes(seconds: float) -> Callable[[], None]:
+        return lambda: now.__setitem__(0, now[0] + seconds)
+
     work = [
-        speed.Work("a", "slow", lambda: time.sleep(0.001), 1.0, "things / s", None),
-        speed.Work("a", "twice as much", lambda: time.sleep(0.001), 2.0, "things / s", "slow"),
+        speed.Work("a", "slow", takes(2.0), 1.0, "things / s", None),
+        speed.Work("a", "twice as much in half the time", takes(1.0), 2.0, "things / s", "slow"),
     ]
-    first, second = speed.timed(work, 5)
-    assert first.ratio is None
-    assert second.ratio is not None
-    assert second.ratio > 1
+    said: list[str] = []
+    first, second = speed.timed(work, 3, said.append)
+    assert (first.figure, first.ratio) == (0.5, None)
+    assert (second.figure, second.ratio) == (2.0, 4.0)
+    assert said == ["warming up", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
 
 
 def test_every_transform_and_update_is_measured():
     names = {name for _, name, _ in speed.kinds_of_steps()}
     assert names == {*TRANSFORMS, *UPDATES, "fast"}
+
+
+def test_quickly_the_default_and_the_fast_steps_are_measured(model: DreamingModel, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speed, "CLIPS", 1)
+    monkeypatch.setattr(speed, "SECONDS", 1)
+    assert [work.name for work in speed.gradients(model, quick=True)] == ["plain gradient", *speed.QUICK_STEPS]
+    quick, whole = (speed.expected_seconds(model, rounds=2, clips=8, quick=quick) for quick in (True, False))
+    assert 20 < quick < whole
 
 
 def test_the_pipeline_is_run_from_files_to_dataset(
