@@ -3,7 +3,7 @@
 Takes a `Table` and the `Columns` that the user named; gives an `Entry` for each row. Labels are text: never evaluated.
 
 Conventions: a column is the one that the user named, or the first of those known (`PATHS` and the others here) that is
-there, compared without regard to case. Several labels are a list, a list in JSON, or text that is parted at the user's
+there, compared without regard to case. Labels are read as `pipelines.label_cells` says: text is parted at the user's
 separator, or in a column whose name is a plural at the first of | ; , that is in it. Integers are their decimals.
 
 Sources: the columns of ESC-50, UrbanSound8K, FSD50K, NeMo's manifests and their like; tests/test_metadata.py reads
@@ -12,15 +12,14 @@ those as they come.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.clips import Groups, tidy
+from pipelines.label_cells import labels_in
 from pipelines.listing import SourceError
 from pipelines.tables import Row, Table, cell_text
 
@@ -35,7 +34,6 @@ OFFSETS = ("offset", "offset_seconds")
 DURATIONS = ("duration", "duration_seconds")
 
 _PLURALS = ("labels", "tags", "classes")
-_SEPARATORS = ("|", ";", ",")
 
 
 @dataclass(frozen=True)
@@ -149,20 +147,8 @@ class Reader:
         return Entry(row.line, path, labels, split, groups, times[0] or 0.0, times[1], fault)
 
     def _labels(self, value: Any) -> tuple[str, ...] | None:
-        """Give the labels in a cell; None if they are not text or numbers."""
-        if isinstance(value, str) and value.strip().startswith("[") and self.separator is None:
-            with contextlib.suppress(ValueError, RecursionError):  # a label may begin with a bracket
-                value = json.loads(value)
-        if isinstance(value, (list, tuple)):
-            texts = [cell_text(each) for each in value]
-            return None if None in texts else tidy(filter(None, texts))
-        text = cell_text(value)
-        if text is None:
-            return None
-        separator = self.separator
-        if separator is None and self.label is not None and self.label.lower() in _PLURALS:
-            separator = next((each for each in _SEPARATORS if each in text), None)
-        return tidy(text.split(separator) if separator else [text])
+        several = self.label is not None and self.label.lower() in _PLURALS
+        return labels_in(value, separator=self.separator, several=several)
 
 
 def reader(table: Table, columns: Columns) -> Reader:

@@ -18,9 +18,7 @@ from pipelines.delimited import parse
 from pipelines.inputs import list_inputs
 from pipelines.listing import SourceError
 
-COMMON_VOICE = (
-    'id\tpath\tsentence\taccent\n0\ta.wav\t"What? he.\tus\n1\tb.wav\tShe said "yes".\tuk\n2\tc.wav\t"\tus\n'
-)
+COMMON_VOICE = 'id\tpath\tsentence\taccent\n0\ta.wav\t"What? he.\tus\n1\tb.wav\tShe said "yes".\tuk\n2\tc.wav\t"\tus\n'
 
 
 def items(manifest: Path | str, **source: Any) -> list[Any]:
