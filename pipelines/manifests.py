@@ -17,7 +17,8 @@ from dataclasses import replace
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns, Entry, Reader, reader
-from pipelines.listing import SourceError, file_item
+from pipelines.events import joined
+from pipelines.listing import SourceError, Told, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, resolve
 from pipelines.sources import WILDCARD, find
 from pipelines.splits import split_fault
@@ -25,7 +26,7 @@ from pipelines.tables import open_table, text_lines
 
 
 def list_manifests(
-    manifests: Sequence[str], *, columns: Columns, root: str | None = None
+    manifests: Sequence[str], *, columns: Columns, root: str | None = None, told: Told | None = None
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sounds in the rows of tables.
 
@@ -33,6 +34,7 @@ def list_manifests(
         manifests: paths or URIs.
         columns: names of their columns.
         root: folder that the sounds have to lie in; None: that of each manifest.
+        told: is given what is to be said of the tables.
 
     Returns:
         References and failures, in the order of the rows.
@@ -43,7 +45,7 @@ def list_manifests(
     """
     readers = [reader(open_table(manifest), columns) for manifest in manifests]
     top = _root(root, manifests)
-    found = itertools.chain.from_iterable(_manifest_items(each, root, top) for each in readers)
+    found = itertools.chain.from_iterable(_told_items(each, root, top, told or Told()) for each in readers)
     first = next(found, None)
     if first is None:
         raise SourceError(
@@ -86,11 +88,23 @@ def _folder(file: str) -> str:
     return locate(file).rpartition("/")[0]
 
 
+def _told_items(rows: Reader, root: str | None, top: str, told: Told) -> Iterator[SoundFileRef | Failure]:
+    """Give the items of a table, and say at the end what was found in it."""
+    labels: set[str] = set()
+    for item in _manifest_items(rows, root, top):
+        if isinstance(item, SoundFileRef):
+            labels.update(item.labels)
+        yield item
+    told.tables += 1
+    told.labels |= labels
+    told.notes += filter(None, [rows.note(len(labels))])
+
+
 def _manifest_items(rows: Reader, root: str | None, top: str) -> Iterator[SoundFileRef | Failure]:
     manifest = rows.table.uri
     base = _folder(manifest)
     allowed = base if root is None else locate(root)
-    for entry in rows.entries():
+    for entry in rows.entries() if rows.times.end is None else joined(rows.entries()):
         row = f"line {entry.line} of {manifest!r}"
         if entry.fault and not entry.path:
             name = f"{as_text(os.path.basename(manifest))}#line={entry.line}"
