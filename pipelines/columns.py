@@ -11,8 +11,8 @@ What was found is said in a note (`Reader.note`), and so are the columns that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.clips import Groups, tidy
@@ -32,6 +32,7 @@ from pipelines.column_names import (
 )
 from pipelines.label_cells import labels_in
 from pipelines.listing import SourceError
+from pipelines.one_hot import hot_columns, hot_labels
 from pipelines.tables import Row, Table, cell_text
 
 _TOLD = 8  # columns that a note names
@@ -101,6 +102,7 @@ class Reader:
         groups: names of groups, and of their columns.
         separator: as in `Columns`.
         named: whether the user named the column of labels.
+        hot: names of columns that are classes, where there is no column of labels.
     """
 
     table: Table
@@ -112,12 +114,14 @@ class Reader:
     separator: str | None
     other_label: str | None = None
     named: bool = False
+    hot: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[str, ...]:
         """Names of the columns that are read, each once."""
         times = (self.times.start, self.times.end, self.times.duration)
         own = (self.path, self.label, self.other_label, self.split, *times, *(column for _, column in self.groups))
+        own = (*own, *self.hot)
         return tuple(dict.fromkeys(name for name in own if name is not None))
 
     def note(self, classes: int) -> str:
@@ -128,7 +132,9 @@ class Reader:
         """
         found = []
         counted = f"{classes} class{'' if classes == 1 else 'es'}"
-        if self.label is None:
+        if self.hot:
+            found.append(f"labels from {len(self.hot)} columns of 0 and 1, {_quoted(self.hot)}")
+        elif self.label is None:
             found.append(f"labels from folders, {counted} (--label-column names a column of labels)")
         elif not self.named:
             also = f" or `{self.other_label}`" if self.other_label else ""
@@ -136,8 +142,7 @@ class Reader:
         if self.times.end is not None:
             found.append(f"pieces from `{self.times.start}` to `{self.times.end}`")
         if unused := [name for name in self.table.columns if name not in self.used and folded(name) not in NOTHING]:
-            more = f" and {len(unused) - _TOLD} more" if len(unused) > _TOLD else ""
-            found.append("not used: " + ", ".join(f"`{name}`" for name in unused[:_TOLD]) + more)
+            found.append(f"not used: {_quoted(unused)}")
         return tidy([f"{self.table.uri!r}: {'; '.join(found)}"])[0] if found else ""
 
     def entries(self) -> Iterator[Entry]:
@@ -163,6 +168,8 @@ class Reader:
         split = None if self.split is None else cell_text(cells.get(self.split)) or ""
         groups = tuple((name, "".join(tidy([cell_text(cells.get(column)) or ""]))) for name, column in self.groups)
         fault = "" if self.label is None or labels is not None else f"has no labels, but {cells.get(self.label)!r:.80}"
+        if self.hot:
+            labels, fault = hot_labels(cells, self.hot)
         start, duration, wrong = self._piece(row)
         return Entry(row.line, path, labels, split, groups, start, duration, fault or wrong)
 
@@ -208,7 +215,7 @@ def reader(table: Table, columns: Columns) -> Reader:
         several = next((name for name in names if folded(name) in PLURALS), None)
         if columns.label is None and label is not None and several is not None and several != label:
             label, other_label = several, label
-        return Reader(
+        found = Reader(
             table=table,
             path=path,
             label=label,
@@ -221,6 +228,7 @@ def reader(table: Table, columns: Columns) -> Reader:
         )
     except ColumnError as error:
         raise SourceError(f"{table.uri!r} {error}") from error
+    return found if label or columns.label is not None else replace(found, hot=hot_columns(table, found.used))
 
 
 def said(entry: Entry) -> str:
@@ -236,6 +244,11 @@ def no_labels(table: Table) -> SourceError:
         f"{table.uri!r} has no column of labels: {there(table.columns)}; name it with --label-column; expected one of "
         f"{LABELS}"
     )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return ", ".join(f"`{name}`" for name in names[:_TOLD]) + more
 
 
 def _number(text: str) -> float:

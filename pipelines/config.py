@@ -61,7 +61,8 @@ class SourceConfig(BaseModel):
     )
     splits: tuple[str, ...] = Field(default=(), description="Splits that are read; none: all.")
     root: str | None = Field(
-        default=None, description="Folder that a manifest's or list's paths must lie in; None: its own folder."
+        default=None,
+        description="Folder that a manifest's or list's paths are relative to and must lie in; None: its own folder.",
     )
     data_dir: str | None = Field(
         default=None, description="Folder of TFDS datasets; None: TFDS_DATA_DIR, or ~/tensorflow_datasets."

@@ -145,7 +145,8 @@ def _files(inputs: Sequence[str], source: SourceConfig) -> Listing:
 def _list(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns:
         raise SourceError("group columns are those of a table: give a manifest as the input")
-    return Listing(manifests.list_lists(inputs, root=source.root))
+    told = Told()
+    return Listing(manifests.list_lists(inputs, root=source.root, told=told), told=told)
 
 
 def _manifest(inputs: Sequence[str], source: SourceConfig) -> Listing:

@@ -13,6 +13,23 @@ from pipelines.clips import Failure, SoundFileRef
 from pipelines.locations import as_text, as_uri
 from pipelines.shard_clips import ShardRef
 
+AUDIO_EXTENSIONS = (
+    ".wav",
+    ".wave",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".snd",
+    ".caf",
+    ".w64",
+    ".rf64",
+)
 UNREADABLE_EXTENSIONS = (
     ".m4a",
     ".aac",

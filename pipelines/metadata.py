@@ -126,7 +126,7 @@ def _read_entries(metadata: str, columns: Columns) -> tuple[list[Entry], Reader]
     """Read the rows that name a file, and say how they were read."""
     table = open_table(metadata)
     found = reader(table, columns)
-    if found.label is None and found.split is None and not found.groups:
+    if found.label is None and not found.hot and found.split is None and not found.groups:
         raise no_labels(table)
     found = replace(found, times=Times())
     entries = list(found.entries())

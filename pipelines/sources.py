@@ -22,27 +22,10 @@ from fnmatch import fnmatchcase
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns
-from pipelines.listing import UNREADABLE_EXTENSIONS, SourceError, Told, file_item
+from pipelines.listing import AUDIO_EXTENSIONS, UNREADABLE_EXTENSIONS, SourceError, Told, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, nearest
 from pipelines.metadata import label_files
 
-AUDIO_EXTENSIONS = (
-    ".wav",
-    ".wave",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aif",
-    ".aiff",
-    ".aifc",
-    ".au",
-    ".snd",
-    ".caf",
-    ".w64",
-    ".rf64",
-)
 WILDCARD = re.compile(r"[*?\[]")
 
 

@@ -96,7 +96,8 @@ def augment(
         bool, typer.Option("--augment-test", help="Dream test and validation splits, too, which else stay as they are.")
     ] = False,
     root: Annotated[
-        str | None, typer.Option(help="Folder that a manifest's or list's paths lie in [its own].", metavar="DIR")
+        str | None,
+        typer.Option(help="Folder that the paths in manifests and lists lie in [their own].", metavar="DIR"),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR")
