@@ -45,8 +45,11 @@ class SourceConfig(BaseModel):
     path_column: str | None = Field(default=None, description="Its column of paths; None: found by its name.")
     label_column: str | None = Field(default=None, description="Its column of labels; None: found by its name.")
     split_column: str | None = Field(default=None, description="Its column of splits; None: found by its name.")
-    offset_column: str | None = Field(default=None, description="A manifest's column of offsets in seconds.")
-    duration_column: str | None = Field(default=None, description="A manifest's column of durations in seconds.")
+    offset_column: str | None = Field(
+        default=None, description="A manifest's column of where pieces begin, s; None: found by its name; '': none."
+    )
+    end_column: str | None = Field(default=None, description="A manifest's column of where they end, s; likewise.")
+    duration_column: str | None = Field(default=None, description="A manifest's column of durations, s; likewise.")
     group_columns: tuple[GroupName, ...] = Field(
         default=(), description="Columns or features that are carried into the records as group_NAME: fold, speaker."
     )
@@ -59,7 +62,8 @@ class SourceConfig(BaseModel):
     )
     splits: tuple[str, ...] = Field(default=(), description="Splits that are read; none: all.")
     root: str | None = Field(
-        default=None, description="Folder that a manifest's or list's paths must lie in; None: its own folder."
+        default=None,
+        description="Folder that a manifest's or list's paths are relative to and must lie in; None: its own folder.",
     )
     data_dir: str | None = Field(
         default=None, description="Folder of TFDS datasets; None: TFDS_DATA_DIR, or ~/tensorflow_datasets."

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 from pipelines import manifests, sources, tables, tfds_source, tfrecord_source
 from pipelines.clips import tidy
-from pipelines.columns import LABELS, Columns
+from pipelines.column_names import LABELS
+from pipelines.columns import Columns
 from pipelines.config import SourceConfig
-from pipelines.listing import Listing, SourceError, chosen
+from pipelines.listing import Listing, SourceError, Told, chosen
 from pipelines.locations import local_path
 
 NAMES = ("name", "display_name")
@@ -40,7 +41,7 @@ def list_inputs(inputs: Sequence[str], source: SourceConfig) -> Listing:
             f"--metadata labels files, folders and globs, not {inputs[0]!r}, which is a {kind}; leave it out"
         )
     listing = SOURCES[kind](inputs, source)
-    return Listing(chosen(listing.items, source.splits), listing.classes, listing.groups)
+    return Listing(chosen(listing.items, source.splits), listing.classes, listing.groups, listing.told)
 
 
 def check_there(inputs: Sequence[str], source: SourceConfig) -> None:
@@ -126,6 +127,7 @@ def columns_of(source: SourceConfig) -> Columns:
         label=source.label_column,
         split=source.split_column,
         offset=source.offset_column,
+        end=source.end_column,
         duration=source.duration_column,
         groups=source.group_columns,
         separator=source.label_separator,
@@ -135,19 +137,22 @@ def columns_of(source: SourceConfig) -> Columns:
 def _files(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns and source.metadata is None:
         raise SourceError("group columns are those of a table: give --metadata, or a manifest as the input")
-    items = sources.list_files(inputs, metadata=source.metadata, columns=columns_of(source))
-    return Listing(items, groups=tuple(sorted(source.group_columns)))
+    told = Told()
+    items = sources.list_files(inputs, metadata=source.metadata, columns=columns_of(source), told=told)
+    return Listing(items, groups=tuple(sorted(source.group_columns)), told=told)
 
 
 def _list(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns:
         raise SourceError("group columns are those of a table: give a manifest as the input")
-    return Listing(manifests.list_lists(inputs, root=source.root))
+    told = Told()
+    return Listing(manifests.list_lists(inputs, root=source.root, told=told), told=told)
 
 
 def _manifest(inputs: Sequence[str], source: SourceConfig) -> Listing:
-    items = manifests.list_manifests(inputs, columns=columns_of(source), root=source.root)
-    return Listing(items, groups=tuple(sorted(source.group_columns)))
+    told = Told()
+    items = manifests.list_manifests(inputs, columns=columns_of(source), root=source.root, told=told)
+    return Listing(items, groups=tuple(sorted(source.group_columns)), told=told)
 
 
 def _tfds(inputs: Sequence[str], source: SourceConfig) -> Listing:

@@ -7,12 +7,29 @@ each file or shard: they are written down as they come, never held together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.locations import as_text, as_uri
 from pipelines.shard_clips import ShardRef
 
+AUDIO_EXTENSIONS = (
+    ".wav",
+    ".wave",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".snd",
+    ".caf",
+    ".w64",
+    ".rf64",
+)
 UNREADABLE_EXTENSIONS = (
     ".m4a",
     ".aac",
@@ -28,6 +45,21 @@ class SourceError(ValueError):
     """The inputs can not be used, so the whole run can not start; the message is one line."""
 
 
+@dataclass
+class Told:
+    """What a user should know of the tables that are read; complete once all items of the listing were taken.
+
+    Attributes:
+        notes: lines that say what was guessed, and what is not used.
+        tables: how many tables were read.
+        labels: the classes of the rows or files that can be used.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    tables: int = 0
+    labels: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a source holds.
@@ -36,11 +68,13 @@ class Listing:
         items: files, pieces of files, and shards, each once; or why one of them can not be used.
         classes: the labels in the order that the source gives them; () where it gives none.
         groups: names of the groups that its clips carry, sorted.
+        told: what is to be said of its tables.
     """
 
     items: Iterator[Item]
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
 
 
 def chosen(items: Iterable[Item], splits: tuple[str, ...]) -> Iterator[Item]:

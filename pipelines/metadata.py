@@ -13,24 +13,28 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from pipelines.clips import Failure, SoundFileRef
-from pipelines.columns import Columns, Entry, no_labels, reader, said
-from pipelines.listing import SourceError
+from pipelines.column_names import Times, find_times
+from pipelines.columns import Columns, Entry, Reader, no_labels, reader, said
+from pipelines.listing import SourceError, Told
 from pipelines.locations import local_path, locate
 from pipelines.splits import split_fault
 from pipelines.tables import open_table
 
 
-def label_files(files: Mapping[str, SoundFileRef], metadata: str, columns: Columns) -> Iterator[SoundFileRef | Failure]:
+def label_files(
+    files: Mapping[str, SoundFileRef], metadata: str, columns: Columns, *, told: Told
+) -> Iterator[SoundFileRef | Failure]:
     """Give the files the labels, splits and groups of a table.
 
     Args:
         files: references by location, as `locate` spells it.
         metadata: path or URI of the table.
         columns: names of its columns; it takes no offsets and durations, as its rows stand for whole files.
+        told: is given what is to be said of the table: what was found, what is not used, and rows of no file here.
 
     Yields:
         For each file, in the order given: a new reference, or a failure of stage "label" where it has no row, no
@@ -41,7 +45,7 @@ def label_files(files: Mapping[str, SoundFileRef], metadata: str, columns: Colum
         SourceError: the table can not be read, lacks a column, or names none of the files. Raised when the first
             file is asked for.
     """
-    entries, path_column = _read_entries(metadata, columns)
+    entries, found = _read_entries(metadata, columns)
     folder = locate(metadata).rpartition("/")[0]
     by_path: dict[str, list[Entry]] = defaultdict(list)
     by_name: dict[str, list[Entry]] = defaultdict(list)
@@ -62,26 +66,45 @@ def label_files(files: Mapping[str, SoundFileRef], metadata: str, columns: Colum
     if files and not any(matched.values()):
         first = next(iter(files.values())).id
         raise SourceError(
-            f"no row of {metadata!r} names any of the {len(files)} files: its column {path_column!r} says "
+            f"no row of {metadata!r} names any of the {len(files)} files: its column {found.path!r} says "
             f"{entries[0].path!r}, a file is {first!r}; expected the same path, or the same file name"
         )
+    labels: set[str] = set()
     for location, file in files.items():
-        yield _with_row(file, matched[location], metadata, path_column, shared=names[_key(location).rpartition("/")[2]])
+        shared = names[_key(location).rpartition("/")[2]]
+        item = _with_row(file, matched[location], metadata, found, shared=shared)
+        labels.update(item.labels if isinstance(item, SoundFileRef) else ())
+        yield item
+    told.tables += 1
+    told.labels |= labels
+    used = {entry.line for own in matched.values() for entry in own}
+    told.notes += filter(None, [found.note(len(labels)), _idle_rows(entries, used, metadata)])
+
+
+def _idle_rows(entries: list[Entry], used: Collection[int], metadata: str) -> str:
+    """Say how many rows belong to none of the files, "" if all do."""
+    idle = [entry for entry in entries if entry.line not in used]
+    if not idle:
+        return ""
+    what = f"{len(idle)} of the {len(entries)} rows name no file among the inputs"
+    return f"{metadata!r}: {what}, such as {idle[0].path!r} on line {idle[0].line}"
 
 
 def _with_row(
-    file: SoundFileRef, rows: list[Entry], metadata: str, path_column: str, *, shared: int
+    file: SoundFileRef, rows: list[Entry], metadata: str, found: Reader, *, shared: int
 ) -> SoundFileRef | Failure:
     """Give one file what its rows say; `shared` files have its base name."""
     error = None
     if not rows:
         hint = f" (its name alone is not enough: {shared} files share it)" if shared > 1 else ""
         error = (
-            f"has no row in {metadata!r}; add one with {file.id!r} in column {path_column!r}{hint}, or "
+            f"has no row in {metadata!r}; add one with {file.id!r} in column {found.path!r}{hint}, or "
             "remove the file from the inputs"
         )
     elif other := next((row for row in rows if _says(row) != _says(rows[0])), None):
         error = f"has rows in {metadata!r} that disagree: {said(rows[0])}, {said(other)}; leave only the right one"
+        if find_times(found.table.columns, Times(), found.path).end is not None:
+            error += f", or, if its rows are events, give the table itself: --input {metadata} --root FOLDER"
     elif rows[0].fault:
         error = f"has a row on line {rows[0].line} of {metadata!r} that {rows[0].fault}"
     elif rows[0].labels == ():
@@ -99,18 +122,19 @@ def _says(entry: Entry) -> tuple[object, ...]:
     return entry.labels, entry.split, entry.groups, entry.fault
 
 
-def _read_entries(metadata: str, columns: Columns) -> tuple[list[Entry], str]:
-    """Read the rows that name a file, and the name of the column where they do."""
+def _read_entries(metadata: str, columns: Columns) -> tuple[list[Entry], Reader]:
+    """Read the rows that name a file, and say how they were read."""
     table = open_table(metadata)
     found = reader(table, columns)
-    if found.label is None and found.split is None and not found.groups:
+    if found.label is None and not found.hot and found.split is None and not found.groups:
         raise no_labels(table)
-    entries = list(replace(found, offset=None, duration=None).entries())
+    found = replace(found, times=Times())
+    entries = list(found.entries())
     if broken := next((entry for entry in entries if entry.fault and not entry.path), None):
         raise SourceError(f"{metadata!r} is not a readable table: line {broken.line} {broken.fault}")
     if not entries:
         raise SourceError(f"{metadata!r} has no row below its header that names a file; expected one for each file")
-    return entries, found.path
+    return entries, found
 
 
 def _key(path: str) -> str:

@@ -106,6 +106,8 @@ def augment_dataset(
         staged = None if is_local(beam_args) or specs_of(config.model) else stage_weights(config.weights, work)
         path = f"{work.root}/listing.jsonl"
         listed = write_listing(path, itertools.chain([first], listing.items))
+        for note in listing.told.notes:
+            _log.info(note)
         ready = time.monotonic()
         with (watch or _unwatched)(work, listed), _quiet_beam(), shared_cores(beam_args):
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
@@ -121,6 +123,7 @@ def augment_dataset(
             "command": sys.argv,
             "inputs": list(inputs),
             "files": listed["files"],
+            "table_labels": len(listing.told.labels) if listing.told.tables else None,
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),

@@ -22,27 +22,10 @@ from fnmatch import fnmatchcase
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns
-from pipelines.listing import UNREADABLE_EXTENSIONS, SourceError, file_item
+from pipelines.listing import AUDIO_EXTENSIONS, UNREADABLE_EXTENSIONS, SourceError, Told, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, nearest
 from pipelines.metadata import label_files
 
-AUDIO_EXTENSIONS = (
-    ".wav",
-    ".wave",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aif",
-    ".aiff",
-    ".aifc",
-    ".au",
-    ".snd",
-    ".caf",
-    ".w64",
-    ".rf64",
-)
 WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -51,6 +34,7 @@ def list_files(
     *,
     metadata: str | None = None,
     columns: Columns | None = None,
+    told: Told | None = None,
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sound files that the inputs name, with their labels.
 
@@ -60,6 +44,7 @@ def list_files(
       metadata: CSV or TSV with a header row. A row belongs to the file whose id it names, or whose path
         relative to the CSV's folder, or, where it is the only one, whose base name.
       columns: names of the CSV's columns; None detects all.
+      told: is given what is to be said of the CSV.
 
     Returns:
       References and failures, sorted by id. The order of the inputs does not matter; a file named twice comes
@@ -85,7 +70,7 @@ def list_files(
         return items
     listed = list(items)
     files = {locate(item.uri): item for item in listed if isinstance(item, SoundFileRef)}
-    labelled = label_files(files, metadata, columns or Columns())
+    labelled = label_files(files, metadata, columns or Columns(), told=told or Told())
     rest = (item for item in listed if isinstance(item, Failure))
     return iter(sorted(itertools.chain(labelled, rest), key=lambda item: (item.id, item.uri)))
 

@@ -5,13 +5,12 @@ of the columns that are asked for. Cells are data: text, numbers or lists, never
 longest line, or by a batch of Parquet's rows, whatever the number of rows.
 
 Conventions: text is UTF-8, with or without a mark. Tabs part the cells of a .tsv or .tab, else whichever of comma,
-semicolon and tab is most frequent in the header. A file that can not be read is a `SourceError`; a line of JSON that
-can not, a row with a `fault`.
+semicolon and tab is most frequent in the header; quotes are as `pipelines.delimited` says. A file that can not be read
+is a `SourceError`; a line of JSON that can not, or a row with more cells than the header, a row with a `fault`.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, TextIO
 
 from pipelines.clips import ClipError
 from pipelines.containers import one_line, open_stream, read_state
+from pipelines.delimited import DelimitedError, cells_fault, delimiter_of, has_quotes, parse
 from pipelines.listing import SourceError
 from pipelines.locations import locate, nearest
 
@@ -103,17 +103,17 @@ def _open_csv(uri: str) -> Table:
     """Read the header of CSV or TSV."""
     with _closing(text_lines(uri)) as lines:
         first = next(lines, "")
-    delimiter = "\t" if uri.lower().endswith((".tsv", ".tab")) else max(",;\t", key=first.count)
+    delimiter = delimiter_of(first, tabs=uri.lower().endswith((".tsv", ".tab")))
+    quotes = has_quotes(first, delimiter)
 
     def read() -> Iterator[tuple[int, list[str]]]:
         with _closing(text_lines(uri)) as lines:
-            reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
             try:
-                for cells in reader:
-                    yield reader.line_num, cells
-            except csv.Error as error:
+                yield from parse(lines, delimiter, quotes=quotes)
+            except DelimitedError as error:
                 raise SourceError(
-                    f"{uri!r} is not a readable table: line {reader.line_num}: {error}; expected CSV with a header row"
+                    f"{uri!r} is not a readable table: {error}; close the quote, write quotes within a cell twice, or "
+                    "save it as .tsv, where they are characters like others"
                 ) from error
 
     def rows(names: Collection[str]) -> Iterator[Row]:
@@ -123,7 +123,7 @@ def _open_csv(uri: str) -> Table:
             for line, cells in table:
                 if cells:
                     found = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
-                    yield Row(line, found)
+                    yield Row(line, found, cells_fault(cells, len(header), quotes=quotes))
 
     with _closing(read()) as table:
         header = tuple(name.strip() for name in next(table, (0, []))[1])

@@ -162,8 +162,8 @@ def test_what_climbs_out_of_the_root_is_a_failure_that_names_the_flag(tmp_path: 
     os.symlink(tmp_path / "secret.wav", tmp_path / "set/link.wav")
     os.symlink(tmp_path, tmp_path / "set/up")
     os.symlink(tmp_path / "set/loop", tmp_path / "set/loop")
-    climbing = ["../secret.wav", "link.wav", "up/secret.wav", str(tmp_path / "secret.wav"), "dog/../../secret.wav"]
-    climbing += ["../settle/b.wav", "/etc/passwd", "file:///etc/passwd", "gs://bucket/a.wav", ".", ".."]
+    climbing = ["../secret.wav", "link.wav", "up/secret.wav", "dog/../../secret.wav", "..\\secret.wav", "../secret"]
+    climbing += ["../settle/b.wav", "%2e%2e/secret.wav", "..%2Fsecret.wav", ".", ".."]
     inside = ["dog/a.wav", str(tmp_path / "set/dog/a.wav"), "../set/dog/a.wav", "./dog//a.wav", "dog\\a.wav"]
     inside += [(tmp_path / "set/dog/a.wav").as_uri(), "up/set/dog/a.wav"]
     manifest = write_manifest(tmp_path / "set/x.jsonl", [{"path": path} for path in climbing])
@@ -173,13 +173,33 @@ def test_what_climbs_out_of_the_root_is_a_failure_that_names_the_flag(tmp_path: 
     manifest = write_manifest(tmp_path / "set/x.jsonl", [{"path": path} for path in inside])
     assert [item.id for item in items(manifest)] == ["dog/a.wav"] * 6 + ["up/set/dog/a.wav"]
     lines = tmp_path / "set/x.txt"
-    lines.write_text("\n".join(climbing[:9]))
+    lines.write_text("\n".join(climbing[:8]))
     assert all("--root" in text for text in errors(lines))
     lines.write_text("up/*.wav\nloop/*.wav\nloop\nmissing/*.wav")
     up, loops, loop, missing = items(lines)
     assert {item.stage for item in (up, loops, missing)} == {"list"}
     with pytest.raises(ClipError, match="loop"):
         segments(loop, segment_seconds=None)
+
+
+def test_absolute_paths_of_a_table_that_the_user_gave_lead_anywhere_unless_a_root_is_given(tmp_path: Path) -> None:
+    tree(tmp_path, "set/dog/a.wav", "other/cat/b.wav")
+    absolute = [str(tmp_path / "other/cat/b.wav"), (tmp_path / "other/cat/b.wav").as_uri(), "gs://bucket/cat/b.wav"]
+    for manifest in (
+        write_manifest(tmp_path / "set/x.jsonl", [{"path": path} for path in absolute]),
+        write_manifest(tmp_path / "set/x.csv", [{"path": path} for path in absolute]),
+        tmp_path / "set/x.txt",
+    ):
+        if manifest.suffix == ".txt":
+            manifest.write_text("\n".join(absolute))
+        found = items(manifest)
+        assert [item.uri for item in found] == [absolute[0], absolute[0], absolute[2]]
+        assert [item.id for item in found] == [absolute[0][1:], absolute[0][1:], "bucket/cat/b.wav"]
+        assert {item.labels for item in found} == {("cat",)}
+        assert all("lies outside" in text for text in errors(manifest, root=str(tmp_path / "set")))
+        assert [item.id for item in items(manifest, root=str(tmp_path))[:2] if isinstance(item, SoundFileRef)] == [
+            "other/cat/b.wav"
+        ] * 2
 
 
 def test_another_root_can_be_given_and_ids_are_below_it(tmp_path: Path) -> None:

@@ -81,8 +81,16 @@ def augment(
     path_column: Annotated[str | None, typer.Option(help="Column of paths [found by its name].")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column or feature of labels [found by its name].")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column of splits [found by its name].")] = None,
-    offset_column: Annotated[str | None, typer.Option(help="A manifest's column of offsets in seconds.")] = None,
-    duration_column: Annotated[str | None, typer.Option(help="A manifest's column of durations in seconds.")] = None,
+    start_column: Annotated[
+        str | None,
+        typer.Option(
+            "--start-column",
+            "--offset-column",
+            help="A manifest's column of where pieces begin, in seconds [found by its name; '' for none].",
+        ),
+    ] = None,
+    end_column: Annotated[str | None, typer.Option(help="A manifest's column of where they end.")] = None,
+    duration_column: Annotated[str | None, typer.Option(help="A manifest's column of how long they are.")] = None,
     group_column: Annotated[
         list[str] | None, typer.Option(help="Column or feature to carry, such as fold or speaker; may be repeated.")
     ] = None,
@@ -91,7 +99,8 @@ def augment(
         bool, typer.Option("--augment-test", help="Dream test and validation splits, too, which else stay as they are.")
     ] = False,
     root: Annotated[
-        str | None, typer.Option(help="Folder that a manifest's or list's paths lie in [its own].", metavar="DIR")
+        str | None,
+        typer.Option(help="Folder that the paths in manifests and lists lie in [their own].", metavar="DIR"),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option(help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR")
@@ -143,7 +152,8 @@ def augment(
         "source.path_column": path_column,
         "source.label_column": label_column,
         "source.split_column": split_column,
-        "source.offset_column": offset_column,
+        "source.offset_column": start_column,
+        "source.end_column": end_column,
         "source.duration_column": duration_column,
         "source.group_columns": group_column or None,
         "source.splits": split or None,

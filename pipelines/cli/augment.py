@@ -41,7 +41,7 @@ def run(
 ) -> int:
     """Run the pipeline, export if asked to, and say where the data is; return 3 if something could not be used.
 
-    Where nothing could be, the last line says so, and where it stands why.
+    Where nothing could be, or a table gave no clip a label, the last line says so.
     """
     beam_args = beam_arguments(extra)
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
@@ -74,6 +74,9 @@ def run(
             f"no clip could be used: {_failures(content)}, each with its reason in {output}/failures.jsonl: mend them, "
             "then run again with --overwrite"
         )
+    elif content["table_labels"] == 0:
+        complain("no clip has a label, though a table was given: name its column of labels with --label-column")
+        return SOME_CLIPS_FAILED
     return SOME_CLIPS_FAILED if content["counts"]["failures"] else DONE
 
 

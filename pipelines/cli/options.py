@@ -105,7 +105,8 @@ def model_settings(
 
 OWN_FLAGS = (
     *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
-    *("--offset-column", "--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
+    *("--start-column", "--offset-column", "--end-column"),
+    *("--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
     *("--target", "--transform", "--steps", "--sound", "--variants", "--seed", "--batch-size", "--weights", "--set"),
     *("--model", "--classes", "--sample-rate", "--licence"),
     *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
