@@ -107,6 +107,19 @@ def open_stream(uri: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+@contextmanager
+def read_errors(uri: str) -> Iterator[None]:
+    """Turn the errors of reading a file into those of its clip.
+
+    Raises:
+        ClipError: the block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+
+
 @functools.lru_cache(maxsize=16)
 def sha256(uri: str, size: int, changed: float) -> str:
     """Digest a file's bytes, once for each state of the file (of the last 16).
@@ -123,12 +136,9 @@ def sha256(uri: str, size: int, changed: float) -> str:
         ClipError: the file can not be opened, or not be read to its end.
     """
     digest = hashlib.sha256()
-    try:
-        with open_stream(uri) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+    with read_errors(uri), open_stream(uri) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -147,11 +157,8 @@ def cut_off(uri: str, size: int, changed: float) -> str | None:
     Raises:
         ClipError: the file can not be opened or read.
     """
-    try:
-        with open_stream(uri) as stream:
-            return announced_more(stream, size)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+    with read_errors(uri), open_stream(uri) as stream:
+        return announced_more(stream, size)
 
 
 def announced_more(stream: BinaryIO, size: int) -> str | None:

@@ -8,7 +8,7 @@ Conventions: frames are counted at the file's own rate. A header's frame count i
 samples that were really read, never with the claim; and a small file that decodes to more than `MAX_DECODED_BYTES` is
 a decompression bomb, which is given up as soon as that is known. Whatever is wrong is a `ClipError`.
 
-Two faults of libsndfile 1.2.2 are worked around, see `_entry` and `_Sequential`.
+Three faults of libsndfile 1.2.2 are worked around, see `_entry`, `Sound` and `pipelines.mpeg`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
+from pipelines import mpeg
 from pipelines.containers import ClipError, announced_more, cut_off, one_line, open_stream, read_state
 from pipelines.locations import local_path
 
@@ -76,6 +77,7 @@ class Sound(soundfile.SoundFile):
     """
 
     can_seek = True
+    announced = True  # whether `frames` is what the file says; else it is more than there are
 
     def seekable(self) -> bool:
         """Say no, whatever the file can."""
@@ -90,7 +92,8 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
     """Give the shape of a sound, after a look at whether its bytes can hold what its header says.
 
     Only the header is read, and for MP3 and FLAC (whose header can promise what a truncated file does not hold) one
-    frame at the end; all is decoded, block by block, only where the header gives no believable length.
+    frame at the end; all is decoded, block by block, only where the header gives no believable length. An MP3 gives one
+    if it has a Xing or Info tag that counts all its frames.
 
     Args:
         opener: of the sound.
@@ -235,26 +238,37 @@ def _opened_file(uri: str) -> Iterator[Sound]:
     name = repr(uri)
     state = read_state(uri)
     _check_bytes(name, state[0], lambda: cut_off(uri, *state))
+    guards: list[_Guarded] = []
     with ExitStack() as stack:
+
+        def guarded(relay: Callable[[BinaryIO], BinaryIO] = lambda stream: stream) -> _Guarded:
+            guards.append(_Guarded(relay(stack.enter_context(open_stream(uri)))))
+            return guards[-1]
+
         path = local_path(uri)
-        if path is not None:
-            yield stack.enter_context(_sound(path if os.name == "nt" else os.fsencode(path), name))
-            return
-        remote = _Guarded(stack.enter_context(open_stream(uri)))
+        source = guarded() if path is None else path if os.name == "nt" else os.fsencode(path)
         try:
-            yield stack.enter_context(_sound(remote, name))
+            sound = stack.enter_context(_sound(source, name))
+            frames = mpeg.file_frames(uri, *state) if sound.format == "MP3" else None
+            if frames is not None and not frames.plain:
+                source = guarded(lambda stream: mpeg.relaid(stream, frames))
+                sound = stack.enter_context(_sound(source, name, announced=frames.announced))
+            yield sound
         finally:
             # what the connection said is more to the point than what followed from it
-            if remote.error is not None:
-                raise ClipError(
-                    f"{name} could not be read ({one_line(remote.error)}); try again", "read"
-                ) from remote.error
+            for error in (guard.error for guard in guards if guard.error is not None):
+                raise ClipError(f"{name} could not be read ({one_line(error)}); try again", "read") from error
 
 
 @contextmanager
 def _opened_bytes(data: bytes, name: str) -> Iterator[Sound]:
     _check_bytes(name, len(data), lambda: announced_more(io.BytesIO(data), len(data)))
-    with _sound(_Guarded(io.BytesIO(data)), name) as sound:
+    with ExitStack() as stack:
+        sound = stack.enter_context(_sound(_Guarded(io.BytesIO(data)), name))
+        frames = mpeg.find_frames(io.BytesIO(data), len(data), name) if sound.format == "MP3" else None
+        if frames is not None and not frames.plain:
+            source = _Guarded(mpeg.relaid(io.BytesIO(data), frames))
+            sound = stack.enter_context(_sound(source, name, announced=frames.announced))
         yield sound
 
 
@@ -270,8 +284,8 @@ def _check_bytes(name: str, size: int, missing: Callable[[], str | None]) -> Non
 
 
 @contextmanager
-def _sound(source: Any, name: str) -> Iterator[Sound]:
-    """Open a path or stream with libsndfile."""
+def _sound(source: Any, name: str, *, announced: bool = True) -> Iterator[Sound]:
+    """Open a path or stream with libsndfile; say whether its length is known."""
     try:
         sound = Sound(source)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a headerless .raw
@@ -282,6 +296,7 @@ def _sound(source: Any, name: str) -> Iterator[Sound]:
         ) from error
     with sound:
         sound.can_seek = soundfile.SoundFile.seekable(sound)
+        sound.announced = announced
         check_shape(sound.samplerate, sound.channels, sound.frames, name)
         yield sound
 
@@ -296,7 +311,10 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
     """Give the number of frames, after a look at whether the file can hold them."""
     claimed = sound.frames
     counted = None
-    if claimed > _MAX_FRAMES_PER_BYTE * size:
+    if not sound.announced:
+        _, counted, _ = _advance(sound, claimed, keep=False)
+        claimed = counted
+    elif claimed > _MAX_FRAMES_PER_BYTE * size:
         most = max(MAX_DECODED_BYTES // (4 * sound.channels), _MAX_FRAMES_PER_BYTE * size)
         _, counted, _ = _advance(sound, min(claimed, most + 1), keep=False)
         if counted > most:
@@ -312,7 +330,7 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
             counted = 0
     if counted is None:
         return claimed
-    unknown = claimed >= 1 << 62
+    unknown = claimed >= 1 << 62 or not sound.announced
     if counted and (unknown or claimed - counted <= _tolerance(sound, claimed)):
         return counted
     raise ClipError(
