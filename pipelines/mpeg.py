@@ -14,7 +14,6 @@ writes it.
 
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from pipelines.containers import ClipError, open_stream, read_errors
+from pipelines.pieces import pieces_of
 
 _BLOCK_BYTES = 1 << 18
 _CONFIRMING = 3  # headers in a row that make a stream
@@ -129,64 +129,12 @@ def relaid(stream: BinaryIO, frames: Frames) -> BinaryIO:
         frames: of it.
     """
     edges = [0, *itertools.chain.from_iterable(frames.gaps), frames.size]
-    patch = None
-    if not frames.announced and frames.tag_at is not None:
-        patch = frames.tag_at, struct.pack(">I", frames.count + 4)  # the last frames are then not trimmed
-    return io.BufferedReader(
-        _Relaid(stream, list(zip(edges[::2], edges[1::2], strict=True)), patch, longer=frames.tag_at is None),
-        _BLOCK_BYTES,
-    )
-
-
-class _Relaid(io.RawIOBase):
-    """Pieces of a stream one after the other."""
-
-    def __init__(
-        self, stream: BinaryIO, pieces: list[tuple[int, int]], patch: tuple[int, bytes] | None, *, longer: bool
-    ):
-        """Take pieces [start, stop) in bytes; a patch, which overlays some; whether the end seems to be further off."""
-        self._stream, self._pieces, self._patch = stream, pieces, patch
-        self._length = sum(stop - start for start, stop in pieces)
-        self._end = self._length * _LONGER if longer else self._length
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        self._at = max(0, offset + (0, self._at, self._end)[whence])
-        return self._at
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        data = self._bytes(len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def _bytes(self, count: int) -> bytes:
-        if self._at >= self._length:  # libmpg123 looks for an ID3v1 tag in the last 128 bytes
-            return bytes(min(count, self._end - self._at)) if self._at + 128 >= self._end else b""
-        before = 0
-        for start, stop in self._pieces:
-            if self._at < before + stop - start:
-                position = start + self._at - before
-                self._stream.seek(position)
-                return self._patched(self._stream.read(min(count, stop - position)), position)
-            before += stop - start
-        return b""
-
-    def _patched(self, data: bytes, position: int) -> bytes:
-        if self._patch is None:
-            return data
-        at, new = self._patch
-        patched = bytearray(data)
-        for k, byte in enumerate(new):
-            if 0 <= at + k - position < len(data):
-                patched[at + k - position] = byte
-        return bytes(patched)
+    pieces = list(zip(edges[::2], edges[1::2], strict=True))
+    if frames.announced:
+        return pieces_of(stream, pieces)
+    if frames.tag_at is not None:  # with a count that is too high, the last frames are not trimmed
+        return pieces_of(stream, pieces, patch=(frames.tag_at, struct.pack(">I", frames.count + 4)))
+    return pieces_of(stream, pieces, apparent=_LONGER * sum(stop - start for start, stop in pieces))
 
 
 class _View:

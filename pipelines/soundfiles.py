@@ -23,9 +23,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from pipelines import mpeg
-from pipelines.containers import ClipError, announced_more, cut_off, one_line, open_stream, read_state
+from pipelines import headers, mpeg
+from pipelines.containers import ClipError, one_line, open_stream, read_state
+from pipelines.headers import Header
 from pipelines.locations import local_path
+from pipelines.mpeg import Frames
+from pipelines.pieces import pieces_of
 
 MAX_CHANNELS = 64
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
@@ -46,12 +49,14 @@ class Shape:
         sample_rate: Hz.
         channels: how many.
         format: container and subtype as libsndfile calls them, such as "WAV/PCM_16".
+        note: how its header is wrong although it can be read to its end, one line; "" where it is right.
     """
 
     frames: int
     sample_rate: int
     channels: int
     format: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Sound(soundfile.SoundFile):
     """
 
     can_seek = True
+    note = ""  # as in `Shape`
     announced = True  # whether `frames` is what the file says; else it is more than there are
 
     def seekable(self) -> bool:
@@ -105,7 +111,7 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
     """
     with opener() as sound:
         frames = _frame_count(sound, size, name)
-        return Shape(frames, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}")
+        return Shape(frames, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}", sound.note)
 
 
 def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
@@ -196,7 +202,7 @@ def check_shape(sample_rate: int, channels: int, frames: int, name: str) -> None
             "validate",
         )
     if frames <= 0:
-        raise ClipError(f"{name} holds no samples; record it again, or remove it", "validate")
+        raise ClipError(f"{name} holds no samples; copy it again from its source, or leave it out", "validate")
 
 
 def file_opener(uri: str) -> Opener:
@@ -219,7 +225,7 @@ class _Guarded:
     def _guarded(self, call: Any, default: Any) -> Any:
         try:
             return call()
-        except Exception as error:  # noqa: BLE001 - whatever the client raises; `_opened_file` raises it again
+        except Exception as error:  # noqa: BLE001 - whatever the client raises; `check` raises it again
             self.error = self.error or error
             return default
 
@@ -232,55 +238,89 @@ class _Guarded:
     def tell(self) -> int:
         return self._guarded(self.stream.tell, 0)
 
+    def check(self, name: str) -> None:
+        """Raise the error that was kept: what the connection said is more to the point than what followed from it."""
+        if self.error is not None:
+            raise ClipError(f"{name} could not be read ({one_line(self.error)}); try again", "read") from self.error
+
 
 @contextmanager
 def _opened_file(uri: str) -> Iterator[Sound]:
     name = repr(uri)
     state = read_state(uri)
-    _check_bytes(name, state[0], lambda: cut_off(uri, *state))
-    guards: list[_Guarded] = []
+    header = _checked(name, state[0], lambda: headers.file_header(uri, *state))
+    path = local_path(uri)
+    native = None if path is None or header.patch else path if os.name == "nt" else os.fsencode(path)
     with ExitStack() as stack:
 
-        def guarded(relay: Callable[[BinaryIO], BinaryIO] = lambda stream: stream) -> _Guarded:
-            guards.append(_Guarded(relay(stack.enter_context(open_stream(uri)))))
-            return guards[-1]
+        def again() -> BinaryIO:
+            return stack.enter_context(open_stream(uri))
 
-        path = local_path(uri)
-        source = guarded() if path is None else path if os.name == "nt" else os.fsencode(path)
-        try:
-            sound = stack.enter_context(_sound(source, name))
-            frames = mpeg.file_frames(uri, *state) if sound.format == "MP3" else None
-            if frames is not None and not frames.plain:
-                source = guarded(lambda stream: mpeg.relaid(stream, frames))
-                sound = stack.enter_context(_sound(source, name, announced=frames.announced))
-            yield sound
-        finally:
-            # what the connection said is more to the point than what followed from it
-            for error in (guard.error for guard in guards if guard.error is not None):
-                raise ClipError(f"{name} could not be read ({one_line(error)}); try again", "read") from error
+        yield _repaired(stack, native, again, state[0], header, lambda: mpeg.file_frames(uri, *state), name)
 
 
 @contextmanager
 def _opened_bytes(data: bytes, name: str) -> Iterator[Sound]:
-    _check_bytes(name, len(data), lambda: announced_more(io.BytesIO(data), len(data)))
+    size = len(data)
+    header = _checked(name, size, lambda: headers.find_header(io.BytesIO(data), size))
     with ExitStack() as stack:
-        sound = stack.enter_context(_sound(_Guarded(io.BytesIO(data)), name))
-        frames = mpeg.find_frames(io.BytesIO(data), len(data), name) if sound.format == "MP3" else None
-        if frames is not None and not frames.plain:
-            source = _Guarded(mpeg.relaid(io.BytesIO(data), frames))
-            sound = stack.enter_context(_sound(source, name, announced=frames.announced))
-        yield sound
+
+        def frames() -> Frames | None:
+            return mpeg.find_frames(io.BytesIO(data), size, name)
+
+        yield _repaired(stack, None, lambda: io.BytesIO(data), size, header, frames, name)
 
 
-def _check_bytes(name: str, size: int, missing: Callable[[], str | None]) -> None:
-    """Refuse an empty file, and one that lacks bytes that its container announces."""
+def _repaired(
+    stack: ExitStack,
+    native: str | bytes | None,
+    again: Callable[[], BinaryIO],
+    size: int,
+    header: Header,
+    find_frames: Callable[[], Frames | None],
+    name: str,
+) -> Sound:
+    """Open a sound in a form that libsndfile reads to its end.
+
+    Args:
+        stack: closes what is opened.
+        native: path that libsndfile opens itself; None lets it read what `again` gives.
+        again: opens the bytes.
+        size: bytes.
+        header: of the container.
+        find_frames: finds the frames of MPEG audio.
+        name: of the sound, quoted, for messages.
+    """
+
+    def guarded(stream: BinaryIO) -> _Guarded:
+        guard = _Guarded(stream)
+        stack.push(lambda *_: guard.check(name))
+        return guard
+
+    source = native
+    if source is None:
+        stream = again()
+        source = guarded(pieces_of(stream, [(0, size)], patch=header.patch) if header.patch else stream)
+    sound = stack.enter_context(_sound(source, name))
+    if sound.format == "MP3" and (frames := find_frames()) is not None and not frames.plain:
+        source = guarded(mpeg.relaid(again(), frames))
+        sound = stack.enter_context(_sound(source, name, announced=frames.announced))
+    sound.note = header.note
+    return sound
+
+
+def _checked(name: str, size: int, find_header: Callable[[], Header]) -> Header:
+    """Refuse an empty file, and one that lacks bytes that its container announces; give its header."""
     if not size:
-        raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or remove it", "read")
-    if cut := missing():
+        raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or leave it out", "read")
+    header = find_header()
+    if header.missing:
         raise ClipError(
-            f"{name} is cut off: {cut}; copy it again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
+            f"{name} is cut off: {header.missing}; copy it again from its source, or re-encode what is there "
+            "(ffmpeg -i OLD NEW)",
             "decode",
         )
+    return header
 
 
 @contextmanager
@@ -291,7 +331,7 @@ def _sound(source: Any, name: str, *, announced: bool = True) -> Iterator[Sound]
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a headerless .raw
         raise ClipError(
             f"{name} is not readable audio ({one_line(error)}); expected WAV, FLAC, Ogg Vorbis, "
-            "Opus, MP3 or AIFF: convert it (ffmpeg -i OLD NEW.flac) or remove it",
+            "Opus, MP3 or AIFF: convert it (ffmpeg -i OLD NEW.flac) or leave it out",
             "decode",
         ) from error
     with sound:
@@ -324,7 +364,7 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
                 "validate",
             )
     elif sound.format in ("FLAC", "MP3"):
-        # the count of the other formats follows from their bytes, which cut_off has compared
+        # the count of the other formats follows from their bytes, which `headers` has compared
         probe = max(0, claimed - 1 - _tolerance(sound, claimed))
         if not (_seek(sound, probe) and _advance(sound, 1, keep=False)[1]):
             counted = 0
