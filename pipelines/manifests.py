@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns, Entry, Reader, reader
-from pipelines.listing import SourceError, file_item
+from pipelines.listing import Skipped, SourceError, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, resolve
 from pipelines.sources import WILDCARD, find
 from pipelines.splits import split_fault
@@ -52,12 +52,15 @@ def list_manifests(
     return itertools.chain([first], found)
 
 
-def list_lists(lists: Sequence[str], *, root: str | None = None) -> Iterator[SoundFileRef | Failure]:
+def list_lists(
+    lists: Sequence[str], *, root: str | None = None, skipped: Skipped | None = None
+) -> Iterator[SoundFileRef | Failure]:
     """List the files that the lines of text files name.
 
     Args:
         lists: paths or URIs.
         root: as in `list_manifests`.
+        skipped: counts what is passed over below the folders that they name.
 
     Returns:
         References and failures, in the order of the lines.
@@ -66,7 +69,7 @@ def list_lists(lists: Sequence[str], *, root: str | None = None) -> Iterator[Sou
         SourceError: a list can not be read, or holds no line.
     """
     top = _root(root, lists)
-    found = itertools.chain.from_iterable(_list_items(each, root, top) for each in lists)
+    found = itertools.chain.from_iterable(_list_items(each, root, top, skipped) for each in lists)
     first = next(found, None)
     if first is None:
         raise SourceError(f"{lists[0]!r} names no file; expected a path or a glob on each line")
@@ -117,7 +120,7 @@ def _with_entry(file: SoundFileRef, entry: Entry, row: str) -> SoundFileRef | Fa
     return item
 
 
-def _list_items(file: str, root: str | None, top: str) -> Iterator[SoundFileRef | Failure]:
+def _list_items(file: str, root: str | None, top: str, skipped: Skipped | None) -> Iterator[SoundFileRef | Failure]:
     base = _folder(file)
     allowed = base if root is None else locate(root)
     for number, line in enumerate(text_lines(file), 1):
@@ -126,7 +129,7 @@ def _list_items(file: str, root: str | None, top: str) -> Iterator[SoundFileRef 
             continue
         row = f"line {number} of {file!r}"
         try:
-            names = _expanded(_slashes(written, base), base)
+            names = _expanded(_slashes(written, base), base, skipped)
         except SourceError as error:
             name = f"{as_text(os.path.basename(file))}#line={number}"
             yield Failure(file, name, "list", f"{row}: {error}")
@@ -135,7 +138,7 @@ def _list_items(file: str, root: str | None, top: str) -> Iterator[SoundFileRef 
             yield name if isinstance(name, Failure) else _below_root(name, base, allowed, top, row)
 
 
-def _expanded(written: str, base: str) -> Iterator[str | Failure]:
+def _expanded(written: str, base: str, skipped: Skipped | None) -> Iterator[str | Failure]:
     """Give the files that a line names: itself, or what is in its folder, or what its glob matches."""
     local = local_path(base) is not None and local_path(written) is not None
     location = os.path.join(base + "/", local_path(written) or "") if local else written
@@ -145,6 +148,7 @@ def _expanded(written: str, base: str) -> Iterator[str | Failure]:
         return iter([written])
     if (WILDCARD.search(written) and not (local and os.path.lexists(location))) or (local and os.path.isdir(location)):
         found = find(location)
+        found.tell(skipped, base.split("/"))
         return itertools.chain(found.failures, sorted(found.files))
     return iter([written])
 

@@ -121,6 +121,7 @@ def augment_dataset(
             "command": sys.argv,
             "inputs": list(inputs),
             "files": listed["files"],
+            "skipped": listing.skipped.told(),
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),

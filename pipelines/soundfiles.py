@@ -25,6 +25,7 @@ import soundfile
 
 from pipelines import headers, mpeg
 from pipelines.containers import ClipError, one_line, open_stream, read_state
+from pipelines.foreign import foreign
 from pipelines.headers import Header
 from pipelines.locations import local_path
 from pipelines.mpeg import Frames
@@ -35,6 +36,10 @@ MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 MAX_DECODED_BYTES = 1 << 30  # of float32 samples: what one clip may hold, and what a tiny file may expand to
 
 _BLOCK_FRAMES = 65_536
+_REMEDY = (
+    "expected WAV, FLAC, Ogg Vorbis, Opus, MP3 or AIFF: convert it to WAV or FLAC (ffmpeg -i OLD NEW.flac) or leave it "
+    "out"
+)
 _MP3_PREROLL_SECONDS = 0.5
 VORBIS_PAGE_FRAMES = 255 * 4096  # a page ends at most 255 packets, a packet is at most half a block of 8192
 _MAX_FRAMES_PER_BYTE = 64  # a larger claim is counted by decoding instead of believed
@@ -330,11 +335,11 @@ def _sound(source: Any, name: str, *, announced: bool = True) -> Iterator[Sound]
         sound = Sound(source)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a headerless .raw
         raise ClipError(
-            f"{name} is not readable audio ({one_line(error)}); expected WAV, FLAC, Ogg Vorbis, "
-            "Opus, MP3 or AIFF: convert it (ffmpeg -i OLD NEW.flac) or leave it out",
-            "decode",
+            f"{name} is {foreign(source) or f'not readable audio ({one_line(error)})'}; {_REMEDY}", "decode"
         ) from error
     with sound:
+        if sound.format == "MP3" and (kind := foreign(source)):  # libmpg123 finds frames in the noise of others
+            raise ClipError(f"{name} is {kind}; {_REMEDY}", "decode")
         sound.can_seek = soundfile.SoundFile.seekable(sound)
         sound.announced = announced
         check_shape(sound.samplerate, sound.channels, sound.frames, name)
