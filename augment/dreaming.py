@@ -22,13 +22,11 @@ from augment.ensembles import arrived
 from augment.models import AudioModel
 from augment.ontology import audioset_ontology
 from augment.recipe import Recipe
+from augment.samples import check_rate, checked_waveform
 from augment.sound import restore, to_model
 from augment.starts import STARTS
 from augment.targets import Aim, Situation
 from augment.yamnet import SAMPLE_RATE, load_dreaming_model
-
-MAX_CHANNELS, MAX_PEAK = 64, 100.0
-"""More channels are samples the wrong way round; a higher peak is integers that were not scaled."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,9 @@ class Sound:
         model_rate: Hz of what the model hears.
         heard: float32 [samples at model_rate], what the model hears of it; of a piece of a longer sound, what was cut
             out of what it hears of the whole (`known`).
+
+    Raises:
+        ValueError: the sample rate is none.
     """
 
     waveform: np.ndarray
@@ -50,6 +51,7 @@ class Sound:
     heard: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, known: np.ndarray | None) -> None:
+        check_rate(self.sample_rate)
         heard = to_model(self.waveform, self.sample_rate, self.model_rate) if known is None else known
         object.__setattr__(self, "heard", heard)
 
@@ -196,20 +198,14 @@ def dream(
 
     Raises:
         ClassLookupError: the target names no class, or several.
-        ValueError: the waveform is empty or not finite, or a setting is wrong.
+        ValueError: the waveform is empty, not finite, not of floats, peaks beyond 1.5 or is the wrong way round, the
+            sample rate is none, or a setting is wrong.
         WeightsError: there are no weights.
     """
-    if np.asarray(waveform).dtype.kind != "f":
-        raise ValueError(f"expected float samples, full scale 1, got {np.asarray(waveform).dtype}")
-    given = np.asarray(waveform, np.float32)
-    if given.ndim not in (1, 2) or not given.size or not np.isfinite(given).all():
-        raise ValueError(f"expected finite samples [samples] or [samples, channels], got shape {given.shape}")
-    if given.ndim == 2 and given.shape[1] > MAX_CHANNELS:
-        raise ValueError(f"expected [samples, channels] with at most {MAX_CHANNELS} channels, got {given.shape}")
-    if np.max(np.abs(given)) > MAX_PEAK or sample_rate <= 0:
-        raise ValueError(
-            f"expected a peak of about 1 and a sample rate in Hz, got {np.max(np.abs(given)):g}, {sample_rate}"
-        )
+    given = checked_waveform(waveform)
+    check_rate(sample_rate)
+    if sound is not None and np.size(sound.waveform):
+        checked_waveform(sound.waveform)
     values = {**(recipe or Recipe()).model_dump(exclude_unset=True), **settings}
     if sound is not None:
         values["sound"] = values.get("sound") or "given"

@@ -22,6 +22,7 @@ from augment.ascent import Dreamer
 from augment.loading import ModelError, from_keras, named_classes
 from augment.models import AudioModel
 from augment.recipe import Recipe, RecipeError
+from augment.samples import MAX_PEAK, check_float, check_rate
 from augment.waveforms import WaveformModel, Windows
 
 OUTSIDE = -1
@@ -89,8 +90,11 @@ def dream_batches(
     Raises:
         ModelError: the model hears another rate, or an answer is no class of it.
         RecipeError: the recipe needs what there is not, or limits loudness.
-        ValueError: the dataset is not as above, there is no such policy, or the recipe starts from something else than
-            the clip.
+        ValueError: the dataset is not as above, the sample rate is none, there is no such policy, or the recipe starts
+            from something else than the clip.
+
+    Samples that are not finite or peak beyond 1.5, and labels that are out of range, stop the dataset where they come:
+    `tf.errors.InvalidArgumentError`, with the reason.
     """
     recipe = recipe or Recipe()
     if policy not in POLICIES:
@@ -103,23 +107,20 @@ def dream_batches(
         raise RecipeError("change_lu and change_lufs are not measured inside training: limit snr_db")
     if recipe.arithmetic != "exact":
         raise RecipeError("arithmetic: fast is not for dreams inside training; set recipe.arithmetic=exact")
+    check_rate(sample_rate)
     if model.sample_rate != sample_rate:
         raise ModelError(f"model {model.name} hears {model.sample_rate} Hz, not {sample_rate}: resample the waveforms")
-    spec = dataset.element_spec
-    shape = spec[0].shape if isinstance(spec, tuple) and len(spec) in (2, 3) else None
-    if shape is None or shape.rank not in (2, 3) or shape[1] is None or (shape.rank == 3 and shape[2] != 1):
-        raise ValueError(f"expected batches of (waveforms [batch, samples], labels), samples known, got {spec}")
-    warn_if_slower()
     known = _answer_rows(model, answers)
+    count = len(model.classes if answers is None else answers)
+    shape = _checked_spec(dataset.element_spec, count)
+    warn_if_slower()
     dreamer = Dreamer(model, recipe, sound)
 
     def dreamed(number: tf.Tensor, element: tuple[Any, ...]) -> tuple[Any, ...]:
         waveforms, labels, *rest = element
-        given = tf.reshape(tf.cast(waveforms, tf.float32), [-1, shape[1]])
-        index = (
-            tf.argmax(labels, axis=1) if labels.shape.rank == 2 and labels.shape[1] != 1 else tf.reshape(labels, [-1])
-        )
-        own = tf.gather(known, tf.cast(index, tf.int32))
+        given = _checked_waveforms(tf.reshape(tf.cast(waveforms, tf.float32), [-1, shape[1]]))
+        index = _checked_index(labels, tf.shape(given)[0], count)
+        own = tf.gather(known, index)
         seeds = tf.stack([tf.constant(seed, tf.int64), number])
         aims = POLICIES[policy](own, known, seeds)
         apart: Any = tf.random.fold_in(seeds, 1)  # from the draws of the policy
@@ -158,6 +159,72 @@ def training_model(model: Any, sample_rate: int, classes: Sequence[str] | None =
     names = [str(number) for number in range(max(2, count))] if classes is None else list(classes)
     window = loaded.shape[1] if len(loaded.shape) > 1 else None
     return WaveformModel(loaded, named_classes(names), Windows(sample_rate, window, window or 1), model.name)
+
+
+def _checked_spec(spec: Any, labels: int) -> Any:
+    """Return the shape of the waveforms in a dataset of batches.
+
+    Raises:
+        ValueError: they are not as `dream_batches` takes them.
+    """
+    shape = spec[0].shape if isinstance(spec, tuple) and len(spec) in (2, 3) else None
+    if shape is None or shape.rank not in (2, 3) or shape[1] is None:
+        raise ValueError(f"expected batches of (waveforms [batch, samples], labels), samples known, got {spec}")
+    check_float(spec[0].dtype.as_numpy_dtype)
+    if shape.rank == 3 and shape[2] != 1:
+        remedy = "transpose them" if shape[2] is None or shape[1] < shape[2] else "mix their channels"
+        raise ValueError(f"expected waveforms [batch, samples] or [batch, samples, 1], got {shape}: {remedy}")
+    own = spec[1].shape
+    if not spec[1].dtype.is_floating and not spec[1].dtype.is_integer:
+        raise ValueError(f"expected labels as integers or rows of numbers, got {spec[1].dtype.name}")
+    if own.rank not in (1, 2):
+        raise ValueError(f"expected labels [batch] or [batch, labels], got {own}: are the clips in batches?")
+    if None not in (own[0], shape[0]) and own[0] != shape[0]:
+        raise ValueError(f"expected a label for each waveform, got {shape[0]} waveforms {shape} and {own[0]} labels")
+    if own.rank == 2 and own[1] not in (None, 1, labels):
+        raise ValueError(f"expected rows of {labels} labels, got {own}")
+    return shape
+
+
+def _checked_waveforms(waveforms: tf.Tensor) -> tf.Tensor:
+    """Let finite waveforms of full scale 1 pass; else the dataset stops."""
+    peak: Any = tf.reduce_max(tf.abs(waveforms))
+    finite = tf.reduce_all(tf.math.is_finite(waveforms))
+    checks = [
+        _assertion(finite, "expected finite samples: some are NaN or infinite"),
+        _assertion(
+            ~finite | (peak <= MAX_PEAK),
+            f"expected samples of full scale 1, a peak of at most {MAX_PEAK}: divide them by their full scale; got",
+            peak,
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(waveforms)
+
+
+def _checked_index(labels: tf.Tensor, batch: tf.Tensor, count: int) -> tf.Tensor:
+    """Return the number of each clip's label, int32 [batch]; where one has none of `count`, the dataset stops."""
+    if labels.shape.rank == 2 and labels.shape[1] != 1:
+        rows = tf.cast(labels, tf.float32)
+        right: Any = tf.reduce_max(rows, axis=1) > 0
+        index = tf.argmax(rows, axis=1, output_type=tf.int32)
+        checks = [_assertion(tf.reduce_all(right), "expected rows of labels with a number above 0 in each; got", rows)]
+    else:
+        given = tf.reshape(labels, [-1])
+        index = tf.cast(given, tf.int32)
+        whole = tf.equal(tf.cast(index, given.dtype), given)
+        checks = [_assertion(tf.reduce_all(whole), "expected labels that are whole numbers; got", given)]
+    within: Any = (index >= 0) & (index < count)
+    checks += [
+        _assertion(tf.reduce_all(within), f"expected labels from 0 to {count - 1}; got", index),
+        _assertion(tf.equal(tf.size(index), batch), "expected a label for each waveform; got so many", tf.size(index)),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(index)
+
+
+def _assertion(condition: Any, *said: Any) -> tf.Operation:
+    return tf.debugging.Assert(condition, ["dream_batches: " + said[0], *said[1:]], summarize=20)
 
 
 def _answer_rows(model: AudioModel, answers: Sequence[int] | None) -> tf.Tensor:

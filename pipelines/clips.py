@@ -99,6 +99,7 @@ class ClipRef:
       groups: as in `SoundFileRef`.
       record_offset: of the record in its shard, bytes; None for a file.
       layout: how the record holds its sound; None for a file.
+      note: how the sound's header is wrong although it can be read to its end; "" where it is right.
     """
 
     id: str
@@ -113,6 +114,7 @@ class ClipRef:
     groups: Groups = ()
     record_offset: int | None = None
     layout: Layout | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,8 @@ def source_of(clip: Clip) -> dict[str, Any]:
     }
     if ref.layout is not None:
         source |= {"record_offset": ref.record_offset, "layout": asdict(ref.layout)}
+    if ref.note:
+        source["note"] = ref.note
     return source
 
 
@@ -169,6 +173,7 @@ def clip_ref(source: Mapping[str, Any]) -> ClipRef:
         split="train",
         record_offset=source.get("record_offset"),
         layout=None if layout is None else Layout(**layout),
+        note=source.get("note", ""),
     )
 
 
@@ -202,6 +207,7 @@ def segments(file: SoundFileRef, *, segment_seconds: float | None) -> list[ClipR
         channels=shape.channels,
         format=shape.format,
         groups=file.groups,
+        note=shape.note,
     )
     return cut(whole, frames=shape.frames, segment_seconds=segment_seconds)
 

@@ -1,14 +1,10 @@
-"""Containers: the bytes of a sound file, and whether all that its header announces are there.
+"""Containers: the bytes of a sound file, wherever they are.
 
-Takes the path or URI of a file, of any file system that Beam opens; gives its state, its bytes, their digest, and
-what is missing of them. Nothing is decoded. It is asked before libsndfile is, because libsndfile silently reads
-what is there of a truncated WAV, AIFF, AU, W64 or Ogg. Other containers (FLAC, MP3) announce no number of
-bytes; what they hold, only decoding can tell.
+Takes the path or URI of a file, of any file system that Beam opens; gives its state, its bytes, and their digest.
+Nothing is decoded.
 
-Conventions: sizes and positions are bytes from the beginning of the file. What has been worked out about a file is
-kept for as long as its state (size and time of last change) stays the same. Whatever is wrong is a `ClipError`.
-
-Sources: EBU Tech 3306 (RF64: the 64-bit length in "ds64"); RFC 3533, section 6 (Ogg pages).
+Conventions: sizes are bytes. What has been worked out about a file is kept for as long as its state (size and time of
+last change) stays the same. Whatever is wrong is a `ClipError`.
 """
 
 from __future__ import annotations
@@ -17,7 +13,6 @@ import functools
 import hashlib
 import os
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -25,8 +20,6 @@ from typing import Any, BinaryIO
 from pipelines.locations import local_path
 
 _BLOCK_BYTES = 1 << 20
-_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
-_UNKNOWN_SIZES = (0xFFFF_FFFF, 0x7FFF_F000)  # what ffmpeg and sox write when they cannot seek back
 
 
 class ClipError(ValueError):
@@ -107,6 +100,19 @@ def open_stream(uri: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+@contextmanager
+def read_errors(uri: str) -> Iterator[None]:
+    """Turn the errors of reading a file into those of its clip.
+
+    Raises:
+        ClipError: the block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+
+
 @functools.lru_cache(maxsize=16)
 def sha256(uri: str, size: int, changed: float) -> str:
     """Digest a file's bytes, once for each state of the file (of the last 16).
@@ -123,96 +129,10 @@ def sha256(uri: str, size: int, changed: float) -> str:
         ClipError: the file can not be opened, or not be read to its end.
     """
     digest = hashlib.sha256()
-    try:
-        with open_stream(uri) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+    with read_errors(uri), open_stream(uri) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
     return digest.hexdigest()
-
-
-@functools.lru_cache(maxsize=256)
-def cut_off(uri: str, size: int, changed: float) -> str | None:
-    """Say how the bytes of a file fall short of what its container announces.
-
-    Args:
-        uri: path or URI of the file.
-        size: of the file, bytes, from `read_state`.
-        changed: time of last change, from `read_state`; only there to tell states apart.
-
-    Returns:
-        A clause for a message; None where all is there, or where the container does not say.
-
-    Raises:
-        ClipError: the file can not be opened or read.
-    """
-    try:
-        with open_stream(uri) as stream:
-            return announced_more(stream, size)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
-
-
-def announced_more(stream: BinaryIO, size: int) -> str | None:
-    """Say how a stream of so many bytes falls short of what its container announces, as `cut_off` does."""
-    magic = stream.read(4)
-    stream.seek(0)
-    if magic == b"OggS":
-        return None if _ogg_ends(stream, size) else "its last Ogg page has no end-of-stream mark"
-    end = _announced_end(stream)
-    # one byte: some writers count the pad byte of an odd chunk, and do not write it
-    if end is not None and end > size + 1:
-        return f"its header announces audio up to byte {end}, the file has {size} bytes"
-    return None
-
-
-def _announced_end(stream: BinaryIO) -> int | None:
-    """Give the byte after the last sample according to the header, or None where it does not say."""
-    head = stream.read(24).ljust(24, b"\0")
-    if head[:4] == b".snd":
-        offset, length = struct.unpack(">II", head[4:12])
-        return None if length in _UNKNOWN_SIZES else offset + length
-    if head[:8] == b"riff\x2e\x91\xcf\x11":  # W64: the first half of its GUID
-        return struct.unpack("<Q", head[16:24])[0]
-    layouts = {
-        b"RIFF": ("<4sI", 12, b"data"),
-        b"RF64": ("<4sI", 12, b"data"),
-        b"RIFX": (">4sI", 12, b"data"),
-        b"FORM": (">4sI", 12, b"SSND"),
-        b"caff": (">4sq", 8, b"data"),
-    }
-    if head[:4] not in layouts:
-        return None
-    layout, position, wanted = layouts[head[:4]]
-    width = struct.calcsize(layout)
-    long_length = None
-    for _ in range(4096):
-        stream.seek(position)
-        header = stream.read(width)
-        if len(header) < width:
-            return None
-        name, length = struct.unpack(layout, header)
-        if name == b"ds64":
-            long_length = struct.unpack("<Q", stream.read(16)[8:].ljust(8, b"\0"))[0]
-        if name == wanted:
-            known = long_length if length in _UNKNOWN_SIZES else length
-            return None if known is None or known < 0 else position + width + known
-        if length < 0:
-            return None
-        position += width + length + (length & 1 if width == 8 else 0)
-    return None
-
-
-def _ogg_ends(stream: BinaryIO, size: int) -> bool:
-    """Say whether a whole page with the end-of-stream flag is the last one (RFC 3533, section 6)."""
-    stream.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
-    tail = stream.read(2 * _OGG_PAGE_BYTES)
-    page = tail[max(0, tail.rfind(b"OggS\0")) :]
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return False
-    lacing = page[27 : 27 + page[26]]
-    return bool(page[5] & 4) and len(page) >= 27 + len(lacing) + sum(lacing)
 
 
 def one_line(error: BaseException) -> str:

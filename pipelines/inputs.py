@@ -6,13 +6,14 @@ A new kind of source is a function from what the user names and `SourceConfig` t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pipelines import manifests, sources, tables, tfds_source, tfrecord_source
 from pipelines.clips import tidy
 from pipelines.column_names import LABELS
 from pipelines.columns import Columns
 from pipelines.config import SourceConfig
-from pipelines.listing import Listing, SourceError, Told, chosen
+from pipelines.listing import Listing, Skipped, SourceError, Told, chosen
 from pipelines.locations import local_path
 
 NAMES = ("name", "display_name")
@@ -41,7 +42,7 @@ def list_inputs(inputs: Sequence[str], source: SourceConfig) -> Listing:
             f"--metadata labels files, folders and globs, not {inputs[0]!r}, which is a {kind}; leave it out"
         )
     listing = SOURCES[kind](inputs, source)
-    return Listing(chosen(listing.items, source.splits), listing.classes, listing.groups, listing.told)
+    return replace(listing, items=chosen(listing.items, source.splits))
 
 
 def check_there(inputs: Sequence[str], source: SourceConfig) -> None:
@@ -137,16 +138,17 @@ def columns_of(source: SourceConfig) -> Columns:
 def _files(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns and source.metadata is None:
         raise SourceError("group columns are those of a table: give --metadata, or a manifest as the input")
-    told = Told()
-    items = sources.list_files(inputs, metadata=source.metadata, columns=columns_of(source), told=told)
-    return Listing(items, groups=tuple(sorted(source.group_columns)), told=told)
+    told, skipped = Told(), Skipped()
+    items = sources.list_files(inputs, metadata=source.metadata, columns=columns_of(source), told=told, skipped=skipped)
+    return Listing(items, groups=tuple(sorted(source.group_columns)), told=told, skipped=skipped)
 
 
 def _list(inputs: Sequence[str], source: SourceConfig) -> Listing:
     if source.group_columns:
         raise SourceError("group columns are those of a table: give a manifest as the input")
-    told = Told()
-    return Listing(manifests.list_lists(inputs, root=source.root, told=told), told=told)
+    told, skipped = Told(), Skipped()
+    items = manifests.list_lists(inputs, root=source.root, told=told, skipped=skipped)
+    return Listing(items, told=told, skipped=skipped)
 
 
 def _manifest(inputs: Sequence[str], source: SourceConfig) -> Listing:

@@ -6,37 +6,32 @@ each file or shard: they are written down as they come, never held together.
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.locations import as_text, as_uri
 from pipelines.shard_clips import ShardRef
 
-AUDIO_EXTENSIONS = (
-    ".wav",
-    ".wave",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aif",
-    ".aiff",
-    ".aifc",
-    ".au",
-    ".snd",
-    ".caf",
-    ".w64",
-    ".rf64",
-)
-UNREADABLE_EXTENSIONS = (
-    ".m4a",
-    ".aac",
-    ".wma",
-    ".amr",
-    ".ape",
-)  # sound, but not for libsndfile: listed as failures
+_READ = """
+.wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .mp1 .mpga .aif .aiff .aifc .au .snd .caf .sph .nist .voc .sf
+.ircam .pvf .paf .iff .8svx .svx .avr .sd2 .sds .xi .wve .htk .gsm .vox
+"""
+_NOT_READ = """
+.m4a .m4b .mp4 .m4v .mov .3gp .3g2 .aac .adts .wma .wmv .asf .amr .awb .ape .wv .webm .weba .mka .mkv .tta .tak .mpc
+.spx .ac3 .eac3 .dts .ra .rm .dsf .dff .shn .qoa .avi .flv .ogv .ogx .raw .pcm
+"""
+
+SOUND_ENDINGS = tuple(_READ.split())
+"""Of files that libsndfile reads, as a rule: what a file is, its content decides."""
+OTHER_SOUND_ENDINGS = tuple(_NOT_READ.split())
+"""Of files that hold sound, as a rule, but not for libsndfile: each is opened, and is a failure if it is not read."""
+
+MOST = 50
+"""How many endings, and how many folders, run.json names of what was passed over."""
 
 Item = SoundFileRef | ShardRef | Failure
 
@@ -60,6 +55,35 @@ class Told:
     labels: set[str] = field(default_factory=set)
 
 
+@dataclass
+class Skipped:
+    """What was passed over below the inputs; complete when all items of its listing are taken.
+
+    Attributes:
+        endings: how many files there are of each ending, in lower case; "hidden" counts files and folders.
+        folders: the topmost ones that hold no sound, as their paths below the root.
+    """
+
+    endings: Counter[str] = field(default_factory=Counter)
+    folders: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Count a file by its name."""
+        ending = os.path.splitext(name)[1].lower()
+        self.endings["hidden" if name.startswith(".") else as_text(ending) or "no ending"] += 1
+
+    def told(self) -> dict[str, Any]:
+        """Return what run.json says of it: the most frequent endings, and the first folders."""
+        frequent = sorted(self.endings.items(), key=lambda each: (-each[1], each[0]))
+        rest = sum(count for _, count in frequent[MOST:])
+        return {
+            "files": self.endings.total(),
+            "endings": dict(frequent[:MOST]) | ({"other": rest} if rest else {}),
+            "folders": sorted(self.folders)[:MOST],
+            "folders_in_all": len(self.folders),
+        }
+
+
 @dataclass(frozen=True)
 class Listing:
     """What a source holds.
@@ -69,12 +93,14 @@ class Listing:
         classes: the labels in the order that the source gives them; () where it gives none.
         groups: names of the groups that its clips carry, sorted.
         told: what is to be said of its tables.
+        skipped: what is no sound below its folders.
     """
 
     items: Iterator[Item]
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     told: Told = field(default_factory=Told)
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 def chosen(items: Iterable[Item], splits: tuple[str, ...]) -> Iterator[Item]:
@@ -87,15 +113,11 @@ def folder_labels(id_: str) -> tuple[str, ...]:
     return tuple(id_.split("/")[-2:-1])
 
 
-def file_item(location: str, id_: str) -> SoundFileRef | Failure:
-    """Return the reference of a file, labelled by its folder; or its failure, if its name says that it is not read.
+def file_item(location: str, id_: str) -> SoundFileRef:
+    """Return the reference of a file, labelled by its folder.
 
     Args:
         location: of the file, as `pipelines.locations.locate` spells it.
         id_: its path below the root.
     """
-    identity = as_text(id_)
-    if location.lower().endswith(UNREADABLE_EXTENSIONS):
-        error = f"{identity!r} has a format that is not read; convert it (ffmpeg -i OLD NEW.flac)"
-        return Failure(uri=as_uri(location), id=identity, stage="list", error=error)
-    return SoundFileRef(identity, as_uri(location), folder_labels(identity))
+    return SoundFileRef(as_text(id_), as_uri(location), folder_labels(as_text(id_)))

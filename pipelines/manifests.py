@@ -22,7 +22,7 @@ from dataclasses import replace
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns, Entry, Reader, reader
 from pipelines.events import joined
-from pipelines.listing import SourceError, Told, file_item
+from pipelines.listing import Skipped, SourceError, Told, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, resolve
 from pipelines.row_paths import AmbiguousPathError, RowPaths
 from pipelines.sources import WILDCARD, find
@@ -60,7 +60,7 @@ def list_manifests(
 
 
 def list_lists(
-    lists: Sequence[str], *, root: str | None = None, told: Told | None = None
+    lists: Sequence[str], *, root: str | None = None, told: Told | None = None, skipped: Skipped | None = None
 ) -> Iterator[SoundFileRef | Failure]:
     """List the files that the lines of text files name.
 
@@ -68,6 +68,7 @@ def list_lists(
         lists: paths or URIs.
         root: as in `list_manifests`.
         told: is given what is to be said of the lists.
+        skipped: counts what is passed over below the folders that they name.
 
     Returns:
         References and failures, in the order of the lines.
@@ -76,7 +77,7 @@ def list_lists(
         SourceError: a list can not be read, or holds no line.
     """
     top = _root(root, lists)
-    found = itertools.chain.from_iterable(_list_items(each, root, top, told or Told()) for each in lists)
+    found = itertools.chain.from_iterable(_list_items(each, root, top, told or Told(), skipped) for each in lists)
     first = next(found, None)
     if first is None:
         raise SourceError(f"{lists[0]!r} names no file; expected a path or a glob on each line")
@@ -144,7 +145,9 @@ def _with_entry(file: SoundFileRef, entry: Entry, row: str) -> SoundFileRef | Fa
     return item
 
 
-def _list_items(file: str, root: str | None, top: str, told: Told) -> Iterator[SoundFileRef | Failure]:
+def _list_items(
+    file: str, root: str | None, top: str, told: Told, skipped: Skipped | None
+) -> Iterator[SoundFileRef | Failure]:
     paths = _row_paths(file, root)
     for number, line in enumerate(text_lines(file), 1):
         written = line.strip()
@@ -152,7 +155,7 @@ def _list_items(file: str, root: str | None, top: str, told: Told) -> Iterator[S
             continue
         row = f"line {number} of {file!r}"
         try:
-            names = _expanded(written, paths)
+            names = _expanded(written, paths, skipped)
             confined = root is not None or _absolute(written, paths.folders[0]) is None
         except SourceError as error:
             name = f"{as_text(os.path.basename(file))}#line={number}"
@@ -164,7 +167,7 @@ def _list_items(file: str, root: str | None, top: str, told: Told) -> Iterator[S
     told.notes += [f"{file!r}: {missing}"] if missing else []
 
 
-def _expanded(written: str, paths: RowPaths) -> Iterator[str | Failure]:
+def _expanded(written: str, paths: RowPaths, skipped: Skipped | None) -> Iterator[str | Failure]:
     """Give the files that a line names: itself, or what is in its folder, or what its glob matches."""
     for base in paths.folders:
         slashes = _slashes(written, base)
@@ -177,6 +180,7 @@ def _expanded(written: str, paths: RowPaths) -> Iterator[str | Failure]:
         glob = WILDCARD.search(slashes) is not None and not (local and os.path.lexists(location))
         if (local and os.path.isdir(location)) or (glob and (base == paths.folders[-1] or _starts(location))):
             found = find(location)
+            found.tell(skipped, base.split("/"))
             return itertools.chain(found.failures, sorted(found.files))
     return iter([written])
 

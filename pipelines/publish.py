@@ -15,11 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from augment.encodings import AUDIO_ENCODINGS
 from augment.models import AudioModel
 from pipelines import shards
 from pipelines.config import RunConfig
 from pipelines.croissant import Described, write_croissant
+from pipelines.listing import MOST
 from pipelines.loading import loader
 from pipelines.naming import shard_name
 from pipelines.output import replace_output
@@ -31,6 +34,9 @@ from pipelines.through import about, classes_of, specs_of
 DESCRIPTION = "Audio clips dreamed toward {} classes by dreambeam; provenance.parquet says how each was made."
 VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
+
+MAX_FOLDERS = 10_000
+"""Of the failures, in how many folders it is asked whether anything came of them."""
 
 _KINDS = ("dreams", "reached", "reused", "reused_reached")
 """Of dreams that are counted by recipe; reused are those that a run which was stopped had finished."""
@@ -87,6 +93,7 @@ def publish(
         "warnings": warnings(manifest["clips_by_split"], augment_test=config.augment_test),
         "labels": len(manifest["labels"]),
         "failures_by_stage": failures["stages"],
+        "folders_without_clips": _folders_without_clips(dataset),
         "recipes": {
             name: {**{kind: tally[f"{name}/{kind}"] for kind in _KINDS}, "digest": recipe.digest()}
             for name, recipe in config.named_recipes().items()
@@ -106,6 +113,20 @@ def _first_failure(manifest: Mapping[str, Any]) -> str:
         return "there was none"
     with open(manifest["failures"]["path"], encoding="utf-8") as lines:
         return f"the first failed at {(first := json.loads(next(lines)))['stage']}: {first['error']}"
+
+
+def _folders_without_clips(dataset: Path) -> list[str]:
+    """Name folders all of whose sounds are failures, the first of them by name: a class may be missing with them."""
+    failed = set()
+    with (dataset / "failures.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            folder = json.loads(line)["id"].partition("#t=")[0].rpartition("/")[0]
+            if folder and len(failed) < MAX_FOLDERS:
+                failed.add(folder)
+    if failed and (dataset / "provenance.parquet").exists():
+        for batch in pq.ParquetFile(dataset / "provenance.parquet").iter_batches(columns=["source_id"]):
+            failed -= {each.rpartition("/")[0] for each in batch.column(0).to_pylist()}
+    return sorted(failed)[:MOST]
 
 
 def _counts(

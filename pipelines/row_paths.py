@@ -16,13 +16,13 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipelines.listing import AUDIO_EXTENSIONS, UNREADABLE_EXTENSIONS
+from pipelines.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS
 from pipelines.locations import as_text, local_path
 
 MAX_SEARCHED = 20_000
 """Files that are looked at for one of a name."""
 
-_ENDINGS = AUDIO_EXTENSIONS + UNREADABLE_EXTENSIONS
+_ENDINGS = SOUND_ENDINGS + OTHER_SOUND_ENDINGS
 
 
 class AmbiguousPathError(ValueError):

@@ -124,6 +124,7 @@ def augment_dataset(
             "inputs": list(inputs),
             "files": listed["files"],
             "table_labels": len(listing.told.labels) if listing.told.tables else None,
+            "skipped": listing.skipped.told(),
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),

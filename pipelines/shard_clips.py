@@ -96,6 +96,7 @@ def _record_clips(shard: ShardRef, record: RawRecord, id_: str, segment_seconds:
         groups=_groups(values, shard.fields),
         record_offset=record.offset,
         layout=shard.layout,
+        note=shape.note,
     )
     return cut(whole, frames=shape.frames, segment_seconds=segment_seconds)
 

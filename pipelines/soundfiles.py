@@ -8,7 +8,7 @@ Conventions: frames are counted at the file's own rate. A header's frame count i
 samples that were really read, never with the claim; and a small file that decodes to more than `MAX_DECODED_BYTES` is
 a decompression bomb, which is given up as soon as that is known. Whatever is wrong is a `ClipError`.
 
-Two faults of libsndfile 1.2.2 are worked around, see `_entry` and `_Sequential`.
+Three faults of libsndfile 1.2.2 are worked around, see `_entry`, `Sound` and `pipelines.mpeg`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,23 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
-from pipelines.containers import ClipError, announced_more, cut_off, one_line, open_stream, read_state
+from pipelines import headers, mpeg
+from pipelines.containers import ClipError, one_line, open_stream, read_state
+from pipelines.foreign import foreign
+from pipelines.headers import Header
 from pipelines.locations import local_path
+from pipelines.mpeg import Frames
+from pipelines.pieces import pieces_of
 
 MAX_CHANNELS = 64
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 MAX_DECODED_BYTES = 1 << 30  # of float32 samples: what one clip may hold, and what a tiny file may expand to
 
 _BLOCK_FRAMES = 65_536
+_REMEDY = (
+    "expected WAV, FLAC, Ogg Vorbis, Opus, MP3 or AIFF: convert it to WAV or FLAC (ffmpeg -i OLD NEW.flac) or leave it "
+    "out"
+)
 _MP3_PREROLL_SECONDS = 0.5
 VORBIS_PAGE_FRAMES = 255 * 4096  # a page ends at most 255 packets, a packet is at most half a block of 8192
 _MAX_FRAMES_PER_BYTE = 64  # a larger claim is counted by decoding instead of believed
@@ -45,12 +54,14 @@ class Shape:
         sample_rate: Hz.
         channels: how many.
         format: container and subtype as libsndfile calls them, such as "WAV/PCM_16".
+        note: how its header is wrong although it can be read to its end, one line; "" where it is right.
     """
 
     frames: int
     sample_rate: int
     channels: int
     format: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Sound(soundfile.SoundFile):
     """
 
     can_seek = True
+    note = ""  # as in `Shape`
+    announced = True  # whether `frames` is what the file says; else it is more than there are
 
     def seekable(self) -> bool:
         """Say no, whatever the file can."""
@@ -90,7 +103,8 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
     """Give the shape of a sound, after a look at whether its bytes can hold what its header says.
 
     Only the header is read, and for MP3 and FLAC (whose header can promise what a truncated file does not hold) one
-    frame at the end; all is decoded, block by block, only where the header gives no believable length.
+    frame at the end; all is decoded, block by block, only where the header gives no believable length. An MP3 gives one
+    if it has a Xing or Info tag that counts all its frames.
 
     Args:
         opener: of the sound.
@@ -102,7 +116,7 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
     """
     with opener() as sound:
         frames = _frame_count(sound, size, name)
-        return Shape(frames, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}")
+        return Shape(frames, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}", sound.note)
 
 
 def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
@@ -193,7 +207,7 @@ def check_shape(sample_rate: int, channels: int, frames: int, name: str) -> None
             "validate",
         )
     if frames <= 0:
-        raise ClipError(f"{name} holds no samples; record it again, or remove it", "validate")
+        raise ClipError(f"{name} holds no samples; copy it again from its source, or leave it out", "validate")
 
 
 def file_opener(uri: str) -> Opener:
@@ -216,7 +230,7 @@ class _Guarded:
     def _guarded(self, call: Any, default: Any) -> Any:
         try:
             return call()
-        except Exception as error:  # noqa: BLE001 - whatever the client raises; `_opened_file` raises it again
+        except Exception as error:  # noqa: BLE001 - whatever the client raises; `check` raises it again
             self.error = self.error or error
             return default
 
@@ -229,59 +243,105 @@ class _Guarded:
     def tell(self) -> int:
         return self._guarded(self.stream.tell, 0)
 
+    def check(self, name: str) -> None:
+        """Raise the error that was kept: what the connection said is more to the point than what followed from it."""
+        if self.error is not None:
+            raise ClipError(f"{name} could not be read ({one_line(self.error)}); try again", "read") from self.error
+
 
 @contextmanager
 def _opened_file(uri: str) -> Iterator[Sound]:
     name = repr(uri)
     state = read_state(uri)
-    _check_bytes(name, state[0], lambda: cut_off(uri, *state))
+    header = _checked(name, state[0], lambda: headers.file_header(uri, *state))
+    path = local_path(uri)
+    native = None if path is None or header.patch else path if os.name == "nt" else os.fsencode(path)
     with ExitStack() as stack:
-        path = local_path(uri)
-        if path is not None:
-            yield stack.enter_context(_sound(path if os.name == "nt" else os.fsencode(path), name))
-            return
-        remote = _Guarded(stack.enter_context(open_stream(uri)))
-        try:
-            yield stack.enter_context(_sound(remote, name))
-        finally:
-            # what the connection said is more to the point than what followed from it
-            if remote.error is not None:
-                raise ClipError(
-                    f"{name} could not be read ({one_line(remote.error)}); try again", "read"
-                ) from remote.error
+
+        def again() -> BinaryIO:
+            return stack.enter_context(open_stream(uri))
+
+        yield _repaired(stack, native, again, state[0], header, lambda: mpeg.file_frames(uri, *state), name)
 
 
 @contextmanager
 def _opened_bytes(data: bytes, name: str) -> Iterator[Sound]:
-    _check_bytes(name, len(data), lambda: announced_more(io.BytesIO(data), len(data)))
-    with _sound(_Guarded(io.BytesIO(data)), name) as sound:
-        yield sound
+    size = len(data)
+    header = _checked(name, size, lambda: headers.find_header(io.BytesIO(data), size))
+    with ExitStack() as stack:
+
+        def frames() -> Frames | None:
+            return mpeg.find_frames(io.BytesIO(data), size, name)
+
+        yield _repaired(stack, None, lambda: io.BytesIO(data), size, header, frames, name)
 
 
-def _check_bytes(name: str, size: int, missing: Callable[[], str | None]) -> None:
-    """Refuse an empty file, and one that lacks bytes that its container announces."""
+def _repaired(
+    stack: ExitStack,
+    native: str | bytes | None,
+    again: Callable[[], BinaryIO],
+    size: int,
+    header: Header,
+    find_frames: Callable[[], Frames | None],
+    name: str,
+) -> Sound:
+    """Open a sound in a form that libsndfile reads to its end.
+
+    Args:
+        stack: closes what is opened.
+        native: path that libsndfile opens itself; None lets it read what `again` gives.
+        again: opens the bytes.
+        size: bytes.
+        header: of the container.
+        find_frames: finds the frames of MPEG audio.
+        name: of the sound, quoted, for messages.
+    """
+
+    def guarded(stream: BinaryIO) -> _Guarded:
+        guard = _Guarded(stream)
+        stack.push(lambda *_: guard.check(name))
+        return guard
+
+    source = native
+    if source is None:
+        stream = again()
+        source = guarded(pieces_of(stream, [(0, size)], patch=header.patch) if header.patch else stream)
+    sound = stack.enter_context(_sound(source, name))
+    if sound.format == "MP3" and (frames := find_frames()) is not None and not frames.plain:
+        source = guarded(mpeg.relaid(again(), frames))
+        sound = stack.enter_context(_sound(source, name, announced=frames.announced))
+    sound.note = header.note
+    return sound
+
+
+def _checked(name: str, size: int, find_header: Callable[[], Header]) -> Header:
+    """Refuse an empty file, and one that lacks bytes that its container announces; give its header."""
     if not size:
-        raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or remove it", "read")
-    if cut := missing():
+        raise ClipError(f"{name} is empty (0 bytes); copy it again from its source, or leave it out", "read")
+    header = find_header()
+    if header.missing:
         raise ClipError(
-            f"{name} is cut off: {cut}; copy it again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
+            f"{name} is cut off: {header.missing}; copy it again from its source, or re-encode what is there "
+            "(ffmpeg -i OLD NEW)",
             "decode",
         )
+    return header
 
 
 @contextmanager
-def _sound(source: Any, name: str) -> Iterator[Sound]:
-    """Open a path or stream with libsndfile."""
+def _sound(source: Any, name: str, *, announced: bool = True) -> Iterator[Sound]:
+    """Open a path or stream with libsndfile; say whether its length is known."""
     try:
         sound = Sound(source)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a headerless .raw
         raise ClipError(
-            f"{name} is not readable audio ({one_line(error)}); expected WAV, FLAC, Ogg Vorbis, "
-            "Opus, MP3 or AIFF: convert it (ffmpeg -i OLD NEW.flac) or remove it",
-            "decode",
+            f"{name} is {foreign(source) or f'not readable audio ({one_line(error)})'}; {_REMEDY}", "decode"
         ) from error
     with sound:
+        if sound.format == "MP3" and (kind := foreign(source)):  # libmpg123 finds frames in the noise of others
+            raise ClipError(f"{name} is {kind}; {_REMEDY}", "decode")
         sound.can_seek = soundfile.SoundFile.seekable(sound)
+        sound.announced = announced
         check_shape(sound.samplerate, sound.channels, sound.frames, name)
         yield sound
 
@@ -296,7 +356,10 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
     """Give the number of frames, after a look at whether the file can hold them."""
     claimed = sound.frames
     counted = None
-    if claimed > _MAX_FRAMES_PER_BYTE * size:
+    if not sound.announced:
+        _, counted, _ = _advance(sound, claimed, keep=False)
+        claimed = counted
+    elif claimed > _MAX_FRAMES_PER_BYTE * size:
         most = max(MAX_DECODED_BYTES // (4 * sound.channels), _MAX_FRAMES_PER_BYTE * size)
         _, counted, _ = _advance(sound, min(claimed, most + 1), keep=False)
         if counted > most:
@@ -306,13 +369,13 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
                 "validate",
             )
     elif sound.format in ("FLAC", "MP3"):
-        # the count of the other formats follows from their bytes, which cut_off has compared
+        # the count of the other formats follows from their bytes, which `headers` has compared
         probe = max(0, claimed - 1 - _tolerance(sound, claimed))
         if not (_seek(sound, probe) and _advance(sound, 1, keep=False)[1]):
             counted = 0
     if counted is None:
         return claimed
-    unknown = claimed >= 1 << 62
+    unknown = claimed >= 1 << 62 or not sound.announced
     if counted and (unknown or claimed - counted <= _tolerance(sound, claimed)):
         return counted
     raise ClipError(

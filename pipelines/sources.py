@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 
 from pipelines.clips import Failure, SoundFileRef
 from pipelines.columns import Columns
-from pipelines.listing import AUDIO_EXTENSIONS, UNREADABLE_EXTENSIONS, SourceError, Told, file_item
+from pipelines.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError, Told, file_item
 from pipelines.locations import as_text, as_uri, local_path, locate, nearest
 from pipelines.metadata import label_files
 
@@ -35,6 +35,7 @@ def list_files(
     metadata: str | None = None,
     columns: Columns | None = None,
     told: Told | None = None,
+    skipped: Skipped | None = None,
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sound files that the inputs name, with their labels.
 
@@ -45,6 +46,7 @@ def list_files(
         relative to the CSV's folder, or, where it is the only one, whose base name.
       columns: names of the CSV's columns; None detects all.
       told: is given what is to be said of the CSV.
+      skipped: counts what is passed over.
 
     Returns:
       References and failures, sorted by id. The order of the inputs does not matter; a file named twice comes
@@ -62,6 +64,8 @@ def list_files(
         roots = ", ".join(sorted({repr(each.root) for each in found}))
         raise SourceError(f"the inputs lie on different file systems ({roots}); expected one: run them one by one")
     root = _common([each.root.split("/") for each in found])
+    for each in found:
+        each.tell(skipped, root, but=locate(metadata) if metadata else None)
     failures = {local_path(failure.uri) or failure.uri: failure for each in found for failure in each.failures}
     locations = [location for each in found for location in each.files]
     locations.sort()
@@ -88,14 +92,51 @@ def _items(locations: list[str], failures: dict[str, Failure], root: Sequence[st
 
 @dataclass(frozen=True)
 class Found:
-    """What one input gave: its root, the locations of its files, and the folders that could not be read."""
+    """What one input gave.
+
+    Attributes:
+        root: its folder.
+        files: locations of its files.
+        failures: the folders that could not be read.
+        others: locations of the files, hidden ones and empty folders (these end in /) that were passed over.
+    """
 
     root: str
     files: list[str]
     failures: list[Failure]
+    others: list[str]
+
+    def tell(self, skipped: Skipped | None, root: Sequence[str] | None = None, *, but: str | None = None) -> None:
+        """Count what was passed over.
+
+        Args:
+            skipped: what counts it; None counts nothing.
+            root: parts of the folder that paths are told from; None: this input's own.
+            but: a location that does not count.
+        """
+        if skipped is None:
+            return
+        parts = self.root.split("/") if root is None else root
+        heard = {folder for file in self.files for folder in _folders(file, self.root)}
+        silent = set()
+        for other in self.others:
+            name = other.rpartition("/")[2]
+            if name and other != but:
+                skipped.add(name)
+            if not name.startswith("."):
+                silent.add(next((folder for folder in _folders(other, self.root) if folder not in heard), None))
+        skipped.folders += sorted(as_text(_below(parts, folder)) for folder in silent if folder is not None)
 
 
-def find(given: str, *, endings: tuple[str, ...] = AUDIO_EXTENSIONS + UNREADABLE_EXTENSIONS) -> Found:
+def _folders(location: str, root: str) -> Iterator[str]:
+    """Give the folders that a location below a root lies in, the topmost first, without the root."""
+    end = location.find("/", len(root) + 1)
+    while end >= 0:
+        yield location[:end]
+        end = location.find("/", end + 1)
+
+
+def find(given: str, *, endings: tuple[str, ...] = SOUND_ENDINGS + OTHER_SOUND_ENDINGS) -> Found:
     """List the files that a path, folder or glob names, sorted by nothing.
 
     Args:
@@ -107,26 +148,28 @@ def find(given: str, *, endings: tuple[str, ...] = AUDIO_EXTENSIONS + UNREADABLE
     """
     location = locate(given)
     if _is_file(location):
-        return Found(location.rpartition("/")[0], [location], [])
+        return Found(location.rpartition("/")[0], [location], [], [])
     root, pattern = _root_and_pattern(location, given)
     walk = _walk if local_path(root) is not None else _walk_remote
     files: list[str] = []
     failures: list[Failure] = []
-    others, other = 0, ""
+    others: list[str] = []
     for each in walk(root, lambda parts: _matches(parts, pattern, below=True)):
         if isinstance(each, Failure):
             failures.append(each)
         elif _matches(each, pattern):
-            if not endings or each[-1].lower().endswith(endings):
-                files.append("/".join((root, *each)))
-            else:
-                other = min(other, "/".join(each)) if others else "/".join(each)
-                others += 1
+            hidden = any(part.startswith(".") for part in each)
+            taken = not hidden and each[-1] and (not endings or each[-1].lower().endswith(endings))
+            (files if taken else others).append("/".join((root, *each)))
     if not files and not failures:
         what = f"glob {given!r} matches" if pattern else f"folder {given!r} holds"
-        found = f"{others} other files, such as {other!r}" if others else "no files at all"
-        raise SourceError(f"{what} no audio but {found}; expected files that end in {', '.join(AUDIO_EXTENSIONS)}")
-    return Found(root, files, failures)
+        names = sorted(
+            other[len(root) + 1 :] for other in others if not other.rpartition("/")[2].startswith((".", "/"))
+        )
+        named = [name for name in names if not name.endswith("/")]
+        found = f"{len(named)} other files, such as {named[0]!r}" if named else "no files at all"
+        raise SourceError(f"{what} no audio but {found}; expected files that end in {', '.join(SOUND_ENDINGS)}")
+    return Found(root, files, failures, others)
 
 
 def check_there(given: str) -> None:
@@ -160,7 +203,10 @@ def _root_and_pattern(location: str, given: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple[str, ...] | Failure]:
-    """List the files below a local folder as parts of their path; enter each real folder once, links last."""
+    """List the files below a local folder as parts of their path; enter each real folder once, links last.
+
+    Hidden folders are given like files, and not entered; an empty folder is given with an empty name in it.
+    """
     seen = set()
     folders: list[tuple[str, ...]] = [()]
     links: list[tuple[str, ...]] = []
@@ -177,11 +223,11 @@ def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple
             what = f"folder {location!r} can not be listed ({error.strerror}); check its permissions"
             yield Failure(uri=as_uri(location), id="", stage="list", error=what)
             continue
+        if not names and parts:
+            yield (*parts, "")
         for name in names:
             path = f"{location}/{name}"
-            if name.startswith("."):
-                continue
-            if not os.path.isdir(path):
+            if name.startswith(".") or not os.path.isdir(path):
                 yield (*parts, name)
             elif enter((*parts, name)):
                 (links if os.path.islink(path) else folders).append((*parts, name))
@@ -191,7 +237,7 @@ def _walk_remote(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterato
     """List the files below a folder of another file system as parts of their path; such a listing is flat."""
     for path in _match_remote(f"{root}/**"):
         parts = tuple(path[len(root) + 1 :].split("/"))
-        if parts[-1] and not any(part.startswith(".") for part in parts):
+        if parts[-1]:
             yield parts
 
 

@@ -26,7 +26,9 @@ BAD = {
     "dog/no samples.wav": ("validate", "no samples"),
     "dog/not numbers.wav": ("validate", "NaN"),
     "dog/empty.wav": ("read", "0 bytes"),
-    "dog/phone.m4a": ("list", "convert it"),
+    "dog/phone.m4a": ("decode", "M4A, MP4, MOV, 3GP), which is not read; expected WAV"),
+    "dog/VIDEO.WEBM": ("decode", "WebM or Matroska, which is not read"),
+    "cat/only.wv": ("decode", "WavPack, which is not read"),
 }
 
 
@@ -44,6 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(root / "dog/not numbers.wav", spoiled, 16_000, subtype="FLOAT")
     (root / "dog/empty.wav").touch()
     (root / "dog/phone.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (root / "dog/VIDEO.WEBM").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(100))
+    (root / "cat").mkdir()
+    (root / "cat/only.wv").write_bytes(b"wvpk" + bytes(100))
+    for number in range(3):
+        (root / f"dog/note{number}.txt").touch()
+    (root / "papers").mkdir()
+    (root / "papers/scan.pdf").touch()
     long = np.tile(sound("long", 10, 2_000)[:, 0], 30)
     soundfile.write(root / "dog/five minutes.wav", long, 2_000)
     silence = np.zeros(16_000)
@@ -60,7 +69,7 @@ def output(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_file_is_either_records_or_one_failure(folder: Path, output: Path) -> None:
-    files = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*.*") if path.suffix not in (".txt", ".pdf")}
     dreamed = {example["source_id"].partition("#t=")[0] for example in load(output).values()}
     assert dreamed == {*GOOD, "dog/five minutes.wav", "dog/silence.wav"}
     assert set(failures_of(output)) == set(BAD) == files - dreamed
@@ -82,7 +91,42 @@ def test_the_sums_add_up(output: Path) -> None:
     assert counts["failures"] == len(BAD) == sum(told["failures_by_stage"].values())
     assert counts["records_lost"] == sum(found["records_lost"] for found in failures_of(output).values()) == 2
     assert counts["records"] == counts["originals"] + counts["dreams"] == 2 * (counts["clips"] - 1)
-    assert told["files"] == len(GOOD) + 2 + len(BAD) - 1  # the m4a is known to fail before it is a file to read
+    assert told["files"] == len(GOOD) + 2 + len(BAD)
+    assert told["skipped"]["endings"] == {".txt": 3, ".pdf": 1}
+    assert told["skipped"]["folders"] == ["papers"]
+    assert told["folders_without_clips"] == ["cat"]
+
+
+def test_the_summary_names_what_was_skipped_and_what_gave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "in/dog/a.wav")
+    record(tmp_path / "in/wolf/hidden in a video.mp4", format="WAV")
+    for name in ("dog/b.txt", "dog/c.txt", "cat/d.pdf", "fox/e.aac"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"\xff\xf1\x50\x80" * 500)
+    assert dreambeam("augment", "-i", tmp_path / "in", "-o", tmp_path / "out", "--steps", "0") == 3
+    said = capsys.readouterr().out
+    assert "3 files skipped: .txt 2, .pdf 1\n" in said
+    assert "no sound in folder 'cat'\n" in said
+    assert "nothing could be used of folder 'fox': see failures.jsonl\n" in said
+    assert "AAC, which is not read" in failures_of(tmp_path / "out")["fox/e.aac"]["error"]
+    assert {example["source_id"] for example in load(tmp_path / "out").values()} == {
+        "dog/a.wav",
+        "wolf/hidden in a video.mp4",
+    }
+
+
+def test_real_files_of_other_endings_are_clips_or_failures(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "cases/endings"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    assert dreambeam("augment", "-i", folder, "-o", tmp_path / "out", "--steps", "0") == 3
+    assert {example["source_id"] for example in load(tmp_path / "out").values()} == {"dog/fmt.sph"}
+    found = failures_of(tmp_path / "out")
+    assert set(found) == {"dog/wp.wv", "cat/opus.webm"}
+    assert all("convert it to WAV or FLAC" in line["error"] for line in found.values())
+    assert json.loads((tmp_path / "out/run.json").read_text())["folders_without_clips"] == ["cat"]
 
 
 def test_good_clips_among_bad_ones_are_whole(folder: Path, output: Path) -> None:

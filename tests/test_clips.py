@@ -273,11 +273,11 @@ def test_a_connection_that_breaks_is_a_read_error(tmp_path: Path, memory_files: 
 # What a header says
 
 
-def test_a_wav_that_claims_2_to_the_31_frames_takes_little_memory(tmp_path: Path) -> None:
+def test_a_wav_that_claims_a_billion_frames_takes_little_memory(tmp_path: Path) -> None:
     path = write(tmp_path / "lie.wav", noise(1.0), subtype="PCM_U8")
     data = bytearray(path.read_bytes())
     assert data[36:40] == b"data"
-    data[40:44] = struct.pack("<I", 2**31)
+    data[40:44] = struct.pack("<I", 10**9)
     path.write_bytes(data)
     tracemalloc.start()
     try:
@@ -287,15 +287,6 @@ def test_a_wav_that_claims_2_to_the_31_frames_takes_little_memory(tmp_path: Path
         tracemalloc.stop()
     assert error.stage == "decode"
     assert peak < 10e6
-
-
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000])
-def test_a_streamed_wav_of_unannounced_length_is_read_to_its_end(tmp_path: Path, size: int) -> None:
-    path = write(tmp_path / "streamed.wav")
-    data = bytearray(path.read_bytes())
-    data[40:44] = struct.pack("<I", size)
-    path.write_bytes(data)
-    assert len(whole(path).waveform) == 8000
 
 
 def test_a_flac_of_unannounced_length_is_read_to_its_end(tmp_path: Path) -> None:

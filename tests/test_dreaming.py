@@ -135,10 +135,35 @@ def test_what_is_no_sound_is_refused(model: DreamingModel, waveform: Any):
         dream(waveform, RATE, model=model)
 
 
-@pytest.mark.parametrize("rate", [0, -1])
-def test_a_sample_rate_that_is_not_positive_is_refused(model: DreamingModel, rate: int):
-    with pytest.raises(ValueError, match=r"(?i)sample rate"):
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(RATE, np.int16), "got int16: divide by 32768"),
+        (np.zeros(RATE, np.uint8), "got uint8: subtract 128, then divide by 128"),
+        (np.zeros(RATE, np.complex64), "got complex64"),
+        (["a"], "expected float samples"),
+        (np.full(RATE, 1.6), "a peak of at most 1.5, got 1.6"),
+        (np.full(RATE, 30_000.0), "32768 if they were 16-bit integers"),
+        (np.zeros((2, RATE)), r"got shape \(2, 16000\): transpose it"),
+        (np.zeros((1, RATE)), "transpose it"),
+        (np.zeros((100, 65)), "at most 64 channels"),
+    ],
+)
+def test_samples_of_another_form_are_refused_with_the_remedy(model: DreamingModel, waveform: Any, message: str):
+    with pytest.raises(ValueError, match=message):
+        dream(waveform, RATE, model=model)
+    if np.asarray(waveform).dtype.kind == "f" and np.shape(waveform)[-1] != 65 and np.ndim(waveform) == 1:
+        sound = Sound(np.asarray(waveform, np.float32)[:, None], RATE)
+        with pytest.raises(ValueError, match=message):
+            dream(noise(RATE), RATE, sound=sound, model=model, transform="target_filter")
+
+
+@pytest.mark.parametrize("rate", [0, -1, 44.1, "16000", None, True, float("nan"), 10**7])
+def test_what_is_no_sample_rate_is_refused(model: DreamingModel, rate: Any):
+    with pytest.raises(ValueError, match="expected a sample rate"):
         dream(noise(RATE), rate, model=model)
+    with pytest.raises(ValueError, match="expected a sample rate"):
+        Sound(np.zeros((100, 1), np.float32), rate)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,11 @@ import soundfile
 from listings import complaint, listing, references, tree
 
 from pipelines.clips import decode, segments
-from pipelines.listing import SourceError
+from pipelines.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError
+from pipelines.manifests import list_lists
 from pipelines.sources import list_files
+
+ENDINGS = [*SOUND_ENDINGS, *OTHER_SOUND_ENDINGS, ".WebM", ".MP4", ".SPH"]
 
 # Listing
 
@@ -125,10 +128,62 @@ def test_a_name_that_is_not_utf_8_shows_its_bytes_and_can_be_read(tmp_path: Path
     assert len(decode(segments(file, segment_seconds=None)[0]).waveform) == 8000
 
 
-def test_sound_in_a_format_that_is_not_read_is_a_failure_not_silence(tmp_path: Path) -> None:
-    result = listing(tree(tmp_path, "a.wav", "b.m4a"))
-    assert result["a.wav"] is None
-    assert "ffmpeg" in str(result["b.m4a"])
+def test_a_file_that_may_be_sound_is_listed_so_that_its_content_decides(tmp_path: Path) -> None:
+    names = ["a.wav", *(f"b{number}{ending}" for number, ending in enumerate(ENDINGS))]
+    assert set(listing(tree(tmp_path, *names))) == set(names)
+
+
+def test_what_is_no_sound_is_counted_by_ending_and_silent_folders_are_named(
+    tmp_path: Path, memory_files: dict[str, bytes]
+) -> None:
+    names = [
+        "dog/a.wav",
+        "dog/a.TXT",
+        "dog/b.txt",
+        "dog/.hidden.wav",
+        "cat/x.txt",
+        "cat/deep/y",
+        "bird/list.csv",
+        "top.md",
+    ]
+    tree(tmp_path, *names)
+    (tmp_path / "labels.csv").write_text("path,label\na.wav,Dog\n")
+    skipped = Skipped()
+    assert list(listing(tmp_path, metadata=str(tmp_path / "labels.csv"), skipped=skipped)) == ["dog/a.wav"]
+    counts = {".txt": 3, ".md": 1, ".csv": 1, "no ending": 1}
+    assert skipped.endings == {**counts, "hidden": 1}
+    assert skipped.folders == ["bird", "cat"]
+    (tmp_path / "fish/none").mkdir(parents=True)
+    (tmp_path / "dog/.git").mkdir()
+    again = Skipped()
+    listing(tmp_path, skipped=again)
+    assert again.folders == ["bird", "cat", "fish"]
+    assert again.endings == {**counts, "hidden": 2, ".csv": 2}
+    memory_files.update({f"mem://bucket/set/{name}": b"" for name in names})
+    remote = Skipped()
+    listing("mem://bucket/set", skipped=remote)
+    assert (remote.endings, remote.folders) == (skipped.endings, skipped.folders)
+
+
+def test_a_glob_counts_what_it_matches_and_a_list_what_its_folders_hold(tmp_path: Path) -> None:
+    tree(tmp_path, "dog/a.wav", "dog/b.txt", "cat/c.txt")
+    skipped = Skipped()
+    listing(tmp_path / "*/*.wav", skipped=skipped)
+    assert not skipped.endings
+    (tmp_path / "list.txt").write_text("dog\n")
+    assert len(list(list_lists([str(tmp_path / "list.txt")], skipped=skipped))) == 1
+    assert skipped.endings == {".txt": 1}
+
+
+def test_run_json_names_the_most_frequent_endings_only() -> None:
+    skipped = Skipped()
+    for number in range(200):
+        skipped.add(f"x.{number}")
+        skipped.add("y.txt")
+    told = skipped.told()
+    assert told["files"] == sum(told["endings"].values()) == 400
+    assert next(iter(told["endings"])) == ".txt"
+    assert len(told["endings"]) == 51
 
 
 def test_a_folder_that_can_not_be_listed_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,35 @@ def test_labels_may_be_rows_and_elements_may_have_weights():
     assert (labels.shape, weights.numpy().tolist()) == ((4, 3), [1.0, 2.0, 3.0, 4.0])
 
 
+def given(waveforms: np.ndarray, labels: Any, size: int = 4) -> Any:
+    """Return such a dataset, in batches unless their size is 0."""
+    data = tf.data.Dataset.from_tensor_slices((waveforms, labels))
+    return data.batch(size, drop_remainder=True) if size else data
+
+
+@pytest.mark.parametrize(
+    ("waveforms", "labels", "expected"),
+    [
+        (np.full((2, 800), np.nan, np.float32), [0, 1], "some are NaN or infinite"),
+        (np.full((2, 800), 1.6, np.float32), [0, 1], "divide them by their full scale"),
+        (np.zeros((2, 800), np.float32), [0, 3], "expected labels from 0 to 2"),
+        (np.zeros((2, 800), np.float32), [0, -1], "expected labels from 0 to 2"),
+        (np.zeros((2, 800), np.float32), [0.0, 0.5], "whole numbers"),
+        (np.zeros((2, 800), np.float32), np.zeros((2, 3), np.float32), "a number above 0 in each"),
+        (np.zeros((2, 800), np.float32), np.full((2, 3), np.nan, np.float32), "a number above 0 in each"),
+    ],
+)
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_only_the_samples_show_stops_the_dataset_with_our_words(
+    waveforms: np.ndarray, labels: Any, expected: str, share: float
+):
+    data = dream_batches(
+        given(waveforms, labels, 2), training_model(ear(), RATE), RECIPE, sample_rate=RATE, share=share
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"dream_batches: .*{expected}"):
+        list(data)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "expected"),
     [
@@ -104,13 +133,20 @@ def test_labels_may_be_rows_and_elements_may_have_weights():
         ({"recipe": Recipe(start="white")}, ValueError, "starts from the clip"),
         ({"recipe": Recipe(change_lu=-20)}, RecipeError, "limit snr_db"),
         ({"dataset": tf.data.Dataset.range(3)}, ValueError, "expected batches"),
+        ({"sample_rate": "8000"}, ValueError, "a sample rate in Hz as a number, got '8000'"),
+        ({"dataset": given(np.zeros((4, 800), np.int16), [0] * 4)}, ValueError, "got int16: divide by 32768"),
+        ({"dataset": given(np.zeros((4, 2, 800), np.float32), [0] * 4)}, ValueError, "transpose"),
+        ({"dataset": given(np.zeros((4, 800, 2), np.float32), [0] * 4)}, ValueError, "mix their channels"),
+        ({"dataset": given(np.zeros((4, 800), np.float32), ["a"] * 4)}, ValueError, "labels as integers"),
+        ({"dataset": given(np.zeros((4, 800), np.float32), np.zeros((4, 5)))}, ValueError, "rows of 3 labels"),
+        ({"dataset": given(np.zeros((4, 2, 800), np.float32), [0] * 4, size=0)}, ValueError, "in batches"),
     ],
 )
 def test_what_is_wrong_is_one_line(changes: dict[str, Any], error: type[Exception], expected: str):
-    given: dict[str, Any] = {"sample_rate": RATE, "share": 1.0, **changes}
-    data, recipe = given.pop("dataset", batches([0, 1])), given.pop("recipe", RECIPE)
+    arguments: dict[str, Any] = {"sample_rate": RATE, "share": 1.0, **changes}
+    data, recipe = arguments.pop("dataset", batches([0, 1])), arguments.pop("recipe", RECIPE)
     with pytest.raises(error, match=expected):
-        dream_batches(data, training_model(ear(), RATE), recipe, **given)
+        dream_batches(data, training_model(ear(), RATE), recipe, **arguments)
 
 
 def test_the_example_trains_and_tells_robust_accuracy_before_and_after(

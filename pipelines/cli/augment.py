@@ -26,6 +26,9 @@ from pipelines.locations import local_path
 from pipelines.output import resolve_output
 from pipelines.run import augment_dataset, is_local
 
+_SHOWN = 8
+"""How many endings or folders a line names."""
+
 
 def run(
     inputs: Sequence[str],
@@ -67,6 +70,8 @@ def run(
         print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
     if content["counts"]["records"]:
         _summarise(output, content, config)
+    for line in _passed_over(content):
+        print(f"  {line}")
     for warning in content["warnings"]:
         print(f"dreambeam: warning: {warning}", file=sys.stderr)
     if not content["counts"]["records"]:
@@ -83,6 +88,27 @@ def run(
 def _failures(content: Mapping[str, Any]) -> str:
     stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
     return f"{counted(content['counts']['failures'], 'failure')} ({stages})"
+
+
+def _passed_over(content: Mapping[str, Any]) -> list[str]:
+    """Say which files were no sounds, and which folders gave nothing."""
+    skipped, lines = content["skipped"], []
+    if skipped["files"]:
+        found = list(skipped["endings"].items())
+        kinds = ", ".join(f"{ending} {count}" for ending, count in found[:_SHOWN])
+        rest = sum(count for _, count in found[_SHOWN:])
+        lines.append(f"{counted(skipped['files'], 'file')} skipped: {kinds}{f', other {rest}' if rest else ''}")
+    if skipped["folders_in_all"]:
+        lines.append(f"no sound in {_named(skipped['folders'], skipped['folders_in_all'])}")
+    if found := content["folders_without_clips"]:
+        lines.append(f"nothing could be used of {_named(found, len(found))}: see failures.jsonl")
+    return lines
+
+
+def _named(folders: Sequence[str], count: int) -> str:
+    shown = ", ".join(repr(folder) for folder in folders[:_SHOWN])
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+    return f"{'folder' if count == 1 else 'folders'} {shown}{more}"
 
 
 def _arithmetic(content: Mapping[str, Any], config: RunConfig) -> str:
