@@ -100,7 +100,8 @@ def _passed_over(content: Mapping[str, Any]) -> list[str]:
         lines.append(f"{counted(skipped['files'], 'file')} skipped: {kinds}{f', other {rest}' if rest else ''}")
     if skipped["folders_in_all"]:
         lines.append(f"no sound in {_named(skipped['folders'], skipped['folders_in_all'])}")
-    if found := content["folders_without_clips"]:
+    found = content["folders_without_clips"]
+    if found and content["counts"]["records"]:  # else all of them: the last line says so
         lines.append(f"nothing could be used of {_named(found, len(found))}: see failures.jsonl")
     return lines
 
