@@ -33,7 +33,7 @@ test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some)
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-batches
-test-batches: $(INSTALLED)  ## Hold every combination to the law of the batch, over an hour (EVERY=4 for a quarter of them).
+test-batches: $(INSTALLED)  ## Check that batches change no byte: every combination, hours (EVERY=9 takes one in nine).
 	$(VENV_PYTHON) tests/batch_law.py --every $(EVERY)
 
 .PHONY: fuzz
