@@ -101,12 +101,12 @@ def arithmetic() -> Arithmetic:
 def follow(wanted: Arithmetic) -> None:
     """Keep this process to the instructions of another machine, if this one has them and newer ones.
 
-    To be called before oneDNN is first used, that is before TensorFlow computes anything. A limit that the environment
-    sets already stays.
+    To be called before oneDNN is first used, that is before TensorFlow computes anything. A limit in the environment
+    that allows newer instructions is narrowed.
     """
     kinds, own = list(_FLAGS), instructions()
     known = wanted.device == "cpu" and wanted.instructions in ONEDNN_NAMES and own in kinds
-    if known and not _limit() and kinds.index(wanted.instructions) < kinds.index(own):
+    if known and kinds.index(wanted.instructions) < kinds.index(own):
         os.environ[LIMIT] = ONEDNN_NAMES[wanted.instructions]
 
 

@@ -43,9 +43,5 @@ def _say(folder: str, report: Report, sources: bool) -> None:
     state = counted(report.problem_count, "problem") if report.problem_count else "OK"
     print(f"{folder}: {state}: {read}")
     if report.made_on:
-        here = str(arithmetic())
         made = ", ".join(f"{counted(count, 'dream')} on {name}" for name, count in report.made_on.items())
-        print(f"  made: {made}; this machine: {here}, where a replay {_REPLAYS[list(report.made_on) == [here]]}")
-
-
-_REPLAYS = {True: "has the same bits", False: "of the others is held to score and SNR, not to bits"}
+        print(f"  made: {made}; this machine: {arithmetic()}")
