@@ -27,13 +27,14 @@ from augment.classes import ClassList
 from augment.crnn import HOP_SECONDS, SAMPLE_RATE, WINDOW_SECONDS, crnn_classes, crnn_folder
 from augment.heads import EMBEDDING, EmbeddingModel, HeadModel, load_head
 from augment.loading import ModelError, file_kind, load_keras, load_savedmodel, named_classes, read_classes
+from augment.samples import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from augment.waveforms import WaveformModel, Windows
 from augment.yamnet import DreamingModel, load_dreaming_model
 
 INPUTS = ("auto", "waveform", "embeddings")
 """What a model may take: told by the shape of its input, or said."""
 
-RATES = (1_000, 768_000)
+RATES = (MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
 """Hz, of a model."""
 
 

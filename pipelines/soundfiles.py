@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 
+from augment.samples import MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from pipelines import headers, mpeg
 from pipelines.containers import ClipError, one_line, open_stream, read_state
 from pipelines.foreign import foreign
@@ -31,8 +32,6 @@ from pipelines.locations import local_path
 from pipelines.mpeg import Frames
 from pipelines.pieces import pieces_of
 
-MAX_CHANNELS = 64
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000  # Hz
 MAX_DECODED_BYTES = 1 << 30  # of float32 samples: what one clip may hold, and what a tiny file may expand to
 
 _BLOCK_FRAMES = 65_536
