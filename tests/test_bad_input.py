@@ -119,8 +119,6 @@ def test_the_summary_names_what_was_skipped_and_what_gave_nothing(
 
 def test_real_files_of_other_endings_are_clips_or_failures(shared: Path, tmp_path: Path) -> None:
     folder = shared / "cases/endings"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
     assert dreambeam("augment", "-i", folder, "-o", tmp_path / "out", "--steps", "0") == 3
     assert {example["source_id"] for example in load(tmp_path / "out").values()} == {"dog/fmt.sph"}
     found = failures_of(tmp_path / "out")

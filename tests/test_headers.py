@@ -61,8 +61,6 @@ def written(folder: Path, data: bytes) -> Path:
 @pytest.mark.parametrize("name", ["len_zero", "len_zero_riff0", "len_80000000", "len_plus16"])
 def test_real_headers_that_lie_are_read_to_the_end(shared: Path, name: str) -> None:
     path = shared / f"cases/wav_sizes/{name}.wav"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
     clip = read(path)
     assert clip.waveform.shape == (19_200, 1)
     np.testing.assert_array_equal(clip.waveform[:, 0] * 32_768, np.frombuffer(path.read_bytes()[44:], "<i2"))
