@@ -43,6 +43,10 @@ _LIMITS = {
 }
 """Values of `LIMIT` that leave AVX-512 out, and what they leave."""
 
+_NO_LIMITS = ("DEFAULT", "ALL")
+_NEWEST = "AVX512_", "AVX10_"
+"""Values of `LIMIT` that leave AVX-512 in, or how they begin."""
+
 _WITHOUT_BFLOAT16 = (*_LIMITS, "AVX512_CORE", "AVX512_CORE_VNNI")
 
 ONEDNN_NAMES = {kind: limit for limit, kind in reversed(_LIMITS.items())}
@@ -123,10 +127,16 @@ def warn_if_slower() -> None:
     if onednn_is_on() or os.environ.get(SWITCH) == "0" or _on_gpu() or instructions() not in _FLAGS:
         return
     warnings.warn(
-        "TensorFlow was imported before augment and left oneDNN off on this processor. Dreams have the same bytes but "
-        f"take about a third longer: import augment before tensorflow, or set {SWITCH}=1.",
+        "TensorFlow was imported before augment and left oneDNN off on this processor. Dreams through YAMNet have "
+        f"the same bytes, but take about a third longer: import augment before tensorflow, or set {SWITCH}=1.",
         stacklevel=2,
     )
+
+
+def limit_is_unknown() -> bool:
+    """Return whether the environment sets a limit that oneDNN does not know, and so ignores."""
+    limit = _limit()
+    return bool(limit) and limit not in (*_LIMITS, *_NO_LIMITS) and not limit.startswith(_NEWEST)
 
 
 def _limit() -> str:

@@ -17,7 +17,7 @@ Whatever lies between a waveform and its next step keeps to this rule:
 
 Where oneDNN can be called by name, convolutions are its kernels whatever ``TF_ENABLE_ONEDNN_OPTS`` says: TensorFlow
 reads that variable once, while it is imported, and leaves oneDNN off on processors without AVX-512. So neither the
-order of two imports nor that default changes speed or bytes. Elsewhere (a GPU, another build of TensorFlow) they are
+order of two imports nor that default changes bytes. Elsewhere (a GPU, another build of TensorFlow) they are
 TensorFlow's own.
 
 `tests/test_batch_law.py` holds every transform, objective and update rule to it.

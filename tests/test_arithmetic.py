@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -46,6 +47,17 @@ def test_instructions_are_the_newest_that_processor_and_limit_allow(
     if limit:
         cpu.setenv(LIMIT, limit)
     assert (instructions(), fast_products()) == (expected, products)
+
+
+@pytest.mark.parametrize(
+    ("limit", "unknown"), [("", False), ("avx2", False), ("DEFAULT", False), ("AVX512_CORE", False), ("AVX-2", True)]
+)
+def test_a_limit_that_onednn_ignores_is_noticed(cpu: pytest.MonkeyPatch, limit: str, unknown: bool) -> None:
+    cpu.setenv(LIMIT, limit)
+    assert arithmetic.limit_is_unknown() == unknown
+    lines = list(importlib.import_module("pipelines.cli.doctor")._arithmetic())
+    assert lines[0][1].startswith("arithmetic: ")
+    assert [state for state, _ in lines[1:]] == ["warn"] * unknown
 
 
 def test_other_machines_go_by_their_name(cpu: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,7 @@ def snr_db(one: np.ndarray, other: np.ndarray) -> float:
 
 def main(first: str, second: str) -> None:
     """Print the differences of two datasets."""
-    both = dreams(first).join(dreams(second), lsuffix="", rsuffix="_other", how="inner")
+    both = pd.merge(dreams(first), dreams(second), left_index=True, right_index=True, suffixes=("", "_other"))
     for recipe, rows in both.groupby("recipe"):
         sounds = [snr_db(*pair) for pair in zip(rows["audio"], rows["audio_other"], strict=True)]
         score = (rows["score_target_after"] - rows["score_target_after_other"]).abs()
@@ -51,4 +51,6 @@ def main(first: str, second: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -533,7 +533,10 @@ def replay(
     weights: Weights = None,
     debug: Debug = False,
 ) -> None:
-    """Make a record's audio again from its source and provenance, and say whether it is bit-exact (1 if not)."""
+    """Make a record's audio again from its source and provenance, and say whether it is the same.
+
+    Ends with 0 if it is bit-exact, or was made on other arithmetic and agrees in score and SNR; else with 1.
+    """
     from pipelines.dataset import find_folder
 
     find_folder(dataset)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from augment import weights
-from augment.arithmetic import LIMIT, arithmetic
+from augment.arithmetic import LIMIT, arithmetic, limit_is_unknown
 from augment.weights import WeightsError
 from augment.yamnet import DreamingModel, padded_length
 from pipelines.run import LOCAL_RUNNER
@@ -59,8 +59,8 @@ def _packages() -> _Lines:
 def _arithmetic() -> _Lines:
     found = arithmetic()
     yield "ok", f"arithmetic: {found}; arithmetic=fast takes products in {found.products}"
-    if limit := os.environ.get(LIMIT):
-        yield "ok", f"{LIMIT}={limit} limits the vector instructions"
+    if limit_is_unknown():
+        yield "warn", f"oneDNN does not know {LIMIT}={os.environ.get(LIMIT)} and ignores it: set SSE41, AVX or AVX2"
     if not found.onednn and found.device == "cpu":
         yield "warn", "this TensorFlow has no oneDNN: dreams take several times as long; install tensorflow from PyPI"
 

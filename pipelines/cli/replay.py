@@ -86,7 +86,10 @@ def _say(found: Replayed, output: str | None) -> None:
     print(f"{what} is not the same: {far}")
     reason = "its arithmetic is not recorded (dreambeam before 0.4.0): another processor, or TensorFlow without oneDNN"
     if changes or found.arithmetic_known:
-        reason = changes or "versions and arithmetic are the same: the dataset or its source has been changed"
+        reason = changes or (
+            "versions and arithmetic are the same: the dataset or its source was changed, or ONEDNN_MAX_CPU_ISA was "
+            "set after TensorFlow had computed something"
+        )
     print(f"  {reason}")
 
 
