@@ -15,7 +15,7 @@ COPY pipelines pipelines/
 RUN pip install --no-cache-dir --constraint constraints.txt .
 
 # Fetched once, here; their hash is checked. Workers may run as any user, and write nothing there.
-RUN python -c "from augment.weights import load_variables, resolve_weights; load_variables(resolve_weights())" \
+RUN python -c "from augment.models.weights import load_variables, resolve_weights; load_variables(resolve_weights())" \
     && chmod -R a+rX /opt/dreambeam
 
 # Beam's boot program is the entry point, as in the image that this one is made from.

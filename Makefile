@@ -34,7 +34,7 @@ test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some)
 
 .PHONY: test-batches
 test-batches: $(INSTALLED)  ## Check that batches change no byte: every combination, hours (EVERY=9 takes one in nine).
-	$(VENV_PYTHON) tests/batch_law.py --every $(EVERY)
+	$(VENV_PYTHON) tests/support/batch_law.py --every $(EVERY)
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Run the property tests on fresh draws (MINUTES=5).

@@ -11,27 +11,27 @@ import os
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow loads, which leaves it off without AVX-512:
-# dreams take a third longer then; their bytes are the same (`augment.row_stable`)
+# dreams take a third longer then; their bytes are the same (`augment.determinism.row_stable`)
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes may share a GPU, where there is one
 
 if TYPE_CHECKING:
-    from augment.classes import AudioClass, ClassList, yamnet_classes
-    from augment.dreaming import Dreamed, Dreamer, Sound, dream, dream_batch
-    from augment.recipe import Recipe
-    from augment.yamnet import DreamingModel, load_dreaming_model
+    from augment.ascent.dreaming import Dreamed, Dreamer, Sound, dream, dream_batch
+    from augment.ascent.recipe import Recipe
+    from augment.models.yamnet import DreamingModel, load_dreaming_model
+    from augment.targets.classes import AudioClass, ClassList, yamnet_classes
 
 _HOMES = {
-    "AudioClass": "augment.classes",
-    "ClassList": "augment.classes",
-    "yamnet_classes": "augment.classes",
-    "Dreamed": "augment.dreaming",
-    "Dreamer": "augment.dreaming",
-    "Sound": "augment.dreaming",
-    "dream": "augment.dreaming",
-    "dream_batch": "augment.dreaming",
-    "Recipe": "augment.recipe",
-    "DreamingModel": "augment.yamnet",
-    "load_dreaming_model": "augment.yamnet",
+    "AudioClass": "augment.targets.classes",
+    "ClassList": "augment.targets.classes",
+    "yamnet_classes": "augment.targets.classes",
+    "Dreamed": "augment.ascent.dreaming",
+    "Dreamer": "augment.ascent.dreaming",
+    "Sound": "augment.ascent.dreaming",
+    "dream": "augment.ascent.dreaming",
+    "dream_batch": "augment.ascent.dreaming",
+    "Recipe": "augment.ascent.recipe",
+    "DreamingModel": "augment.models.yamnet",
+    "load_dreaming_model": "augment.models.yamnet",
 }
 
 __all__ = [

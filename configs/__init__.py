@@ -1,1 +1,1 @@
-"""The configs that dreambeam ships, one YAML file each; `pipelines.shipped_configs` finds them."""
+"""The configs that dreambeam ships, one YAML file each; `pipelines.config.shipped_configs` finds them."""

@@ -14,7 +14,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from browser import Browser
 
-    from augment.yamnet import DreamingModel
+    from augment.models.yamnet import DreamingModel
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)  # the same draws every time
 settings.register_profile("fuzz", deadline=None, print_blob=True)  # fresh draws: `make fuzz`
@@ -35,9 +35,21 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def model() -> DreamingModel:
     """YAMNet for dreaming, from wherever its weights are; tests that need no model import no TensorFlow."""
-    from augment.yamnet import load_dreaming_model
+    from augment.models.yamnet import load_dreaming_model
 
     return load_dreaming_model()
+
+
+@pytest.fixture(scope="module")
+def known_ontology(shared: Path) -> Iterator[None]:
+    """Let AudioSet's ontology be found without a download."""
+    from augment.targets.ontology import audioset_ontology
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DREAMBEAM_ONTOLOGY", str(shared / "data" / "audioset_ontology.json"))
+        audioset_ontology.cache_clear()
+        yield
+    audioset_ontology.cache_clear()
 
 
 @pytest.fixture(scope="session")

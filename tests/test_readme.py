@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from paths import REPOSITORY
 
 from pipelines.cli import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = REPOSITORY
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -19,9 +19,9 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
-from augment.recipe import Recipe
-from augment.sound import to_model
-from augment.tf_data import dream_batches, training_model
+from augment.ascent.recipe import Recipe
+from augment.sound.resampling import to_model
+from augment.training.tf_data import dream_batches, training_model
 
 RATE, BATCH = 16_000, 32
 

@@ -171,12 +171,12 @@ def augment(
         "licence": licence,
         "weights": weights,
     }
-    from pipelines.cli import early
+    from pipelines.cli import preflight
     from pipelines.cli.options import model_settings
 
     given["model"] = model_settings(model, classes, sample_rate)
-    settings = early.augment_config(config, given, set_ or [])
-    early.check_augment(inputs, output, settings, overwrite=overwrite)
+    settings = preflight.augment_config(config, given, set_ or [])
+    preflight.check_augment(inputs, output, settings, overwrite=overwrite)
     flags = {"overwrite": overwrite, "resume": resume, "scratch": scratch, "debug": debug}
     files = (export[0].value, export[1]) if export else None
     raise typer.Exit(_command("augment")(inputs, output, settings, context.args, export=files, **flags))
@@ -191,7 +191,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a dataset's records as files, with metadata.csv, for tools that want files."""
-    from pipelines.export import open_dataset
+    from pipelines.dataset.export import open_dataset
 
     open_dataset(dataset)
     raise typer.Exit(_command("export")(dataset, output, file_format.value, overwrite=overwrite))
@@ -250,11 +250,11 @@ def dream(
         "sound": sound,
         "start": None if start is StartChoice.clip else start.value,
     }
-    from pipelines.cli import early
+    from pipelines.cli import preflight
     from pipelines.cli.options import model_settings
 
-    config = early.dream_config(settings, model_settings(model, classes, sample_rate), set_ or [])
-    early.check_dream(source, output, picture, config, overwrite=overwrite)
+    config = preflight.dream_config(settings, model_settings(model, classes, sample_rate), set_ or [])
+    preflight.check_dream(source, output, picture, config, overwrite=overwrite)
     raise typer.Exit(_command("dream")(source, output, target, config, picture, seed, weights, seconds=seconds))
 
 
@@ -267,9 +267,9 @@ def classify(
     debug: Debug = False,
 ) -> None:
     """Say what YAMNet hears in audio files."""
-    from pipelines.cli import early
+    from pipelines.cli import preflight
 
-    early.check_heard(files)
+    preflight.check_heard(files)
     raise typer.Exit(_command("classify")(files, top, as_json, weights))
 
 
@@ -301,11 +301,11 @@ def evaluate(
 
     Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
-    from pipelines.cli import early
+    from pipelines.cli import preflight
 
-    early.check_evaluated([*datasets, *context.args])
+    preflight.check_evaluated([*datasets, *context.args])
     run = _command("evaluate")
-    from evaluation.judges import JudgeSpec
+    from evaluation.judges.judge import JudgeSpec
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
     raise typer.Exit(run([*datasets, *context.args], report, spec, class_map, debug=debug))
@@ -375,13 +375,13 @@ def robustness(
 
     Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
-    from pipelines.cli import early
+    from pipelines.cli import preflight
 
-    early.check_recordings([*data, *context.args], metadata)
+    preflight.check_recordings([*data, *context.args], metadata)
     run = _command("robustness")
-    from evaluation.judges import JudgeSpec
-    from evaluation.trials import Settings
-    from pipelines.cli.robustness import Data, read_budgets
+    from evaluation.judges.judge import JudgeSpec
+    from evaluation.robustness.trials import Settings
+    from pipelines.cli.commands.robustness_command import Data, read_budgets
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
     settings = Settings(
@@ -440,12 +440,12 @@ def utility(
     debug: Debug = False,
 ) -> None:
     """Train classifiers with and without dreamed data, and say whether it helped (an hour or two)."""
-    from pipelines.cli import early
+    from pipelines.cli import preflight
 
-    early.check_recordings(data, metadata)
+    preflight.check_recordings(data, metadata)
     run = _command("utility")
-    from evaluation.classifiers import CLASSIFIERS
-    from pipelines.cli.utility import Data, Plan, read_shots
+    from evaluation.utility.classifiers import CLASSIFIERS
+    from pipelines.cli.commands.utility_command import Data, Plan, read_shots
 
     given = Data(metadata, fold_column, group_column, class_column, path_column, label_column)
     chosen = tuple(classifier or CLASSIFIERS)
@@ -459,7 +459,7 @@ def configs(
     debug: Debug = False,
 ) -> None:
     """List the configs that come with dreambeam, or print one."""
-    from pipelines.cli.configs import run
+    from pipelines.cli.commands.configs_command import run
 
     raise typer.Exit(run(name))
 
@@ -474,7 +474,7 @@ def targets(
     debug: Debug = False,
 ) -> None:
     """Search the 521 classes that a sound can be dreamed toward, with their place in AudioSet's ontology."""
-    from pipelines.cli.targets import run
+    from pipelines.cli.commands.targets_command import run
 
     raise typer.Exit(run(words, limit, ontology))
 
@@ -499,8 +499,8 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a run on a cluster takes, and where it is held up first; docs/planning.md tells of the arithmetic."""
-    from pipelines.cli.plan import run
-    from pipelines.planning import Job, whole
+    from pipelines.benchmark.planning import Job, whole
+    from pipelines.cli.commands.plan_command import run
 
     job = Job(
         whole(clips),
@@ -537,7 +537,7 @@ def replay(
 
     Ends with 0 if it is bit-exact, or was made on other arithmetic and agrees in score and SNR; else with 1.
     """
-    from pipelines.dataset import find_folder
+    from pipelines.dataset.reader import find_folder
 
     find_folder(dataset)
     flags = {"models": model or [], "overwrite": overwrite, "as_json": as_json}
@@ -554,7 +554,7 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Check a dataset: shards, checksums, hashes, schema, provenance, counts, and that its sources are unchanged."""
-    from pipelines.dataset import find_folder
+    from pipelines.dataset.reader import find_folder
 
     find_folder(dataset)
     raise typer.Exit(_command("verify")(dataset, sources=sources, as_json=as_json))
@@ -604,11 +604,11 @@ def benchmark(
 
     Speed says at its start how long it will take: ten minutes and more, --quick under two.
     """
-    from pipelines.cli import early
+    from pipelines.cli import preflight
 
     came_from = {name: context.get_parameter_source(name) for name in context.params}
     written = [name for name, source in came_from.items() if source and source.name == "COMMANDLINE"]
-    early.check_benchmark(written, what.value, against and against.value)
+    preflight.check_benchmark(written, what.value, against and against.value)
     if what is BenchmarkChoice.steering:
         if data is None:
             raise typer.BadParameter("steering needs recordings: --data DIR")
@@ -658,4 +658,4 @@ def _command(name: str) -> Any:
 
     import_tensorflow()
     show_messages()
-    return importlib.import_module(f"pipelines.cli.{name}").run
+    return importlib.import_module(f"pipelines.cli.commands.{name}_command").run

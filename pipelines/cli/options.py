@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipelines.config import ConfigError
+from pipelines.config.run_config import ConfigError
 
 
 def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from augment.classes import yamnet_classes
-from evaluation.folds import Clip
-from evaluation.mapping import map_classes
-from pipelines.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
-from pipelines.config import ConfigError
-from pipelines.metadata import Columns
-from pipelines.sources import list_files
+from augment.targets.classes import yamnet_classes
+from evaluation.judges.class_map import map_classes
+from evaluation.utility.folds import Clip
+from pipelines.clips.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
+from pipelines.config.run_config import ConfigError
+from pipelines.sources.folders import list_files
+from pipelines.sources.metadata import Columns
 
 SEGMENT_SECONDS = 10.0
 """Longer files are cut into clips of so many seconds, which belong together."""

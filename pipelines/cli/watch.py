@@ -12,16 +12,16 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from augment import progress
-from pipelines.config import RunConfig
-from pipelines.scratch import Scratch
+from pipelines import progress
+from pipelines.config.run_config import RunConfig
+from pipelines.dataset.scratch import Scratch
 
 _INTERVAL_SECONDS = 0.5
 _LOG_INTERVAL_SECONDS = 15.0
 
 
 def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractContextManager[None]]:
-    """Return a watcher for `pipelines.run.augment_dataset`: a bar on a terminal, now and then a line elsewhere."""
+    """Return a watcher for `pipelines.run.augmentation`: a bar on a terminal, now and then a line elsewhere."""
     work = sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants
     per_clip = config.records_per_clip
 
@@ -38,7 +38,7 @@ def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractCont
 
 
 def watch_records(folder: str, records: int, what: str) -> AbstractContextManager[None]:
-    """Watch records being worked on (`augment.progress.Watch`): a bar on a terminal, now and then a line elsewhere."""
+    """Show the progress of records (`pipelines.progress.Watch`): a bar on a terminal, a line now and then elsewhere."""
     show = _RecordBar(records, what) if sys.stderr.isatty() else _RecordLines(records, what)
     return _polling(show, lambda: show.update(round(progress.total(folder)["records"])))
 

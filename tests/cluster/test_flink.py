@@ -20,7 +20,7 @@ from engines import Flink, flink_cluster, wait_until
 from fetch import MissingError, fetch
 from runs import RECIPE, assert_same_dataset, ends, start
 
-from augment import progress
+from pipelines import progress
 
 pytestmark = pytest.mark.cluster
 

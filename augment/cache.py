@@ -1,0 +1,13 @@
+"""The cache folder of the user: weights, the ontology, and what else is downloaded once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def cache_directory() -> Path:
+    """Return dreambeam's cache folder: ``$DREAMBEAM_CACHE``, or the user's cache folder."""
+    return Path(os.environ.get("DREAMBEAM_CACHE") or platformdirs.user_cache_dir("dreambeam"))

@@ -1,0 +1,1 @@
+"""Dreams inside training: `tf.data` datasets."""

@@ -1,0 +1,1 @@
+"""Measures on arrays: intervals, class shifts, distances, kinship. No files, no models."""

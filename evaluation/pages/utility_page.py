@@ -1,0 +1,273 @@
+"""The page of a utility run: what was aimed at and what was reached, and a table for each classifier.
+
+utility.md is for reading, utility.json has every figure with its interval.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from augment.counted import counted
+from evaluation.utility.classifiers import CLASSIFIERS
+from evaluation.utility.corruptions import CORRUPTIONS
+from evaluation.utility.dream_views import DreamSpec
+from evaluation.utility.training_sets import ARMS, Arm
+from evaluation.utility.utility_study import BASELINE, DREAMED
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that dreamed data should reach.
+
+    Attributes:
+        text: what.
+        arms: of which one at least should.
+        classifier: that it is measured with.
+        shots: clips of each class, None for all.
+        column: test set.
+        over: "gain" over none, or "over_best" of the conventional arms.
+        points: least difference.
+        certain: the interval has to exclude zero, too.
+    """
+
+    text: str
+    arms: tuple[str, ...]
+    classifier: str
+    shots: int | None
+    column: str
+    over: str
+    points: float
+    certain: bool = False
+
+
+_MIXTURES = (
+    "robust_audiomentations",
+    "fewshot_audiomentations",
+    "fewshot_audiomentations_mixup",
+    "own_noise_audiomentations",
+    "own_noise_audiomentations_mixup",
+    "mixed_audiomentations",
+    "other_filter_audiomentations",
+)
+
+_HEADS = ("linear", "mlp")
+
+GOALS: tuple[Goal, ...] = (
+    *(
+        Goal(text, (arm,), classifier, None, column, over, points, certain)
+        for text, column, over, points, certain in (
+            ("clean: at most 1 point below the best conventional arm", "clean", "over_best", -1, False),
+            ("dreamed: 20 points above none", "dreamed", "gain", 20, True),
+            ("corrupted: above none, 0 outside the interval", "corrupted", "gain", 0, True),
+        )
+        for classifier in _HEADS
+        for arm in ("robust", "robust_audiomentations", "mixed_audiomentations")
+    ),
+    *(
+        Goal(f"2 clips a class: {text}", (arm,), classifier, 2, "clean", over, points)
+        for text, arm, over, points in (
+            ("3 points above none", "fewshot", "gain", 3),
+            ("above the best conventional arm", "fewshot_audiomentations", "over_best", 0),
+            ("above the best conventional arm", "fewshot_audiomentations_mixup", "over_best", 0),
+        )
+        for classifier in CLASSIFIERS
+    ),
+    *(
+        Goal("from scratch: 12 points above none", arms, "cnn", None, "clean", "gain", 12)
+        for arms in (("robust", "fewshot"), _MIXTURES)
+    ),
+)
+"""What the page holds its figures against."""
+
+
+def write_page(
+    folder: Path,
+    rows: Sequence[Row],
+    heads: Mapping[str, Any],
+    arms: Mapping[str, Arm],
+    dreams: Mapping[str, DreamSpec],
+    about: Mapping[str, Any],
+) -> None:
+    """Write utility.md and utility.json.
+
+    Args:
+        folder: made if it is not there.
+        rows: of `evaluation.utility.utility_study.summarise`, of all courses.
+        heads: of `evaluation.utility.head_attacks.summarise_heads`, empty where none was tried.
+        arms: by name.
+        dreams: ways of dreaming, by name.
+        about: what was run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, made, heads = _merge(folder, rows, heads, about)
+    used = {each.what for arm in arms.values() for each in arm.ingredients}
+    made |= {name: asdict(spec) for name, spec in dreams.items() if name in used}
+    goals = [judged for goal in GOALS if (judged := judge(goal, rows))]
+    _write(folder / "utility.json", _json({**about, "dreams": made, "goals": goals, "white_box": heads}, rows))
+    parts = [_head(about, rows), _goals(goals), *_courses(rows), _heads(heads, rows), _corruptions(rows), _ways(made)]
+    _write(folder / "utility.md", "\n".join(part for part in parts if part))
+
+
+def _json(about: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    """Return an object whose rows take a line each."""
+    head = json.dumps(about, indent=2, ensure_ascii=False).removesuffix("\n}")
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    return f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n'
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _merge(
+    folder: Path, rows: Sequence[Row], heads: Mapping[str, Any], about: Mapping[str, Any]
+) -> tuple[list[Row], dict[str, Any], dict[str, Any]]:
+    """Put the courses that an earlier run on the same data left in a folder beside those of this one."""
+    try:
+        stored = json.loads((folder / "utility.json").read_text(encoding="utf-8"))
+        same = all(stored.get(key) == value for key, value in about.items())
+        earlier, dreams, tried = stored["rows"], stored["dreams"], stored["white_box"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        same, earlier, dreams, tried = False, [], {}, {}
+    now = {_course(row) for row in rows}
+    kept = [row for row in earlier if _course(row) not in now] if same else []
+    order, places = list(CLASSIFIERS), {name: place for place, name in enumerate(ARMS)}
+
+    def place(row: Row) -> tuple[float, ...]:
+        return order.index(row["classifier"]), row["shots"] or math.inf, places.get(row["arm"], math.inf)
+
+    found = sorted([*kept, *rows], key=place)
+    return found, dict(dreams) if kept else {}, {**tried, **heads} if same else dict(heads)
+
+
+def _course(row: Row) -> tuple[str, int | None]:
+    return row["classifier"], row["shots"]
+
+
+def judge(goal: Goal, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Return a goal with the figure of the arm that comes nearest, None if none of its arms was measured."""
+    mine = [row for row in rows if row["arm"] in goal.arms and _course(row) == (goal.classifier, goal.shots)]
+    found = [(row["title"], row["sets"][goal.column][goal.over]) for row in mine if row["sets"][goal.column][goal.over]]
+    if not found:
+        return None
+    title, figure = max(found, key=lambda each: each[1]["value"])
+    reached = figure["value"] >= goal.points / 100 and (not goal.certain or figure["low"] > 0)
+    about = {"goal": goal.text, "classifier": goal.classifier, "arm": title, "of": len(found)}
+    return {**about, **figure, "reached": reached}
+
+
+def _head(about: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    shipped = any(row["arm"] in ("robust", "fewshot") for row in rows)
+    transferred = "transferred" in about["tests"]
+    lost = f" ({counted(about['left_out'], 'file')} left out)" if about["left_out"] else ""
+    examples = ", ".join(f"{name}: {each.examples}" for name, each in CLASSIFIERS.items())
+    return (
+        "# Does it help?\n\n"
+        "Generated by `dreambeam utility`. Data: "
+        f"`{about['data']}`, {about['clips']} clips{lost} of {about['classes']} classes in {len(about['folds'])} "
+        "folds; each fold is tried once by classifiers that were trained on the others. Nothing is made of a test clip "
+        f"for training. Every arm trains on each clip once as it came and several times more ({examples}), so that all "
+        "arms of a classifier have the same number of examples and take the same number of steps.\n\n"
+        "Figures are accuracies in percent, averaged over seeds (which draw the few clips and start the classifier). "
+        "In parentheses: the difference from the arm *none* on the same clips, with its 95 % interval, drawn over the "
+        f"{about['groups']} recordings that the clips are from.\n\n"
+        f"Test sets: *clean*; *corrupted*, the mean over {len(CORRUPTIONS)} corruptions that no arm trains on as such; "
+        "*dreamed* (`deep_dream` toward a random class, 25 dB, 20 steps), *away* (the same, away from the top class), "
+        "and *filtered* (`gain_filter` toward a random class, 20 dB), all through YAMNet, which is the network below "
+        f"the linear head and the MLP, and a stranger to the CNN{_TRANSFERRED if transferred else ''}.\n\n"
+        f"{_SHIPPED if shipped else ''}Seeds are few, and the dreams the same for all of them. Not tried: objectives "
+        "that take a target sound (embeddings, timbre).\n"
+    )
+
+
+_TRANSFERRED = "; *transferred* (away from the top class, 25 dB), through the detector `crnn`, a stranger to all"
+
+_SHIPPED = (
+    "The configs that ship were chosen among the arms below on ESC-10's folds 1 and 2: on these their figures flatter "
+    "them. "
+)
+
+
+def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
+    if not goals:
+        return ""
+    lines = ["## What it should reach\n", "| | classifier | arm | figure | |", "|---|---|---|--:|---|"]
+    for each in goals:
+        verdict = "reached" if each["reached"] else "**not reached**"
+        best = f", the best of {each['of']}" if each["of"] > 1 else ""
+        lines.append(f"| {each['goal']} | {each['classifier']} | {each['arm']}{best} | {_points(each)} | {verdict} |")
+    return "\n".join(lines) + "\n"
+
+
+def _courses(rows: Sequence[Row]) -> list[str]:
+    found = []
+    for classifier, shots in dict.fromkeys(map(_course, rows)):
+        mine = [row for row in rows if _course(row) == (classifier, shots)]
+        amount = "all clips" if shots is None else f"{counted(shots, 'clip')} a class"
+        names = list(mine[0]["sets"])
+        lines = [f"## {CLASSIFIERS[classifier].title}: {amount}, {counted(mine[0]['seeds'], 'seed')}\n"]
+        lines += [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
+        for row in mine:
+            cells = [_cell(row["sets"][name], row["arm"]) for name in names]
+            lines.append(f"| {row['title']} | {' | '.join(cells)} |")
+        found.append("\n".join(lines) + "\n")
+    return found
+
+
+def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
+    if not heads:
+        return ""
+    titles = {row["arm"]: row["title"] for row in rows}
+    names = list(heads[BASELINE])
+    lines = ["## White box: linear heads, each dreamed against through a head, all clips\n"]
+    lines.append(
+        "Through YAMNet and a head, toward the nearest wrong class, 20 steps: through the arm's own head, and through "
+        "that of *none*, which is what someone has who knows the data and not the training. What holds in the tables "
+        "above and not here guards against dreams that were not made for the classifier, not against someone who "
+        "holds it.\n"
+    )
+    lines += [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
+    for arm, each in heads.items():
+        lines.append(f"| {titles.get(arm, arm)} | {' | '.join(_cell(each[name], arm) for name in names)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _corruptions(rows: Sequence[Row]) -> str:
+    full = [row for row in rows if row["shots"] is None and row["kind"] in ("none", "conventional", "both")]
+    mine = [row for row in full if row["classifier"] == full[0]["classifier"]] if full else []
+    if not mine:
+        return ""
+    lines = [f"## Corruption by corruption: {CLASSIFIERS[mine[0]['classifier']].title}, all clips\n"]
+    lines += [f"| | {' | '.join(row['arm'] for row in mine)} |", "|---|" + "--:|" * len(mine)]
+    for name, corruption in CORRUPTIONS.items():
+        values = " | ".join(f"{100 * row['by_corruption'][name]:.0f}" for row in mine)
+        lines.append(f"| {corruption.title} | {values} |")
+    return "\n".join(lines) + "\n"
+
+
+def _ways(dreams: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = ["## How the dreams were made\n", "| | recipe | target |", "|---|---|---|"]
+    for name, spec in [*dreams.items(), *((f"test set {name}", asdict(spec)) for name, spec in DREAMED.items())]:
+        recipe = ", ".join(f"{key} {value}" for key, value in spec["recipe"].items())
+        among = " of the labels' classes" if spec["among"] == "labels" else ""
+        lines.append(f"| {name} | {recipe} | {spec['policy']}{among} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(found: Mapping[str, Any], arm: str) -> str:
+    accuracy = f"{100 * found['accuracy']['value']:.1f}"
+    return accuracy if arm == BASELINE else f"{accuracy} ({_points(found['gain'])})"
+
+
+def _points(found: Mapping[str, float]) -> str:
+    return f"{100 * found['value']:+.1f}; {100 * found['low']:+.1f} to {100 * found['high']:+.1f}"

@@ -1,0 +1,1 @@
+"""One call for each report: from data to files on disk."""

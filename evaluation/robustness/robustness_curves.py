@@ -1,0 +1,226 @@
+"""The figures of a robustness report: from rows of what the classifier heard to curve, tables and halving budgets.
+
+A row is one clip under one perturbation at one SNR (`ROWS`); rows of `CLEAN` are the clips as they came. With one label
+for each clip the figure is accuracy; with several it is mean average precision (macro: over the classes that some clip
+has). Intervals are 95 % bootstrap intervals over sources (`evaluation.metrics.intervals`): the file, for clips cut from
+one.
+
+Sources: security curves as in Biggio & Roli 2018; average precision over a ranking as in Gemmeke et al. 2017.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from evaluation.dreams.dream_metrics import number
+from evaluation.metrics.intervals import Estimate, cluster_codes, mean_intervals, resamples
+
+CLEAN = "clean"
+"""What stands in place of the perturbation for a clip as it came."""
+
+WORST = 10
+
+ROWS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("uri", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("truth", pa.list_(pa.int32())),  # positions among the classes under test
+        ("perturbation", pa.string()),
+        ("snr_db", pa.float64()),  # that was asked for; null of clean
+        ("measured_snr_db", pa.float64()),
+        ("predicted", pa.int32()),
+        ("correct", pa.bool_()),
+        ("target", pa.int32()),  # null where there is none
+        ("reached", pa.bool_()),
+        ("scores", pa.list_(pa.float32())),  # of the classes under test
+    ]
+)
+"""Columns of robustness.parquet."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the curve.
+
+    Attributes:
+        perturbation: a key of `evaluation.robustness.perturbations.PERTURBATIONS`.
+        snr_db: budget.
+        accuracy: or mean average precision.
+        low: end of its interval; nan of fewer than two sources.
+        high: the other.
+        n: clips.
+    """
+
+    perturbation: str
+    snr_db: float
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+
+def figure(rows: pd.DataFrame, *, multi_label: bool) -> Estimate:
+    """Return accuracy, or mean average precision, of rows of one perturbation and SNR."""
+    sources = list(rows["source"])
+    if not multi_label:
+        return mean_intervals(rows["correct"].to_numpy(float)[:, None], sources)[0]
+    if rows.empty:
+        return Estimate(math.nan, math.nan, math.nan, 0, 0)
+    scores = np.stack(list(rows["scores"])).astype(np.float64)
+    truth = np.zeros(scores.shape, bool)
+    for row, positions in zip(truth, rows["truth"], strict=True):
+        row[list(positions)] = True
+    codes = cluster_codes(sources)
+    value = float(mean_average_precision(scores, truth, np.ones((1, len(codes))))[0])
+    count = int(codes.max()) + 1
+    drawn = np.concatenate([mean_average_precision(scores, truth, block[:, codes]) for block in resamples(count)])
+    drawn = drawn[np.isfinite(drawn)] if count > 1 else np.empty(0)
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (math.nan, math.nan)
+    return Estimate(value, float(low), float(high), len(codes), count)
+
+
+def mean_average_precision(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean over classes of the average precision, [resamples].
+
+    AP is the mean over a class's own clips of the precision at their place in the ranking by the class's score; equal
+    scores share the last of their places. Classes that no clip has do not count.
+
+    Args:
+        scores: [clips, classes].
+        truth: bool [clips, classes].
+        weights: [resamples, clips], how often each clip counts.
+    """
+    found = []
+    for column in range(scores.shape[1]):
+        order = np.argsort(-scores[:, column], kind="stable")
+        ranked, own = scores[order, column], truth[order, column]
+        last = np.searchsorted(-ranked, -ranked, side="right") - 1  # of those with an equal score
+        drawn = weights[:, order]
+        hits, seen = np.cumsum(drawn * own, axis=1)[:, last], np.cumsum(drawn, axis=1)[:, last]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            precision = np.where(seen > 0, hits / seen, 0.0)
+            found.append(np.sum(precision * drawn * own, axis=1) / np.sum(drawn * own, axis=1))
+    values = np.stack(found, axis=1)
+    there = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(there, values, 0.0).sum(axis=1) / there.sum(axis=1)
+
+
+def curve(rows: pd.DataFrame, order: Sequence[str], *, multi_label: bool) -> list[Point]:
+    """Return the points, by perturbation in the order given and from the smallest change to the largest."""
+    found = []
+    for name in order:
+        own = rows[rows["perturbation"] == name]
+        for snr in sorted(set(own["snr_db"]), reverse=True):
+            here = figure(own[own["snr_db"] == snr], multi_label=multi_label)
+            found.append(Point(name, float(snr), here.value, here.low, here.high, here.n))
+    return found
+
+
+def halving(points: Sequence[Point], clean: float) -> dict[str, dict[str, Any]]:
+    """Return the SNR at which each perturbation halves the clean accuracy.
+
+    Linear in dB between the two budgets that it lies between, at the first of them. ``snr_db`` is null where it lies
+    outside what was measured: ``at`` then says "above" (halved at the smallest budget already) or "not reached".
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name, group in itertools.groupby(points, key=lambda point: point.perturbation):
+        own = sorted(group, key=lambda point: -point.snr_db)
+        crossing = next((index for index, point in enumerate(own) if point.accuracy <= clean / 2), None)
+        if crossing is None:
+            found[name] = {"snr_db": None, "at": "not reached"}
+        elif crossing == 0 and own[0].accuracy < clean / 2:
+            found[name] = {"snr_db": None, "at": "above"}
+        elif crossing == 0:
+            found[name] = {"snr_db": own[0].snr_db, "at": "within"}
+        else:
+            before, after = own[crossing - 1], own[crossing]
+            share = (before.accuracy - clean / 2) / (before.accuracy - after.accuracy)
+            snr = before.snr_db + share * (after.snr_db - before.snr_db)
+            found[name] = {"snr_db": number(snr), "at": "within"}
+    return found
+
+
+def per_class(rows: pd.DataFrame, names: Sequence[str], order: Sequence[str]) -> list[dict[str, Any]]:
+    """Return for each class how often its clips are answered rightly: ``{class, n, sources, clean, curve[]}``."""
+    found = []
+    for position, name in enumerate(names):
+        own = rows[[position in truth for truth in rows["truth"]]]
+        clean = own[own["perturbation"] == CLEAN]
+        if clean.empty:
+            continue
+        here = figure(clean, multi_label=False)
+        found.append(
+            {
+                "class": name,
+                "n": here.n,
+                "sources": here.clips,
+                "clean": share(here),
+                "curve": [as_json(point) for point in curve(own, order, multi_label=False)],
+            }
+        )
+    return found
+
+
+def worst(rows: pd.DataFrame, perturbation: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the clips that the smallest budgets turn: right when clean, wrong at the highest SNR.
+
+    Among equals those come first that end with the lowest score of their own class.
+    """
+    clean = rows[rows["perturbation"] == CLEAN].set_index("id")
+    own = rows[(rows["perturbation"] == perturbation) & ~rows["correct"].astype(bool)]
+    own = own[own["id"].map(clean["correct"]).fillna(False).astype(bool)]
+    if own.empty:
+        return []
+    own = own.assign(own_score=[max(s[list(t)]) for s, t in zip(own["scores"], own["truth"], strict=True)])
+    own = own.sort_values(["snr_db", "own_score", "id"], ascending=[False, True, True], kind="stable")
+    found = []
+    for row in own.drop_duplicates("id").head(WORST).to_dict("records"):
+        before = clean.loc[row["id"]]
+        found.append(
+            {
+                "id": row["id"],
+                "uri": row["uri"],
+                "labels": list(row["labels"]),
+                "perturbation": perturbation,
+                "snr_db": row["snr_db"],
+                "predicted": names[row["predicted"]],
+                "score_before": number(float(max(before["scores"][list(row["truth"])]))),
+                "score_after": number(float(row["own_score"])),
+                "predicted_score": number(float(row["scores"][row["predicted"]])),
+            }
+        )
+    return found
+
+
+def share(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate for JSON: value, low, high, n, sources."""
+    return {
+        "value": number(estimate.value),
+        "low": number(estimate.low),
+        "high": number(estimate.high),
+        "n": estimate.n,
+        "sources": estimate.clips,
+    }
+
+
+def as_json(point: Point) -> dict[str, Any]:
+    """Return a point for JSON, null for what is not known."""
+    return {
+        "perturbation": point.perturbation,
+        "snr_db": point.snr_db,
+        "accuracy": number(point.accuracy),
+        "low": number(point.low),
+        "high": number(point.high),
+        "n": point.n,
+    }

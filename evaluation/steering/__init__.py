@@ -1,0 +1,1 @@
+"""The steering benchmark: how well recipes reach their targets."""

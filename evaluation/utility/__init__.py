@@ -1,0 +1,1 @@
+"""The utility study: whether a classifier gets better by dreamed data."""

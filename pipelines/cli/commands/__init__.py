@@ -1,0 +1,1 @@
+"""A module for each command. It declares the command's options and runs it."""

@@ -1,0 +1,123 @@
+"""Listings: what a source of any kind gives, before anything is decoded.
+
+A source is a function from what the user names and `SourceConfig` to a `Listing`. Its items are references, few for
+each file or shard: they are written down as they come, never held together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.clips.clips import Failure, SoundFileRef
+from pipelines.clips.shard_clips import ShardRef
+from pipelines.files.locations import as_text, as_uri
+
+_READ = """
+.wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .mp1 .mpga .aif .aiff .aifc .au .snd .caf .sph .nist .voc .sf
+.ircam .pvf .paf .iff .8svx .svx .avr .sd2 .sds .xi .wve .htk .gsm .vox
+"""
+_NOT_READ = """
+.m4a .m4b .mp4 .m4v .mov .3gp .3g2 .aac .adts .wma .wmv .asf .amr .awb .ape .wv .webm .weba .mka .mkv .tta .tak .mpc
+.spx .ac3 .eac3 .dts .ra .rm .dsf .dff .shn .qoa .avi .flv .ogv .ogx .raw .pcm
+"""
+
+SOUND_ENDINGS = tuple(_READ.split())
+"""Of files that libsndfile reads, as a rule: what a file is, its content decides."""
+OTHER_SOUND_ENDINGS = tuple(_NOT_READ.split())
+"""Of files that hold sound, as a rule, but not for libsndfile: each is opened, and is a failure if it is not read."""
+
+MOST = 50
+"""How many endings, and how many folders, run.json names of what was passed over."""
+
+Item = SoundFileRef | ShardRef | Failure
+
+
+class SourceError(ValueError):
+    """The inputs can not be used, so the whole run can not start; the message is one line."""
+
+
+@dataclass
+class Told:
+    """What a user should know of the tables that are read; complete once all items of the listing were taken.
+
+    Attributes:
+        notes: lines that say what was guessed, and what is not used.
+        tables: how many tables were read.
+        labels: the classes of the rows or files that can be used.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    tables: int = 0
+    labels: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Skipped:
+    """What was passed over below the inputs; complete when all items of its listing are taken.
+
+    Attributes:
+        endings: how many files there are of each ending, in lower case; "hidden" counts files and folders.
+        folders: the topmost ones that hold no sound, as their paths below the root.
+    """
+
+    endings: Counter[str] = field(default_factory=Counter)
+    folders: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Count a file by its name."""
+        ending = os.path.splitext(name)[1].lower()
+        self.endings["hidden" if name.startswith(".") else as_text(ending) or "no ending"] += 1
+
+    def told(self) -> dict[str, Any]:
+        """Return what run.json says of it: the most frequent endings, and the first folders."""
+        frequent = sorted(self.endings.items(), key=lambda each: (-each[1], each[0]))
+        rest = sum(count for _, count in frequent[MOST:])
+        return {
+            "files": self.endings.total(),
+            "endings": dict(frequent[:MOST]) | ({"other": rest} if rest else {}),
+            "folders": sorted(self.folders)[:MOST],
+            "folders_in_all": len(self.folders),
+        }
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source holds.
+
+    Attributes:
+        items: files, pieces of files, and shards, each once; or why one of them can not be used.
+        classes: the labels in the order that the source gives them; () where it gives none.
+        groups: names of the groups that its clips carry, sorted.
+        told: what is to be said of its tables.
+        skipped: what is no sound below its folders.
+    """
+
+    items: Iterator[Item]
+    classes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
+    skipped: Skipped = field(default_factory=Skipped)
+
+
+def chosen(items: Iterable[Item], splits: tuple[str, ...]) -> Iterator[Item]:
+    """Leave out the files that are known to be of other splits than those chosen; () chooses all."""
+    return (item for item in items if not splits or not isinstance(item, SoundFileRef) or item.split in splits)
+
+
+def folder_labels(id_: str) -> tuple[str, ...]:
+    """Return the label of a file without a better one: the name of the folder that holds it, below the root."""
+    return tuple(id_.split("/")[-2:-1])
+
+
+def file_item(location: str, id_: str) -> SoundFileRef:
+    """Return the reference of a file, labelled by its folder.
+
+    Args:
+        location: of the file, as `pipelines.files.locations.locate` spells it.
+        id_: its path below the root.
+    """
+    return SoundFileRef(as_text(id_), as_uri(location), folder_labels(as_text(id_)))

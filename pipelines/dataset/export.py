@@ -1,0 +1,280 @@
+"""Export: a dataset as sound files with a table, for tools that want files.
+
+Takes a dataset of ``dreambeam augment``; gives a folder with a file for each record, by split and label, and
+metadata.csv, which ``dreambeam augment --metadata`` reads back, as does Hugging Face's audiofolder. Records go one at a
+time, in the order of the shards: memory does not grow with their number. The folder appears whole or not at all, and
+its bytes depend on the dataset alone.
+
+What is written, by what the dataset stores:
+
+    float32   WAV: 32-bit float, exact     FLAC: 24 bits, rounded and clipped as in `encodings`
+    int16     WAV: 16 bits, exact          FLAC: 16 bits, exact
+    flac      WAV: 24 bits, exact          FLAC: the file as it is stored
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from augment.sound.encodings import EncodingError, flac_bytes, flac_samples, quantise
+from pipelines.dataset.naming import label_folder, record_file
+from pipelines.dataset.output import OutputError, foreign_dataset, replace_output, resolve_output, unfinished
+from pipelines.files.locations import local_path
+
+TABLE, ABOUT = "metadata.csv", "export.json"
+
+_OWN_NAMES = re.compile(r".*-[0-9a-f]{12}\.(wav|flac)")
+
+
+class ExportError(ValueError):
+    """The dataset cannot be exported; the message is one line that names the remedy."""
+
+
+def export_dataset(
+    dataset: str | os.PathLike[str], output: str | os.PathLike[str], file_format: str, *, overwrite: bool = False
+) -> int:
+    """Write a dataset's records as files.
+
+    Args:
+        dataset: folder of a dataset.
+        output: folder of the export; made at the end, whole.
+        file_format: wav or flac.
+        overwrite: replace an export that is there.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        ExportError: the dataset cannot be read, or the format cannot hold one of its sounds.
+        OutputError: the output cannot be used.
+    """
+    folder = open_dataset(dataset)
+    target = check_export(output, folder, overwrite=overwrite)
+    with unfinished(target, overwrite=overwrite, check=_check_export) as scratch:
+        count = _write(folder, Path(scratch.dataset), file_format)
+        replace_output(Path(scratch.dataset), target)
+    return count
+
+
+def open_dataset(dataset: str | os.PathLike[str]) -> Path:
+    """Return the folder of a dataset of ours that has records.
+
+    Raises:
+        ExportError: it is none.
+    """
+    given = os.fspath(dataset)
+    folder = Path(local_path(given) or "")
+    if not given or local_path(given) is None or not folder.is_dir():
+        raise ExportError(f"there is no dataset {given!r}: give the --output of a dreambeam augment")
+    if reason := foreign_dataset(folder):
+        raise ExportError(f"{given!r} is not a dreambeam dataset ({reason}): give the --output of a dreambeam augment")
+    if not (folder / "features.json").exists():
+        raise ExportError(f"the dataset {given!r} holds no records: see its failures.jsonl")
+    return folder
+
+
+def check_export(
+    output: str | os.PathLike[str], dataset: Path, *, overwrite: bool, inputs: tuple[str, ...] = ()
+) -> Path:
+    """Refuse an output before anything is done; return its path, links followed.
+
+    Args:
+        output: of the export.
+        dataset: that is exported, or will be.
+        overwrite: an export that is there may be replaced.
+        inputs: that the output must not hold.
+
+    Raises:
+        OutputError: with the remedy.
+    """
+    target = resolve_output(output, (str(dataset), *inputs))
+    if target.is_relative_to(os.path.realpath(dataset)):
+        raise OutputError(f"the export {os.fspath(output)} lies inside the dataset {dataset}: give another folder")
+    _check_export(target, overwrite=overwrite)
+    return target
+
+
+def _check_export(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that holds something, unless it is an export of ours and may be overwritten."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if foreign := _foreign(output):
+        raise OutputError(f"{output} exists and is not a dreambeam export ({foreign}): give another folder")
+    if not overwrite:
+        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give another folder")
+
+
+def _foreign(output: Path) -> str:
+    """Say why a folder is not an export of ours; the empty string if it is."""
+    if not output.is_dir():
+        return "it is a file"
+    try:
+        if "dreambeam" not in json.loads((output / ABOUT).read_text(encoding="utf-8")):
+            return f"its {ABOUT} is another program's"
+    except (OSError, ValueError, TypeError):
+        return f"it has no {ABOUT} of ours"
+    for place, folders, names in os.walk(output):
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        own = {TABLE, ABOUT} if Path(place) == output else set()
+        other = [*links, *(name for name in names if name not in own and not _OWN_NAMES.fullmatch(name))]
+        if other:
+            return f"it holds {min(other)!r}"
+    return ""
+
+
+def _write(dataset: Path, folder: Path, file_format: str) -> int:
+    """Write files, table and export.json; return the number of files."""
+    from pipelines.dataset.records import versions
+
+    run = json.loads((dataset / "run.json").read_text(encoding="utf-8"))
+    encoding = run["config"].get("audio_encoding", "float32")
+    count = 0
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
+        table: csv.DictWriter[str] | None = None
+        for example in read_examples(dataset):
+            content = _content(example, file_format, encoding)
+            place = _place(example, file_format)
+            path = folder / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as out:  # two records never share a file, not even by a collision of hashes
+                out.write(content)
+            row = _row(example, place, hashlib.sha256(content).hexdigest())
+            if table is None:
+                table = csv.DictWriter(file, list(row))
+                table.writeheader()
+            table.writerow(row)
+            count += 1
+    if count != run["counts"]["records"]:
+        expected = run["counts"]["records"]
+        raise ExportError(f"{dataset} holds {count} records and should hold {expected}: run the augmentation again")
+    about = {
+        "dreambeam": versions()["dreambeam"],
+        "dataset": run["config"]["name"],
+        "format": file_format,
+        "audio_encoding": encoding,
+        "files": count,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return count
+
+
+def _content(example: Mapping[str, Any], file_format: str, encoding: str) -> bytes:
+    try:
+        return FORMATS[file_format][encoding](example["audio"], example["sample_rate"])
+    except EncodingError as error:
+        raise ExportError(f"{example['id']!r}: {error}: use --format wav") from error
+
+
+def read_examples(dataset: Path) -> Iterator[dict[str, Any]]:
+    """Give a dataset's records one at a time, shard by shard: NumPy, Python's numbers, text; labels by name.
+
+    Raises:
+        ExportError: a shard is damaged.
+    """
+    import tensorflow_datasets as tfds
+
+    info: Any = tfds.builder_from_directory(dataset).info
+    names = info.features["label"].names
+    texts = [key for key, of in info.features.items() if isinstance(of, tfds.features.Text) and key != "audio"]
+    for split in sorted(info.splits):
+        for shard in info.splits[split].filepaths:
+            for record in _read_shard(os.fspath(shard)):
+                example = info.features.deserialize_example_np(record)
+                example.update({key: example[key].decode() for key in texts})
+                label = example["label"]
+                example["label"] = names[label] if label >= 0 else None
+                example["labels"] = [names[index] for index in example["labels"]] if names else None
+                yield example
+
+
+def _read_shard(path: str) -> Iterator[bytes]:
+    import tensorflow as tf
+
+    records: Any = tf.data.TFRecordDataset(path).as_numpy_iterator()
+    try:
+        yield from records
+    except tf.errors.OpError as error:
+        raise ExportError(f"{path} is damaged: dreambeam verify says where; run the augmentation again") from error
+
+
+def _place(example: Mapping[str, Any], file_format: str) -> str:
+    """Return where a record's file goes: by split and label, or at the top without a label, where none is read back."""
+    name = record_file(example["id"], f".{file_format}")
+    return name if example["label"] is None else f"{example['split']}/{label_folder(example['label'])}/{name}"
+
+
+def _row(example: Mapping[str, Any], place: str, sha256: str) -> dict[str, Any]:
+    """Return a record's row of metadata.csv; without any label in the dataset there are no columns of labels."""
+    labels = {"label": example["label"], "labels": json.dumps(example["labels"], ensure_ascii=False)}
+    keys = ("id", "source_id", "recipe", "transform", "variant", "target_name", "target_mid", "snr_db", "reached")
+    return {
+        "file_name": place,
+        "split": example["split"],
+        **(labels if example["labels"] is not None else {}),
+        **{key: example[key] for key in keys},
+        "sample_rate": example["sample_rate"],
+        "sha256": sha256,
+        **{key: value for key, value in sorted(example.items()) if key.startswith("group_")},
+    }
+
+
+def float_wav(waveform: np.ndarray, sample_rate: int) -> bytes:
+    """Return a WAV file of 32-bit floats; libsndfile's would hold the time at which it was written (chunk PEAK).
+
+    Source: Microsoft, "Multimedia Programming Interface and Data Specifications" 1.0 (RIFF), and "New Multimedia Data
+    Types" 3.0 (format 3, with a fact chunk).
+    """
+    samples = np.ascontiguousarray(waveform.reshape(len(waveform), -1), "<f4")
+    size, channels = samples.nbytes, samples.shape[1]
+    if size > 0xFFFFFFFF - 50:
+        raise ExportError(f"WAV holds no {size >> 30} GiB: set source.segment_seconds in the augmentation")
+    head = struct.pack("<4sI4s", b"RIFF", size + 50, b"WAVE")
+    kind = struct.pack(
+        "<4sIHHIIHHH", b"fmt ", 18, 3, channels, sample_rate, sample_rate * channels * 4, channels * 4, 32, 0
+    )
+    return (
+        head
+        + kind
+        + struct.pack("<4sII", b"fact", 4, len(samples))
+        + struct.pack("<4sI", b"data", size)
+        + samples.tobytes()
+    )
+
+
+def _integer_wav(samples: np.ndarray, sample_rate: int, bits: int) -> bytes:
+    out = io.BytesIO()
+    scaled = samples.astype(np.int32) << (32 - bits)  # libsndfile takes the upper bits
+    soundfile.write(out, scaled, sample_rate, format="WAV", subtype=f"PCM_{bits}")
+    return out.getvalue()
+
+
+FORMATS: dict[str, dict[str, Callable[[Any, int], bytes]]] = {
+    "wav": {
+        "float32": float_wav,
+        "int16": lambda stored, rate: _integer_wav(stored, rate, 16),
+        "flac": lambda stored, rate: _integer_wav(*_of_flac(stored, rate)),
+    },
+    "flac": {
+        "float32": lambda stored, rate: flac_bytes(quantise(stored, 24), rate),
+        "int16": lambda stored, rate: flac_bytes(stored, rate, 16),
+        "flac": lambda stored, rate: stored,
+    },
+}
+"""What makes a file of what a record stores, by the file's format and the dataset's encoding."""
+
+
+def _of_flac(stored: bytes, rate: int) -> tuple[np.ndarray, int, int]:
+    samples, bits = flac_samples(stored)
+    return samples, rate, bits

@@ -1,0 +1,149 @@
+"""Containers: the bytes of a sound file, wherever they are.
+
+Takes the path or URI of a file, of any file system that Beam opens; gives its state, its bytes, and their digest.
+Nothing is decoded.
+
+Conventions: sizes are bytes. What has been worked out about a file is kept for as long as its state (size and time of
+last change) stays the same. Whatever is wrong is a `ClipError`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from pipelines.files.locations import local_path
+
+_BLOCK_BYTES = 1 << 20
+
+
+class ClipError(ValueError):
+    """A clip that can not be used; the message is one line that ends with the remedy.
+
+    Attributes:
+        stage: where it failed, one of "list", "label", "read", "decode", "validate", "encode".
+    """
+
+    def __init__(self, message: str, stage: str):
+        super().__init__(message)
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a worker send the error to its runner."""
+        return type(self), (str(self), self.stage)
+
+
+def read_state(uri: str) -> tuple[int, float]:
+    """Give what tells one state of a file from the next.
+
+    Args:
+        uri: path or URI of the file.
+
+    Returns:
+        Its size in bytes, and its time of last change (ns for a local file, else s; for comparison only).
+
+    Raises:
+        ClipError: it is missing, not a file, or out of reach.
+    """
+    path = local_path(uri)
+    try:
+        if path is None:
+            from apache_beam.io.filesystems import FileSystems
+
+            metadata = FileSystems.get_filesystem(uri).metadata(uri)
+            return metadata.size_in_bytes, metadata.last_updated_in_seconds
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise ClipError(f"{uri!r} does not exist: check its path", "read") from error
+    except Exception as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
+        raise ClipError(
+            f"{uri!r} can not be reached ({one_line(error)}); check that it exists and may be read", "read"
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise ClipError(f"{uri!r} is {kind}; expected a sound file", "read")
+    return status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def open_stream(uri: str) -> Iterator[BinaryIO]:
+    """Open the bytes of a file, of any file system, as they are (nothing is decompressed).
+
+    Args:
+        uri: path or URI of the file.
+
+    Yields:
+        A binary stream at byte 0, closed at the end of the block. Its own errors are not translated.
+
+    Raises:
+        ClipError: the file can not be opened.
+    """
+    path = local_path(uri)
+    try:
+        if path is None:
+            from apache_beam.io.filesystem import CompressionTypes
+            from apache_beam.io.filesystems import FileSystems
+
+            stream = FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
+        else:
+            stream = open(path, "rb")  # noqa: SIM115 - closed below
+    except Exception as error:  # as in read_state
+        raise ClipError(
+            f"{uri!r} can not be opened ({one_line(error)}); check that it exists and may be read", "read"
+        ) from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def read_errors(uri: str) -> Iterator[None]:
+    """Turn the errors of reading a file into those of its clip.
+
+    Raises:
+        ClipError: the block raised an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+
+
+@functools.lru_cache(maxsize=16)
+def sha256(uri: str, size: int, changed: float) -> str:
+    """Digest a file's bytes, once for each state of the file (of the last 16).
+
+    Args:
+        uri: path or URI of the file.
+        size: of the file, bytes; as `changed`, from `read_state`, and only there to tell states apart.
+        changed: time of last change.
+
+    Returns:
+        SHA-256 of all bytes, 64 hex digits.
+
+    Raises:
+        ClipError: the file can not be opened, or not be read to its end.
+    """
+    digest = hashlib.sha256()
+    with read_errors(uri), open_stream(uri) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def one_line(error: BaseException) -> str:
+    """Give the reason of an error for a message.
+
+    Args:
+        error: of libsndfile, the operating system, or the client of a file system.
+
+    Returns:
+        One line that UTF-8 can hold, without file names where the error keeps them apart, without a full stop.
+    """
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    line = " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)

@@ -1,0 +1,86 @@
+"""What a run dreams through: the model of a configuration, loaded once for a process, and as provenance tells it.
+
+Of YAMNet the provenance has its name and the identity of its weights. Of any other model, or several, it has besides
+what `augment.models.model_kinds` needs to load it again, and run.json has the classes (`classes_of`): a replay needs
+the files of the models, and no class lists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from augment.models.ensembles import members_of
+from augment.models.interface import AudioModel, ModelSpec
+from augment.models.model_kinds import load_models
+from pipelines.config.run_config import ModelConfig
+
+Specs = tuple[ModelSpec, ...]
+
+
+def specs_of(models: Sequence[ModelConfig]) -> Specs:
+    """Return a configuration's models; none of YAMNet alone."""
+    found = tuple(ModelSpec(**model.model_dump()) for model in models)
+    return () if found == (ModelSpec(),) else found
+
+
+def about(model: AudioModel, specs: Specs) -> dict[str, Any]:
+    """Return what provenance and run.json tell of the model."""
+    told: dict[str, Any] = {"name": model.name, "identity": model.identity}
+    if specs:
+        told |= {"sample_rate": model.sample_rate, "members": [dataclasses.asdict(spec) for spec in specs]}
+    return told
+
+
+def classes_of(model: AudioModel, specs: Specs) -> dict[str, Any]:
+    """Return what run.json tells of the model's classes, and of those that its members were given; not of YAMNet's."""
+    if not specs:
+        return {}
+    given = [
+        list(member.model.classes.names) if spec.classes is not None else None
+        for spec, member in zip(specs, members_of(model), strict=True)
+    ]
+    return {"model_classes": [{"mid": item.mid, "name": item.name} for item in model.classes], "given_classes": given}
+
+
+def specs_told(told: Mapping[str, Any], run: Mapping[str, Any], now: Sequence[str] = ()) -> Specs:
+    """Return the models that provenance tells of.
+
+    Args:
+        told: of the model (`about`).
+        run: run.json of the dataset, for their classes.
+        now: where they are now, one for each; none: where they were.
+    """
+    known = {each.name for each in dataclasses.fields(ModelSpec)}
+    members, found = told.get("members", []), []
+    given: Sequence[Any] = run.get("given_classes") or [None] * len(members)
+    for place, member in enumerate(members):
+        values = {key: value for key, value in member.items() if key in known}
+        names = given[place]
+        values["classes"] = tuple(names) if names else None
+        if now:
+            values["path"] = now[place]
+        found.append(ModelSpec(**values))
+    return tuple(found)
+
+
+_loading = threading.Lock()
+
+
+def shared_model(weights: str | None, specs: Specs = ()) -> AudioModel:
+    """Load what is dreamed through once for the whole process, however many threads ask.
+
+    Raises:
+        ModelError: a model cannot be used.
+        WeightsError: YAMNet's weights are not to be had.
+    """
+    with _loading:
+        return _load_model(weights, specs)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_model(weights: str | None, specs: Specs) -> AudioModel:
+    return load_models(specs, weights)
