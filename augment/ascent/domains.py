@@ -20,7 +20,7 @@ work on the samples themselves (`SAMPLES`). The steering forms of (b), (c) and (
   follows by Griffin & Lim's iteration, from the sound's own. dL/da = exp(a) Re(conj(exp(i phase)) G), with the phase
   as it is in the sound.
 
-To add a domain, write its functions and list it where a transform uses it (`augment.ascent.transforms.TRANSFORMS`).
+To add a domain, write its functions and list it where a transform uses it (`augment.ascent.tables.TRANSFORMS`).
 
 Sources: Griffin & Lim 1984 (section III); dreaming in spectrograms: Dittmar & Balke, Stamenovic, as the paper tells;
 filters in phase with the sound: own derivation, above.
@@ -68,7 +68,6 @@ class Domain:
         fixed: rank and type of what `fix` gives.
         rank: of p.
         linear: render(p) - source grows in proportion to p - start.
-        own_unit: steps are in p's own unit (nepers), not in the waveform's.
     """
 
     fix: Callable[[tf.Tensor, tf.Tensor, StftShape, float, float], Fixed]
@@ -79,7 +78,6 @@ class Domain:
     fixed: tuple[tuple[int, tf.DType], ...] = ()
     rank: int = 2
     linear: bool = True
-    own_unit: bool = False
 
 
 def _no_box(p: tf.Tensor, fixed: Fixed, shape: StftShape) -> tf.Tensor:
@@ -251,7 +249,6 @@ MAGNITUDES = Domain(
     fixed=((3, tf.complex64), (3, tf.float32), (2, tf.float32)),
     rank=3,
     linear=False,
-    own_unit=True,
 )
 
 

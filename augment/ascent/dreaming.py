@@ -15,7 +15,7 @@ import numpy as np
 
 from augment.ascent.loop import Dreamer, OnStep, pad_batch
 from augment.ascent.recipe import Recipe
-from augment.ascent.starts import STARTS
+from augment.ascent.tables import STARTS
 from augment.determinism import draws
 from augment.determinism.arithmetic import warn_if_slower
 from augment.models.ensembles import arrived

@@ -1,7 +1,6 @@
-"""What a model hears of waveforms, as a recipe asks: its objectives, how far a clip leads, and the target sound.
+"""A model as a recipe sees it: the objectives of its outputs, the lead of a clip, and the target sound.
 
-`Listener` hears exactly, or with the recipe's fast arithmetic (`augment.ascent.fast_gradient`). It changes nothing:
-what is made of the gradient is `augment.ascent.loop`'s.
+It computes exactly, or with the recipe's fast arithmetic (`augment.ascent.fast_gradient`).
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from augment.ascent import fast_gradient, transforms
-from augment.ascent.objectives import OBJECTIVES, Hearing, margin
+from augment.ascent.objectives import ModelOutput, margin
 from augment.ascent.recipe import Recipe, RecipeError
+from augment.ascent.tables import OBJECTIVES, resolve
 from augment.determinism.arithmetic import fast_products
 from augment.models.ensembles import members_of
 from augment.models.interface import AudioModel
@@ -42,31 +42,30 @@ def dither(samples: Any, offset: int = 0) -> tf.Tensor:
     return DITHER * noise[:, before:]
 
 
-class Listener:
-    """Hears waveforms through a model, or several, by one recipe's objectives.
+class ModelView:
+    """A model, or several as one, seen by one recipe's objectives.
 
     Attributes:
         model: what is dreamed through.
-        members: that it is made of, one or several.
+        members: the models that it consists of.
         sound: the target sound, float32 [samples], one zero if there is none.
         rough: steps use the fast arithmetic.
-        products: what it takes products in (`augment.determinism.arithmetic`).
-        picks: steps look at some of a clip's patches only.
+        products: number format of its products (`augment.determinism.arithmetic`).
+        picks: most steps look at some of a clip's patches only.
     """
 
     def __init__(self, model: AudioModel, recipe: Recipe, sound: np.ndarray | None, products: str | None = None):
-        """Check what the recipe asks of the model; the products of the fast arithmetic are this machine's if None.
+        """Check the recipe against the model; with None, products are in this machine's fastest format.
 
         Raises:
-            RecipeError: an objective needs a target sound and there is none, or it is empty; or the recipe names a
-                layer, a channel or an arithmetic that the model does not have.
+            RecipeError: an objective lacks its target sound, or the model lacks the layer, channel or arithmetic.
         """
         self.model, self._recipe = model, recipe
         self.members = members_of(model)
         self._objectives = recipe.weighted_objectives()
-        leads = [OBJECTIVES[name].lead for name in self._objectives]
+        leads = [resolve(OBJECTIVES[name].lead) for name in self._objectives]
         self._lead = next((lead for lead in leads if lead is not margin), margin)
-        self._compares = [name for name in self._objectives if OBJECTIVES[name].remember]
+        self._compares = [name for name in self._objectives if OBJECTIVES[name].reference]
         if self._compares and (sound is None or not len(sound)):
             raise RecipeError(f"{self._compares[0]} needs a target sound that is not empty")
         self.sound = np.zeros(1, np.float32) if sound is None else sound
@@ -77,44 +76,42 @@ class Listener:
         self.products = products or (fast_products() if self.rough else "float32")
         self.picks = self.rough and self._layers == ["logits"]  # other layers are compared as a whole
         self._check_layers()
-        self._memories: dict[int, dict[str, tf.Tensor]] = {}
+        self._references: dict[int, dict[str, tf.Tensor]] = {}
 
-    def hear(
+    def outputs(
         self,
         x: tf.Tensor,
         counts: tf.Tensor,
         aims: tf.Tensor,
-        memory: dict[str, tf.Tensor],
+        reference: dict[str, tf.Tensor],
         padded: tf.Tensor,
-        quiet: tf.Tensor,
-        seen: tuple[tf.Tensor, tf.Tensor] | None = None,
-    ) -> list[Hearing]:
-        """Return what each member of the model hears.
+        noise: tf.Tensor,
+        last_look: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> list[ModelOutput]:
+        """Return what each member of the model gives for a batch.
 
         Args:
             x: float32 [batch, samples].
             counts: int [batch, members], patches of each clip.
             aims: float32 [batch, classes].
-            memory: what the objectives remember of the target sound (`remembered`).
+            reference: what the objectives keep of the target sound (`reference`).
             padded: int [members], samples that each member pads to.
-            quiet: float32 [batch, samples], the noise that lies under each clip (`dither`).
-            seen: the last logits and the patches to look at, to hear as the recipe's arithmetic does; None: exactly.
+            noise: float32 [batch, samples], under each clip (`dither`).
+            last_look: the last logits and the patches to look at now, for the recipe's arithmetic; None: exactly.
         """
         alone, found = len(self.members) == 1, []
         for place, member in enumerate(self.members):
-            given = x + quiet if alone else member.padded(x + quiet, padded[place])
-            if seen is None or not self.rough:
+            given = x + noise if alone else member.padded(x + noise, padded[place])
+            if last_look is None or not self.rough:
                 activations = member.model.activations(given, self._layers)
             else:
-                activations = self._hear_roughly(given, *seen)
+                activations = self._fast_activations(given, *last_look)
             own_aims = aims if alone else member.aims(aims)
-            heard = Hearing(
-                activations, counts[:, place], own_aims, memory, (), self._recipe.channel, member.model.link
-            )
-            found.append(heard)
+            kept = reference, (), self._recipe.channel, member.model.link
+            found.append(ModelOutput(activations, counts[:, place], own_aims, *kept))
         return found
 
-    def _hear_roughly(self, given: tf.Tensor, logits: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _fast_activations(self, given: tf.Tensor, logits: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
         model: Any = self.model  # which `rough` says has this
         rough = self.products == "bfloat16"
         if not self.picks:
@@ -122,50 +119,50 @@ class Listener:
         found = model.activations(given, self._layers, chosen, rough=rough)
         return {"logits": fast_gradient.put(logits, chosen, found["logits"])}
 
-    def value(self, heard: Sequence[Hearing]) -> tf.Tensor:
+    def value(self, outputs: Sequence[ModelOutput]) -> tf.Tensor:
         """Return the objective [batch], the mean over the members."""
-        values = [self._weighted(each) for each in heard]
+        values = [self._weighted(each) for each in outputs]
         return values[0] if len(values) == 1 else tf.add_n(values) / len(values)
 
-    def _weighted(self, heard: Hearing) -> tf.Tensor:
+    def _weighted(self, output: ModelOutput) -> tf.Tensor:
         named = self._named()
         parts = []
         for name, weight in self._objectives.items():
-            sound = {key.partition(":")[2]: kept for key, kept in heard.sound.items() if key.startswith(f"{name}:")}
-            own = dataclasses.replace(heard, layers=named[name], sound=sound)
+            sound = {key.partition(":")[2]: kept for key, kept in output.sound.items() if key.startswith(f"{name}:")}
+            own = dataclasses.replace(output, layers=named[name], sound=sound)
             parts.append(weight * OBJECTIVES[name].value(own))
         return parts[0] if len(parts) == 1 else tf.add_n(parts)
 
-    def lead(self, heard: Sequence[Hearing]) -> tf.Tensor:
+    def lead(self, outputs: Sequence[ModelOutput]) -> tf.Tensor:
         """Return the lead [batch], the least of the members'."""
-        leads = [self._lead(each) for each in heard]
+        leads = [self._lead(each) for each in outputs]
         return leads[0] if len(leads) == 1 else tf.reduce_min(tf.stack(leads), axis=0)
 
-    def worth(self, heard: Sequence[Hearing]) -> tf.Tensor:
+    def worth(self, outputs: Sequence[ModelOutput]) -> tf.Tensor:
         """Return what the best iterate is chosen by [batch]: the lead where a class is the aim, else the objective."""
-        return self.lead(heard) if self._recipe.has_class_objective else self.value(heard)
+        return self.lead(outputs) if self._recipe.has_class_objective else self.value(outputs)
 
     def fitted_sound(self, samples: int) -> tf.Tensor:
         """Return the target sound repeated or cut to the given samples, [1, samples]."""
         return transforms.fitted(tf.constant(self.sound, tf.float32), samples)
 
-    def remembered(self, samples: int) -> dict[str, tf.Tensor]:
-        """Return what the objectives remember of the target sound, repeated or cut to the given samples."""
-        kept = self._memories.get(samples)  # other threads may dream other lengths
+    def reference(self, samples: int) -> dict[str, tf.Tensor]:
+        """Return what the objectives keep of the target sound, repeated or cut to the given samples."""
+        kept = self._references.get(samples)  # other threads may dream other lengths
         if kept is None:
-            kept = self._remember(samples)
-            self._memories = {samples: kept}  # the neighbours in length share a batch
+            kept = self._reference(samples)
+            self._references = {samples: kept}  # the neighbours in length share a batch
         return kept
 
-    def _remember(self, samples: int) -> dict[str, tf.Tensor]:
+    def _reference(self, samples: int) -> dict[str, tf.Tensor]:
         if not self._compares:
             return {}
         activations = self.model.activations(self.fitted_sound(samples), self._layers)
         counts = tf.constant([int(self.model.patch_count(samples))])
         named, found = self._named(), {}
         for name in self._compares:
-            heard = Hearing(activations, counts, tf.zeros([1, 1]), layers=named[name])
-            kept = OBJECTIVES[name].remember(heard)  # type: ignore[misc]
+            output = ModelOutput(activations, counts, tf.zeros([1, 1]), layers=named[name])
+            kept = OBJECTIVES[name].keep(output)
             found.update({f"{name}:{layer}": value for layer, value in kept.items()})
         return found
 

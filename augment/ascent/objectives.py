@@ -1,9 +1,9 @@
 """What a dream maximises: one number for each clip, from what YAMNet makes of it.
 
-An objective sees a `Hearing`: the activations of the layers that it asks for, the number of patches of each clip
+An objective sees a `ModelOutput`: the activations of the layers that it asks for, the number of patches of each clip
 (patches beyond a clip's own do not count), the aims, and the same layers of the target sound. It gives [batch]. Those
 that compare with a sound give -|difference|^2 / |sound|^2, at most 0, so that a sum of several can be weighed.
-To add one, write the function and list it in `OBJECTIVES`.
+To add one, write the function here and list it in `augment.ascent.tables.OBJECTIVES`.
 
 Aims are rows of `augment.targets.policies.Aim.row`, [batch, classes]: 1 for a class that counts as the target, -1 for
 one to get away from, where an objective counts the other way round.
@@ -15,7 +15,7 @@ al. 2016, equation 5, Ulyanov & Lebedev 2016 for audio; margins: Carlini & Wagne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,14 +32,14 @@ _NOWHERE = -1e9  # the logarithm of a score that does not count
 
 
 @dataclass(frozen=True)
-class Hearing:
+class ModelOutput:
     """What an objective works with.
 
     Attributes:
         activations: by layer, [batch, patches, ...] (`DreamingModel.activations`; ``log_mel`` [batch, frames, 64]).
         counts: int [batch], patches of each clip.
         aims: float32 [batch, classes].
-        sound: what the objective keeps of the target sound (`Objective.remember`), by layer.
+        sound: what the objective keeps of the target sound (`augment.ascent.tables.Objective`), by layer.
         layers: that the recipe names.
         channel: that the recipe names.
         link: how logits make a clip's scores (`augment.models.interface.AudioModel`).
@@ -59,149 +59,111 @@ class Hearing:
         return tf.signal.frame(values, PATCH_FRAMES, PATCH_HOP_FRAMES, axis=1) if name == "log_mel" else values
 
 
-def score(heard: Hearing) -> tf.Tensor:
+def score(output: ModelOutput) -> tf.Tensor:
     """Return the clip's score for the target, in [0, 1]: the objective of the paper. Of several classes, their mean."""
-    if heard.link == "softmax":
-        return _of_aim(in_packets(tf.exp, log_scores(heard), 0.0), heard.aims)
-    return _of_aim(mean_over_patches(sigmoid(heard.activations["logits"]), heard.counts), heard.aims)
+    if output.link == "softmax":
+        return _of_aim(in_packets(tf.exp, log_scores(output), 0.0), output.aims)
+    return _of_aim(mean_over_patches(sigmoid(output.activations["logits"]), output.counts), output.aims)
 
 
-def logit(heard: Hearing) -> tf.Tensor:
+def logit(output: ModelOutput) -> tf.Tensor:
     """Return the target's mean logit: like `score`, without the sigmoid that flattens the gradient at both ends."""
-    return _of_aim(mean_over_patches(heard.activations["logits"], heard.counts), heard.aims)
+    return _of_aim(mean_over_patches(output.activations["logits"], output.counts), output.aims)
 
 
-def margin(heard: Hearing) -> tf.Tensor:
+def margin(output: ModelOutput) -> tf.Tensor:
     """Return log(score of the target / best other score): positive just where the target is the clip's top class.
 
     Of the logarithms of the clip's scores, which have a gradient however small the scores are. Several classes count as
     the best of them. Away from a class, it is positive just where the class has left the top five.
     """
-    logs = log_scores(heard)
-    return _side(logs, heard.aims > 0, heard.aims < 0) - _rest(logs, heard.aims)
+    logs = log_scores(output)
+    return _side(logs, output.aims > 0, output.aims < 0) - _rest(logs, output.aims)
 
 
-def soft_margin(heard: Hearing) -> tf.Tensor:
+def soft_margin(output: ModelOutput) -> tf.Tensor:
     """Return the margin with every other class counted, the stronger the more: smooth where the best other changes.
 
     log(score of the target) - log(sum of other scores^s) / s with s = `SHARPNESS`. A gradient against the best other
     class alone lifts the next one as often as not.
     """
-    logs = log_scores(heard)
-    others = tf.where(heard.aims > 0, _NOWHERE, logs)
+    logs = log_scores(output)
+    others = tf.where(output.aims > 0, _NOWHERE, logs)
     summed = _log_sum_exp(SHARPNESS * others) / SHARPNESS
-    going = tf.reduce_any(heard.aims < 0, axis=1)
-    return _side(logs, heard.aims > 0, heard.aims < 0) - tf.where(going, _rest(logs, heard.aims), summed)
+    going = tf.reduce_any(output.aims < 0, axis=1)
+    return _side(logs, output.aims > 0, output.aims < 0) - tf.where(going, _rest(logs, output.aims), summed)
 
 
-def mean_margin(heard: Hearing) -> tf.Tensor:
+def mean_margin(output: ModelOutput) -> tf.Tensor:
     """Return the log odds of the target among all classes by the clip's mean logits: z_t - log(sum of other exp(z)).
 
     What a classifier decides by that sees the mean over a clip's patches before its last, linear layer, as a linear
     head on YAMNet's mean embedding does (`augment.models.heads`). Several classes count as the best of them.
     """
-    means, aims = mean_over_patches(heard.activations["logits"], heard.counts), heard.aims
+    means, aims = mean_over_patches(output.activations["logits"], output.counts), output.aims
     others = _log_sum_exp(tf.where(aims > 0, _NOWHERE, means))
     going = tf.reduce_any(aims < 0, axis=1)
     return _side(means, aims > 0, aims < 0) - tf.where(going, _rest(means, aims), others)
 
 
-def mean_lead(heard: Hearing) -> tf.Tensor:
+def mean_lead(output: ModelOutput) -> tf.Tensor:
     """Return the target's mean logit less the best other's: positive just where the target is on top by these."""
-    means, aims = mean_over_patches(heard.activations["logits"], heard.counts), heard.aims
+    means, aims = mean_over_patches(output.activations["logits"], output.counts), output.aims
     return _side(means, aims > 0, aims < 0) - _rest(means, aims)
 
 
-def layer(heard: Hearing) -> tf.Tensor:
+def layer(output: ModelOutput) -> tf.Tensor:
     """Return the mean activation of the layers: Deep Dream's own objective."""
-    return _mean([_mean_activation(heard, heard.of(name)) for name in heard.layers])
+    return _mean([_mean_activation(output, output.of(name)) for name in output.layers])
 
 
-def channel(heard: Hearing) -> tf.Tensor:
+def channel(output: ModelOutput) -> tf.Tensor:
     """Return the mean activation of one channel of the layers (of log_mel, a band; of logits, a class)."""
     return _mean(
-        [_mean_activation(heard, tf.gather(heard.of(name), [heard.channel], axis=-1)) for name in heard.layers]
+        [_mean_activation(output, tf.gather(output.of(name), [output.channel], axis=-1)) for name in output.layers]
     )
 
 
-def embedding(heard: Hearing) -> tf.Tensor:
-    """Return how near the clip's mean embedding is to the target sound's: what is heard, whenever it is."""
-    return _nearness(mean_over_patches(heard.activations["embeddings"], heard.counts), heard.sound["embeddings"])
+def embedding(output: ModelOutput) -> tf.Tensor:
+    """Return how near the clip's mean embedding is to the target sound's: whatever the order."""
+    return _nearness(mean_over_patches(output.activations["embeddings"], output.counts), output.sound["embeddings"])
 
 
-def layer_match(heard: Hearing) -> tf.Tensor:
+def layer_match(output: ModelOutput) -> tf.Tensor:
     """Return how near the layers are to those of the target sound, moment by moment: feature inversion."""
-    return _mean([_nearness(_own(heard, heard.of(name)), _own(heard, heard.sound[name])) for name in heard.layers])
+    return _mean([_nearness(_own(output, output.of(name)), _own(output, output.sound[name])) for name in output.layers])
 
 
-def style(heard: Hearing) -> tf.Tensor:
+def style(output: ModelOutput) -> tf.Tensor:
     """Return how near the Gram matrices of the layers are to the target sound's: its timbre, whatever the order."""
-    return _mean([_nearness(_gram(heard, heard.of(name)), heard.sound[name]) for name in heard.layers])
+    return _mean([_nearness(_gram(output, output.of(name)), output.sound[name]) for name in output.layers])
 
 
-def _keep_all(heard: Hearing) -> dict[str, tf.Tensor]:
-    return {name: heard.of(name) for name in heard.layers}
+def keep_layers(output: ModelOutput) -> dict[str, tf.Tensor]:
+    """Keep the layers of the target sound."""
+    return {name: output.of(name) for name in output.layers}
 
 
-def _keep_embedding(heard: Hearing) -> dict[str, tf.Tensor]:
-    return {"embeddings": mean_over_patches(heard.activations["embeddings"], heard.counts)}
+def keep_embedding(output: ModelOutput) -> dict[str, tf.Tensor]:
+    """Keep the mean embedding of the target sound."""
+    return {"embeddings": mean_over_patches(output.activations["embeddings"], output.counts)}
 
 
-def _keep_grams(heard: Hearing) -> dict[str, tf.Tensor]:
-    return {name: _gram(heard, heard.of(name)) for name in heard.layers}
+def keep_grams(output: ModelOutput) -> dict[str, tf.Tensor]:
+    """Keep the Gram matrices of the target sound's layers."""
+    return {name: _gram(output, output.of(name)) for name in output.layers}
 
 
-@dataclass(frozen=True)
-class Objective:
-    """An objective with what the rest of the program must know of it.
-
-    Attributes:
-        value: the hearing -> [batch].
-        layers: that it needs; empty if the recipe names them.
-        default_layers: where the recipe names none.
-        remember: the hearing of the target sound -> what to compare with; None if it needs no target sound.
-        channel: it is of one channel.
-        lead: the hearing -> [batch], positive where a clip has arrived; of the objectives on classes.
-    """
-
-    value: Callable[[Hearing], tf.Tensor]
-    layers: tuple[str, ...] = ()
-    default_layers: tuple[str, ...] = ()
-    remember: Callable[[Hearing], dict[str, tf.Tensor]] | None = None
-    channel: bool = False
-    lead: Callable[[Hearing], tf.Tensor] = margin
-
-    def layers_of(self, named: Sequence[str]) -> tuple[str, ...]:
-        """Return the layers that it works on if the recipe names these."""
-        return self.layers or tuple(named) or self.default_layers
-
-
-_STYLE_LAYERS = tuple(f"layer{number}/pointwise_conv/relu" for number in (2, 4, 6))
-
-OBJECTIVES: dict[str, Objective] = {
-    "score": Objective(score, ("logits",)),
-    "logit": Objective(logit, ("logits",)),
-    "margin": Objective(margin, ("logits",)),
-    "soft_margin": Objective(soft_margin, ("logits",)),
-    "mean_margin": Objective(mean_margin, ("logits",), lead=mean_lead),
-    "layer": Objective(layer, default_layers=("layer7/pointwise_conv/relu",)),
-    "channel": Objective(channel, default_layers=("layer14/pointwise_conv/relu",), channel=True),
-    "embedding": Objective(embedding, ("embeddings",), remember=_keep_embedding),
-    "layer_match": Objective(layer_match, default_layers=("layer7/pointwise_conv/relu",), remember=_keep_all),
-    "style": Objective(style, default_layers=_STYLE_LAYERS, remember=_keep_grams),
-}
-
-
-def log_scores(heard: Hearing) -> tf.Tensor:
+def log_scores(output: ModelOutput) -> tf.Tensor:
     """Return the logarithms of the sums over each clip's own patches of its scores, [batch, classes].
 
     Of a model with a softmax, of the one score that it makes of the mean over the patches.
     """
-    logits = heard.activations["logits"]
-    if heard.link == "softmax":
-        means = mean_over_patches(logits, heard.counts)
+    logits = output.activations["logits"]
+    if output.link == "softmax":
+        means = mean_over_patches(logits, output.counts)
         return means - _log_sum_exp(means)[:, None]
-    inside = tf.sequence_mask(heard.counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
+    inside = tf.sequence_mask(output.counts, tf.shape(logits)[1])[..., None]  # [batch, patches, 1]
     scores = tf.where(inside, tf.math.log_sigmoid(whole_packets(logits, _NOWHERE)), _NOWHERE)
     return tf.reduce_logsumexp(scores, axis=1)[:, : logits.shape[-1]]
 
@@ -242,26 +204,26 @@ def _mean(values: list[tf.Tensor]) -> tf.Tensor:
     return values[0] if len(values) == 1 else tf.add_n(values) / len(values)
 
 
-def _own(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
+def _own(output: ModelOutput, values: tf.Tensor) -> tf.Tensor:
     """Set to zero what lies beyond each clip's own patches; [batch, patches, activations of a patch]."""
     sizes = tf.shape(values)
-    own = tf.sequence_mask(heard.counts, sizes[1], dtype=values.dtype)
+    own = tf.sequence_mask(output.counts, sizes[1], dtype=values.dtype)
     return tf.reshape(values, [sizes[0], sizes[1], -1]) * own[:, :, None]
 
 
-def _mean_activation(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
-    owned = _own(heard, values)
-    return sum_of_rows(owned) / tf.cast(heard.counts * tf.shape(owned)[2], owned.dtype)
+def _mean_activation(output: ModelOutput, values: tf.Tensor) -> tf.Tensor:
+    owned = _own(output, values)
+    return sum_of_rows(owned) / tf.cast(output.counts * tf.shape(owned)[2], owned.dtype)
 
 
 def _nearness(values: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     return -tf.math.divide_no_nan(sum_of_rows((values - wanted) ** 2), sum_of_rows(wanted**2 + 0 * values))
 
 
-def _gram(heard: Hearing, values: tf.Tensor) -> tf.Tensor:
+def _gram(output: ModelOutput, values: tf.Tensor) -> tf.Tensor:
     """Return the Gram matrices [batch, channels, channels] of a layer, averaged over its places."""
     sizes = tf.shape(values)
     channels = values.shape[-1]
-    own = tf.reshape(_own(heard, values), [sizes[0], -1, channels])
-    places = heard.counts * (tf.shape(own)[1] // sizes[1])
+    own = tf.reshape(_own(output, values), [sizes[0], -1, channels])
+    places = output.counts * (tf.shape(own)[1] // sizes[1])
     return gram(own) / tf.cast(places, own.dtype)[:, None, None]

@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-TransformName = Literal[
-    "deep_dream",
-    "hard_cut",
-    "hard_cut_add",
-    "target_filter",
-    "gradients",
-    "gain_filter",
-    "soft_cut_add",
-    "soft_target_filter",
-    "spectrogram",
-]
-ObjectiveName = Literal[
-    "score", "logit", "margin", "soft_margin", "mean_margin", "layer", "channel", "embedding", "layer_match", "style"
-]
-UpdateName = Literal["normalised", "sign", "momentum", "sign_momentum", "adam"]
-StartName = Literal["clip", "white", "pink", "silence", "mix"]
+from augment.ascent.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
 
-_FLIPPED = ("hard_cut", "hard_cut_add")
-_REPLACING = ("hard_cut", "gradients")
-_OWN_UNIT = ("spectrogram",)
-_SOUND_TRANSFORMS = ("target_filter", "soft_target_filter")
-_SOUND_OBJECTIVES = ("embedding", "layer_match", "style")
-_CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin", "mean_margin")
-_LAYER_OBJECTIVES = ("layer", "channel", "layer_match", "style")
 
-_SOFT = {"snr_db": 15.0, "steps": 60, "step_size": 0.14, "power": 0.25}
+def one_of(table: Mapping[str, Any]) -> AfterValidator:
+    """Accept the names of a table, as it is when a recipe is made."""
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "hard_cut": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
-    "gradients": {"snr_db": None, "objective": "margin", "step_unit": "clip_rms", "keep": "last", "hold": None},
-    "hard_cut_add": {"snr_db": 15.0},
-    "target_filter": {"snr_db": 15.0},
-    "soft_cut_add": {**_SOFT, "threshold": 1e-3, "frame_length": 4096, "hop": 2048},
-    "soft_target_filter": {**_SOFT, "threshold": 1e-2, "hop": 512},
-    "gain_filter": {
-        "snr_db": 15.0,
-        "steps": 120,
-        "step_size": 0.07,
-        "power": 0.25,
-        "frame_length": 65_536,
-        "hop": 32_768,
-    },
-    "spectrogram": {"snr_db": None, "steps": 60, "step_size": 0.15, "frame_length": 512, "hop": 256},
-}
-"""Where a transform's defaults differ from the fields' own: the settings that it steers well with."""
+    def check(name: str) -> str:
+        if name in table:
+            return name
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise PydanticCustomError("choice", "expected {choices}", {"choices": ", ".join(map(repr, table)) + hint})
 
-START_DEFAULTS: dict[str, dict[str, Any]] = {
-    "white": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
-    "pink": {"snr_db": None, "steps": 100, "step_unit": "clip_rms", "step_size": 0.1},
-    "silence": {"snr_db": None, "steps": 100, "step_unit": "full_scale", "step_size": 0.002},
-}
-"""The same for a start that need not stay what it is; of the transform's defaults these go first."""
+    return AfterValidator(check)
+
+
+TransformName = Annotated[str, one_of(TRANSFORMS)]
+ObjectiveName = Annotated[str, one_of(OBJECTIVES)]
+UpdateName = Annotated[str, one_of(UPDATES)]
+StartName = Annotated[str, one_of(STARTS)]
 
 
 class RecipeError(ValueError):
@@ -69,8 +40,8 @@ class RecipeError(ValueError):
 class Recipe(BaseModel):
     """How a clip is dreamed, whatever the clip and its target.
 
-    Every field is data: equal recipes have equal canonical JSON and digests. A field that is not given takes its
-    transform's default (`DEFAULTS`), else the default given here.
+    Every field is data: equal recipes have equal canonical JSON and digests. Unset fields use the
+    start's and the transform's defaults (`augment.ascent.tables`), else the defaults given here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -169,9 +140,9 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
-        own = DEFAULTS.get(self.transform, {})
-        start = START_DEFAULTS.get(self.start, {}) if self.transform not in _OWN_UNIT + _REPLACING else {}
-        for name, value in {**own, **start}.items():
+        transform = TRANSFORMS[self.transform]
+        start = STARTS[self.start].defaults if transform.adds and not transform.own_unit else {}
+        for name, value in {**transform.defaults, **start}.items():
             if name not in self.model_fields_set:
                 object.__setattr__(self, name, value)  # not counted as given
         self._check_transform()
@@ -184,29 +155,33 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"frame_length must be even and at least twice hop, got {self.frame_length} and {self.hop}"
             )
-        if self.flip and self.transform not in _FLIPPED:
-            raise ValueError(f"flip is for {' and '.join(_FLIPPED)}, not for {self.transform}")
-        if self.sound is None and self.transform in _SOUND_TRANSFORMS:
+        transform = TRANSFORMS[self.transform]
+        if self.flip and not transform.flips:
+            flipped = " and ".join(name for name, each in TRANSFORMS.items() if each.flips)
+            raise ValueError(f"flip is for {flipped}, not for {self.transform}")
+        if self.sound is None and transform.needs_sound:
             raise ValueError(f"{self.transform} needs a target sound: give --sound FILE or set recipe.sound")
 
     def _check_objective(self) -> None:
         names = self.weighted_objectives()
         if not names or not any(names.values()):
             raise ValueError("objective names nothing that counts: give one, such as soft_margin")
-        needing = [name for name in names if name in _SOUND_OBJECTIVES]
+        needing = [name for name in names if OBJECTIVES[name].reference]
         if needing and self.sound is None:
             raise ValueError(f"the objective {needing[0]} needs a target sound: give --sound FILE or set recipe.sound")
-        if self.layers and not any(name in _LAYER_OBJECTIVES for name in names):
-            raise ValueError(f"layers is for the objectives {', '.join(_LAYER_OBJECTIVES)}")
+        if self.layers and not any(OBJECTIVES[name].default_layers for name in names):
+            layered = [name for name, each in OBJECTIVES.items() if each.default_layers]
+            raise ValueError(f"layers is for the objectives {', '.join(layered)}")
         if not self.has_class_objective and "hold" not in self.model_fields_set:
             object.__setattr__(self, "hold", None)  # nothing to reach
 
     def _check_budget(self) -> None:
-        if self.transform in _REPLACING:
+        transform = TRANSFORMS[self.transform]
+        if not transform.adds:
             limited = [name for name in ("snr_db", "change_lu", "change_lufs") if getattr(self, name) is not None]
             if limited:
                 raise ValueError(f"{limited[0]} limits a change of the sound; {self.transform} replaces it")
-        elif self.step_unit == "budget" and self.snr_db is None and self.transform not in _OWN_UNIT:
+        elif self.step_unit == "budget" and self.snr_db is None and not transform.own_unit:
             if "step_unit" in self.model_fields_set:
                 raise ValueError("step_unit budget is relative to what snr_db allows: set recipe.snr_db")
             object.__setattr__(self, "step_unit", "clip_rms")
@@ -221,7 +196,7 @@ class Recipe(BaseModel):
     @property
     def has_class_objective(self) -> bool:
         """Whether a class is what the ascent is after, so that it can be reached."""
-        return any(name in _CLASS_OBJECTIVES for name in self.weighted_objectives())
+        return any(OBJECTIVES[name].of_class for name in self.weighted_objectives())
 
     def canonical_json(self) -> str:
         """Return the recipe as JSON with sorted keys and no white space."""

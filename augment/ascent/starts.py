@@ -2,14 +2,16 @@
 
 Noise is drawn from a number (`augment.determinism.draws`) and is as loud as the clip (its rms), so that a dream from
 noise fits among the clips. White noise has the same power at every frequency, pink noise falls by 3 dB an octave from
-20 Hz.
+20 Hz. To add a start, write its function here and list it in `augment.ascent.tables.STARTS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+from augment.ascent.tables import STARTS
 
 SILENCE_DB = -60.0
 """Rms of the noise in near silence, dB of full scale: something for the gradient to hold on to."""
@@ -56,16 +58,6 @@ def mix(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
     return (waveform + 10 ** (MIX_DB / 20) * white(waveform, sample_rate, number)).astype(np.float32)
 
 
-STARTS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
-    "clip": clip,
-    "white": white,
-    "pink": pink,
-    "silence": silence,
-    "mix": mix,
-}
-"""(waveform [samples, channels], Hz, draw) -> float32 of the same shape."""
-
-
 def stream(kind: str, blocks: Iterable[np.ndarray], sample_rate: int, number: int, rms: float) -> Iterator[np.ndarray]:
     """Turn a clip that comes block by block into its start, which is of one piece.
 
@@ -78,10 +70,15 @@ def stream(kind: str, blocks: Iterable[np.ndarray], sample_rate: int, number: in
 
     Yields:
         float32 blocks of the same shapes.
+
+    Raises:
+        StartError: the kind needs the whole clip at once.
     """
     if kind == "clip":
         yield from blocks
         return
+    if not STARTS[kind].streams:
+        raise StartError(f"start {kind} needs the whole clip in memory; use it for clips under five minutes")
     level = {"silence": 10 ** (SILENCE_DB / 20), "mix": rms * 10 ** (MIX_DB / 20)}.get(kind, rms)
     generator = np.random.Generator(np.random.PCG64(number))
     pieces: Iterator[np.ndarray] | None = None
@@ -103,8 +100,9 @@ def without_clip(kind: str, seconds: float, sample_rate: int, number: int) -> np
     Raises:
         StartError: the kind needs a clip.
     """
-    if kind not in ("white", "pink", "silence"):
-        raise StartError(f"start {kind} needs a clip; without one, start from white, pink or silence")
+    if STARTS[kind].needs_clip:
+        others = [name for name, start in STARTS.items() if not start.needs_clip]
+        raise StartError(f"start {kind} needs a clip; without one, start from {', '.join(others)}")
     level = np.full((max(1, round(seconds * sample_rate)), 1), 10 ** (NO_CLIP_DB / 20), np.float32)
     return STARTS[kind](level, sample_rate, number)
 

@@ -10,7 +10,7 @@ The steering forms keep (a)'s step, p + eta g, and take the gradient by somethin
 (`augment.ascent.domains`): `gain_filter` is a (b) that steers, `soft_cut_add` (c), `soft_target_filter` (d);
 `spectrogram` is the road of the paper's predecessors.
 
-To add a function, write it and list it in `TRANSFORMS`.
+To add a function, write it here and list it in `augment.ascent.tables.TRANSFORMS`.
 
 Source: Cámara Halac & Delgadino, DreamSound: Deep Activation Layer Sonification, ICAD 2021, whose letters (a) to (d)
 the docstrings give.
@@ -18,12 +18,10 @@ the docstrings give.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import tensorflow as tf
 
-from augment.ascent.domains import GAINS, MAGNITUDES, MASKED, SAMPLES, Domain
 from augment.determinism.row_stable import sum_of_rows
 from augment.sound.stft import StftShape, istft, stft
 
@@ -104,38 +102,6 @@ def gradients(x: tf.Tensor, g: tf.Tensor, step: Step) -> tf.Tensor:
     """Return g itself, at unit rms: the gradients sonified."""
     del x, step
     return g
-
-
-@dataclass(frozen=True)
-class Transform:
-    """A function with what the rest of the program must know of it.
-
-    Attributes:
-        apply: (p, g, step) -> the next p; p are the parameters of `domain`, g the direction of the step.
-        adds: it changes the sound by something that can be scaled; otherwise its result takes the sound's place.
-        flips: the paper has a flipped form.
-        needs_sound: it filters by a target sound.
-        domain: what the gradient is taken by.
-    """
-
-    apply: Callable[[tf.Tensor, tf.Tensor, Step], tf.Tensor]
-    adds: bool
-    flips: bool = False
-    needs_sound: bool = False
-    domain: Domain = SAMPLES
-
-
-TRANSFORMS: dict[str, Transform] = {
-    "deep_dream": Transform(deep_dream, adds=True),
-    "hard_cut": Transform(hard_cut, adds=False, flips=True),
-    "hard_cut_add": Transform(hard_cut_add, adds=True, flips=True),
-    "target_filter": Transform(target_filter, adds=True, needs_sound=True),
-    "gradients": Transform(gradients, adds=False),
-    "gain_filter": Transform(deep_dream, adds=True, domain=GAINS),
-    "soft_cut_add": Transform(deep_dream, adds=True, domain=MASKED),
-    "soft_target_filter": Transform(deep_dream, adds=True, needs_sound=True, domain=MASKED),
-    "spectrogram": Transform(deep_dream, adds=True, domain=MAGNITUDES),
-}
 
 
 def fitted(sound: tf.Tensor, samples: int) -> tf.Tensor:

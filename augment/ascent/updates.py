@@ -3,7 +3,7 @@
 A rule takes the gradient at unit rms, what it remembers (two tensors of the gradient's shape, zeros before the first
 step), the number of the step (1.0 is the first), the momentum in [0, 1) and a function that scales each clip to unit
 rms; it gives a direction and what to remember. All that happens to a clip depends on its own row. To add a rule, write
-it and list it in `UPDATES`.
+it here and list it in `augment.ascent.tables.UPDATES`.
 
 Sources: the paper normalises the gradient (Cámara Halac & Delgadino 2021, after Mordvintsev et al. 2015); sign:
 Goodfellow et al. 2015 and Madry et al. 2018; momentum: Dong et al. 2018, algorithm 1; Adam: Kingma & Ba 2015.
@@ -19,7 +19,6 @@ ADAM_DECAY, ADAM_SQUARE_DECAY, ADAM_EPSILON = 0.9, 0.99, 1e-3
 
 Memory = tuple[tf.Tensor, tf.Tensor]
 Unit = Callable[[tf.Tensor], tf.Tensor]
-Update = Callable[[tf.Tensor, Memory, tf.Tensor, float, Unit], tuple[tf.Tensor, Memory]]
 
 
 def normalised(
@@ -62,12 +61,3 @@ def adam(g: tf.Tensor, memory: Memory, number: tf.Tensor, momentum: float, unit:
     mean = m / (1 - tf.pow(ADAM_DECAY, number))
     square = v / (1 - tf.pow(ADAM_SQUARE_DECAY, number))
     return mean / (tf.sqrt(square) + ADAM_EPSILON), (m, v)
-
-
-UPDATES: dict[str, Update] = {
-    "normalised": normalised,
-    "sign": sign,
-    "momentum": along_momentum,
-    "sign_momentum": sign_momentum,
-    "adam": adam,
-}

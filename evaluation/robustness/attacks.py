@@ -18,8 +18,9 @@ import tensorflow as tf
 
 from augment.ascent.dreaming import Sound
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.objectives import OBJECTIVES, Hearing
+from augment.ascent.objectives import ModelOutput
 from augment.ascent.recipe import Recipe
+from augment.ascent.tables import OBJECTIVES, resolve
 from augment.models.heads import Choice
 from augment.sound.distance import at_snr
 from augment.sound.resampling import restore, to_model
@@ -192,8 +193,8 @@ class Route:
         shapes = [spec([None, None]), spec([None], tf.int32), spec([None, len(self._model.classes)])]
 
         def lead(waveforms: tf.Tensor, counts: tf.Tensor, aims: tf.Tensor) -> tf.Tensor:
-            heard = Hearing(self._model.activations(waveforms, ("logits",)), counts, aims, link=self._model.link)
-            return OBJECTIVES[self._model.objective].lead(heard)
+            heard = ModelOutput(self._model.activations(waveforms, ("logits",)), counts, aims, link=self._model.link)
+            return resolve(OBJECTIVES[self._model.objective].lead)(heard)
 
         return tf.function(lead, input_signature=shapes, autograph=False)
 

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.interpolate
 import soxr
 
-from augment.ascent.starts import STARTS
+from augment.ascent.tables import STARTS
 from augment.determinism import draws
 from evaluation.robustness.attacks import JUDGE, YAMNET, Bench
 

@@ -23,8 +23,7 @@ from augment.ascent.dreaming import Sound, dream_batch
 from augment.ascent.fast_gradient import EVERY
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.recipe import Recipe
-from augment.ascent.transforms import TRANSFORMS
-from augment.ascent.updates import UPDATES
+from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import DreamingModel
 from augment.sound.samples import SAMPLE_RATE
 from pipelines.benchmark import naive

@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from augment.ascent.recipe import Recipe, TransformName, canonical_json
+from augment.ascent.recipe import Recipe, canonical_json
+from augment.ascent.tables import TRANSFORMS
 from augment.targets.policies import POLICIES, split_target
 from pipelines.clips.splits import is_dreamed
 from pipelines.config.shipped_configs import find, shipped
@@ -384,7 +385,7 @@ def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str
 
 def _transform_of(name: str) -> dict[str, str]:
     """Return what a recipe's name says of its transform: one that is called after a transform uses it."""
-    return {"transform": name} if name in get_args(TransformName) else {}
+    return {"transform": name} if name in TRANSFORMS else {}
 
 
 def _long_target(value: str | int) -> dict[str, Any]:

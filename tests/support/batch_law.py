@@ -32,9 +32,7 @@ LENGTHS = (15_600, 23_000)
 
 def combinations() -> list[dict[str, Any]]:
     """Return the recipes: every transform by every objective and update rule, and the fast arithmetic."""
-    from augment.ascent.objectives import OBJECTIVES
-    from augment.ascent.transforms import TRANSFORMS
-    from augment.ascent.updates import UPDATES
+    from augment.ascent.tables import OBJECTIVES, TRANSFORMS, UPDATES
 
     found: list[dict[str, Any]] = []
     for name, transform in TRANSFORMS.items():

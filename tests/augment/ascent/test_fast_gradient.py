@@ -107,6 +107,6 @@ def test_one_trace_serves_every_length_and_batch(model: DreamingModel, arithmeti
     dreamer = Dreamer(model, Recipe.model_validate({"arithmetic": arithmetic, "steps": 1}))
     for clips in (CLIPS[:1], CLIPS[:3], [clip[:20_000] for clip in CLIPS]):
         dreamer(*pad_batch(clips), [SIREN] * len(clips))
-    step = dreamer._step  # pyright: ignore[reportPrivateUsage]
+    step = dreamer._gradient.step  # pyright: ignore[reportPrivateUsage]
     assert step.experimental_get_tracing_count() == 1
     assert padded_length(20_000) != padded_length(48_000)

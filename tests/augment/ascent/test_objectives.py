@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.objectives import OBJECTIVES, SHARPNESS, Hearing
+from augment.ascent.objectives import SHARPNESS, ModelOutput
 from augment.ascent.recipe import Recipe
+from augment.ascent.tables import OBJECTIVES, resolve
 from augment.models.yamnet import DreamingModel
 from augment.targets.policies import Aim, aim_rows
 
@@ -43,7 +44,7 @@ def by_hand(name: str, logits: np.ndarray, aim: Aim) -> float:
 
 
 def value(name: str, logits: Any, counts: list[int], aims: list[Aim]) -> tf.Tensor:
-    heard = Hearing({"logits": logits}, tf.constant(counts), tf.constant(aim_rows(aims, logits.shape[-1])))
+    heard = ModelOutput({"logits": logits}, tf.constant(counts), tf.constant(aim_rows(aims, logits.shape[-1])))
     return OBJECTIVES[name].value(heard)
 
 
@@ -85,8 +86,8 @@ def test_the_margin_is_positive_just_where_the_aim_is_reached():
 def test_the_lead_of_mean_logits_is_positive_just_where_their_softmax_is_highest_for_the_aim():
     logits = np.random.default_rng(0).normal(0, 4, (200, 3, 9)).astype(np.float32)
     for aim in (Aim((1,)), Aim((1, 4))):
-        heard = Hearing({"logits": tf.constant(logits)}, tf.constant([3] * 200), tf.constant(aim_rows([aim] * 200, 9)))
-        leads = np.asarray(OBJECTIVES["mean_margin"].lead(heard))
+        heard = ModelOutput({"logits": tf.constant(logits)}, tf.constant([3] * 200), tf.constant(aim_rows([aim] * 200, 9)))
+        leads = np.asarray(resolve(OBJECTIVES["mean_margin"].lead)(heard))
         np.testing.assert_array_equal(leads > 0, [aim.reached(row) for row in logits.mean(axis=1)])
 
 

@@ -19,7 +19,8 @@ from paths import REPOSITORY
 
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.recipe import Recipe
-from augment.ascent.transforms import TRANSFORMS, Step, hard_cut_mask, normalise, rms, sound_mask
+from augment.ascent.tables import TRANSFORMS
+from augment.ascent.transforms import Step, hard_cut_mask, normalise, rms, sound_mask
 from augment.models.yamnet import DreamingModel, padded_length
 from augment.sound.stft import StftShape
 
@@ -394,4 +395,4 @@ def test_one_trace_serves_batches_of_every_shape(model: DreamingModel):
         run(made, order)
     made(*pad_batch([noise(100)]), np.array([3]))
     made(*pad_batch([noise(40_000)]), np.array([3]))
-    assert made._step.experimental_get_tracing_count() == 1
+    assert made._gradient.step.experimental_get_tracing_count() == 1

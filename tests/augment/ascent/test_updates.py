@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.recipe import Recipe
+from augment.ascent.tables import UPDATES
 from augment.ascent.transforms import normalise, rms
-from augment.ascent.updates import UPDATES
 from augment.models.yamnet import DreamingModel
 
 G = np.random.default_rng(0).normal(0, 1, (2, 50)).astype(np.float32)

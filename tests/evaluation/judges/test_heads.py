@@ -11,8 +11,9 @@ import tensorflow as tf
 from recordings import sound
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.objectives import OBJECTIVES, Hearing
+from augment.ascent.objectives import ModelOutput
 from augment.ascent.recipe import Recipe
+from augment.ascent.tables import OBJECTIVES
 from augment.models.heads import Choice, Head, HeadModel, load_head, save_head
 from augment.models.model_files import ModelError
 from augment.models.yamnet import DreamingModel, patch_count
@@ -121,7 +122,7 @@ def test_the_white_box_gradient_is_that_of_finite_differences(model: DreamingMod
     counts = tf.constant(patch_count(lengths).astype(np.int32))
 
     def value(x: tf.Tensor) -> tf.Tensor:
-        heard = Hearing(own.activations(x, ("logits",)), counts, aims)
+        heard = ModelOutput(own.activations(x, ("logits",)), counts, aims)
         return OBJECTIVES["mean_margin"].value(heard)[0]
 
     x = tf.constant(batch)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from augment.ascent.transforms import TRANSFORMS
-from augment.ascent.updates import UPDATES
+from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import PATCH_FRAMES, DreamingModel
 from pipelines.benchmark import naive, speed
 from pipelines.benchmark.speed_page import write_page

@@ -66,7 +66,7 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
         ("recipes.original={}", ["'original' is no recipe name"]),
         ("recipes.a-b={}", ["'a-b' is no recipe name"]),
         ("recipe.transform=deepdream", ["recipe.transform", "'deep_dream', 'hard_cut'", "'deepdream'"]),
-        ("recipe.objective=loss", ["recipe.objective", "recipe.objective: Input should be 'score', 'logit'", "'loss'"]),
+        ("recipe.objective=loss", ["recipe.objective", "recipe.objective: expected 'score', 'logit'", "'loss'"]),
         ("recipe.steps=many", ["recipe.steps", "integer", "'many'"]),
         ("recipe.steps=2.5", ["recipe.steps", "integer", "2.5"]),
         ("recipe.threshold=1", ["recipe.threshold", "less than 1"]),
