@@ -27,7 +27,8 @@ from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import DreamingModel
 from augment.sound.samples import SAMPLE_RATE
 from pipelines.benchmark import naive
-from pipelines.clips.clips import SoundFileRef, decode, segments
+from pipelines.clips.clips import decode, segments
+from pipelines.clips.references import SoundFileRef
 from pipelines.config.run_config import RunConfig
 from pipelines.dataset.records import Encoder, Labelling, Record, Vocabulary
 from pipelines.dataset.scratch import SpillWriter

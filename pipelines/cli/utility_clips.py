@@ -12,8 +12,10 @@ import numpy as np
 from augment.targets.classes import yamnet_classes
 from evaluation.judges.class_map import map_classes
 from evaluation.utility.folds import Clip
-from pipelines.clips.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
+from pipelines.clips.clips import decode, segments
+from pipelines.clips.references import ClipRef, Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError
+from pipelines.files.containers import ClipError
 from pipelines.sources.folders import list_files
 from pipelines.sources.metadata import Columns
 

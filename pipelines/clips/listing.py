@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.clips.clips import Failure, SoundFileRef
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.clips.shard_clips import ShardRef
 from pipelines.files.locations import as_text, as_uri
 

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipelines.clips import tf_examples
-from pipelines.clips.clips import ClipRef, Failure, check_segment_seconds, cut, tidy
+from pipelines.clips.clips import check_segment_seconds, cut
+from pipelines.clips.references import ClipRef, Failure, tidy
 from pipelines.clips.splits import DEFAULT_SPLIT, split_fault
 from pipelines.clips.tf_examples import Fields, Layout, Values
 from pipelines.files.containers import ClipError
-from pipelines.files.raw_records import RawRecord, read_records
+from pipelines.files.raw_records import read_records
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,18 @@ def clips(shard: ShardRef, *, segment_seconds: float | None) -> Iterator[ClipRef
                 yield Failure(shard.uri, id_, record.stage, str(record))
                 continue
             try:
-                yield from _record_clips(shard, record, id_, segment_seconds)
+                yield from _record_clips(shard, *record, id_, segment_seconds)
             except ClipError as error:
                 yield Failure(shard.uri, id_, error.stage, str(error))
     except ClipError as error:
         yield Failure(shard.uri, shard.id, error.stage, str(error))
 
 
-def _record_clips(shard: ShardRef, record: RawRecord, id_: str, segment_seconds: float | None) -> list[ClipRef]:
+def _record_clips(
+    shard: ShardRef, offset: int, record: bytes, id_: str, segment_seconds: float | None
+) -> list[ClipRef]:
     name = f"{id_!r} in {shard.uri!r}"
-    values = tf_examples.parse(record.data, name)
+    values = tf_examples.parse(record, name)
     for feature in shard.fields.required:
         if feature not in values:
             there = ", ".join(map(repr, sorted(values)[:20])) or "none"
@@ -94,7 +97,7 @@ def _record_clips(shard: ShardRef, record: RawRecord, id_: str, segment_seconds:
         channels=shape.channels,
         format=shape.format,
         groups=_groups(values, shard.fields),
-        record_offset=record.offset,
+        record_offset=offset,
         layout=shard.layout,
         note=shape.note,
     )

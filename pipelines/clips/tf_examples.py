@@ -22,6 +22,7 @@ import numpy as np
 
 from pipelines.files import soundfiles
 from pipelines.files.containers import ClipError
+from pipelines.files.opening import bytes_opener, check_shape
 from pipelines.files.soundfiles import MAX_DECODED_BYTES, Samples, Shape
 
 FILE = "file"
@@ -117,10 +118,10 @@ def measure(values: Values, layout: Layout, name: str) -> Shape:
     """
     audio = _audio(values, layout, name)
     if isinstance(audio, bytes) and layout.samples == FILE:
-        return soundfiles.measure(soundfiles.bytes_opener(audio, name), size=len(audio), name=name)
+        return soundfiles.measure(bytes_opener(audio, name), size=len(audio), name=name)
     waveform = _numbers(audio, values, layout, name)
     rate = _sample_rate(values, layout, name)
-    soundfiles.check_shape(rate, waveform.shape[1], len(waveform), name)
+    check_shape(rate, waveform.shape[1], len(waveform), name)
     return Shape(len(waveform), rate, waveform.shape[1], f"TFRecord/{waveform.dtype.name}")
 
 
@@ -133,7 +134,7 @@ def read_frames(data: bytes, layout: Layout, shape: Shape, start: int, name: str
     values = parse(data, name)
     audio = _audio(values, layout, name)
     if isinstance(audio, bytes) and layout.samples == FILE:
-        return soundfiles.read_frames(soundfiles.bytes_opener(audio, name), shape, start, name)
+        return soundfiles.read_frames(bytes_opener(audio, name), shape, start, name)
     waveform = _numbers(audio, values, layout, name)[start : start + shape.frames]
     if waveform.shape[1] != shape.channels:
         raise ClipError(f"{name} changed since it was listed: start the run again", "read")

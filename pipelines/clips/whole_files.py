@@ -12,8 +12,10 @@ import numpy as np
 import soundfile
 
 from augment.models.weights import demo_recording
-from pipelines.clips.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, decode_blocks, segments
-from pipelines.files.containers import one_line
+from pipelines.clips.clips import Clip, decode, decode_blocks, segments
+from pipelines.clips.references import ClipRef, SoundFileRef
+from pipelines.files.containers import ClipError
+from pipelines.messages import one_line
 
 _PICTURES = (".png", ".pdf", ".svg")
 _FORMATS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}

@@ -26,9 +26,9 @@ import soundfile
 from augment.sound.encodings import AUDIO_ENCODINGS
 from pipelines.dataset.naming import shard_name
 from pipelines.dataset.output import MARKER
-from pipelines.files.containers import one_line
 from pipelines.files.locations import local_path, locate, nearest
 from pipelines.files.tfrecord import FrameError, read_frame, skip_frames
+from pipelines.messages import one_line
 
 _ROWS = 500
 _NEAREST, _COMPARED = 3, 5000

@@ -23,7 +23,8 @@ from augment.determinism.arithmetic import arithmetic
 from augment.models.interface import AudioModel
 from augment.sound.distance import Distance, distance
 from augment.sound.encodings import AUDIO_ENCODINGS
-from pipelines.clips.clips import Clip, Failure, source_of
+from pipelines.clips.clips import Clip
+from pipelines.clips.references import Failure, source_of
 
 DISTANCES = tuple(field.name for field in dataclasses.fields(Distance))
 """Features that say how far a dream is from what it started from."""
@@ -281,7 +282,7 @@ class Encoder:
         }
         storage = {key: row[key] for key in ("audio_encoding", "stored_sha256")} if self._encoding.lossy else {}
         whole = {
-            "source": source_of(clip),
+            "source": source_of(clip.ref, clip.sha256),
             "target": None,
             "recipe": None,
             "recipe_digest": None,

@@ -24,8 +24,8 @@ from pipelines.dataset.record_checks import (
     differences,
     provenance_of,
 )
-from pipelines.files.containers import one_line
 from pipelines.files.tfrecord import FrameError, RecordError, read_frame
+from pipelines.messages import one_line
 
 
 def check_records(run: Verification) -> None:

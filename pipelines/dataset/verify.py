@@ -18,14 +18,14 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from pipelines.clips.clips import ClipError
 from pipelines.dataset.findings import Notes, OnProgress, Problems, Report, Verification
 from pipelines.dataset.reader import DamagedError, open_dataset
 from pipelines.dataset.record_checks import FEATURES
 from pipelines.dataset.records import ORIGINAL
 from pipelines.dataset.shard_checks import check_records
-from pipelines.files.containers import one_line, read_state, sha256
-from pipelines.files.raw_records import read_record
+from pipelines.files.containers import ClipError
+from pipelines.files.raw_records import source_sha256
+from pipelines.messages import one_line
 
 
 def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress: OnProgress | None = None) -> Report:
@@ -150,8 +150,7 @@ def check_sources(run: Verification) -> None:
         run.tell("sources", number, total)
         run.tally["sources"] += 1
         try:
-            found = sha256(uri, *read_state(uri)) if record_offset is None else read_record(uri, record_offset).sha256
-            if found != digest:
+            if source_sha256(uri, record_offset) != digest:
                 run.problems.add(uri, f"the {kind} has changed since {id_!r} was made from it (its sha256 is another)")
         except ClipError as error:
             run.problems.add(uri, f"the {kind} of {id_!r} and perhaps others cannot be read: {error}")

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from pipelines.files.locations import local_path
+from pipelines.messages import one_line
 
 _BLOCK_BYTES = 1 << 20
 
@@ -133,17 +134,3 @@ def sha256(uri: str, size: int, changed: float) -> str:
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def one_line(error: BaseException) -> str:
-    """Give the reason of an error for a message.
-
-    Args:
-        error: of libsndfile, the operating system, or the client of a file system.
-
-    Returns:
-        One line that UTF-8 can hold, without file names where the error keeps them apart, without a full stop.
-    """
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    line = " ".join(str(text).split()).rstrip(".").encode("utf-8", "backslashreplace").decode()
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)

@@ -1,91 +1,72 @@
-"""Records of TFRecord files of any file system, as bytes: whatever is wrong with one is a `ClipError`."""
+"""Records of TFRecord files of any file system, as bytes. Whatever is wrong with one is a `ClipError`."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
 
-from pipelines.files.containers import ClipError, one_line, open_stream
+from pipelines.files.containers import ClipError, open_stream, read_errors, read_state, sha256
 from pipelines.files.tfrecord import OVERHEAD_BYTES, FrameError, RecordError, read_frame
 
 
-@dataclass(frozen=True)
-class RawRecord:
-    """The bytes of a record.
-
-    Attributes:
-        offset: of the record's frame in its file, bytes.
-        data: without the frame.
-    """
-
-    offset: int
-    data: bytes
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the data."""
-        return hashlib.sha256(self.data).hexdigest()
-
-
-def read_record(uri: str, offset: int) -> RawRecord:
+def read_record(uri: str, offset: int) -> bytes:
     """Read the record whose frame begins at an offset, bytes.
 
     Raises:
         ClipError: there is no whole record, or its checksums do not match.
     """
     try:
-        with open_stream(uri) as stream:
+        with read_errors(uri), open_stream(uri) as stream:
             stream.seek(offset)
             record = read_frame(stream)
+        if record is None:
+            raise FrameError("the file ends before it")
     except FrameError as error:
         raise _damaged(uri, offset, error) from error
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
-    if record is None:
-        raise _damaged(uri, offset, FrameError("the file ends before it"))
-    return RawRecord(offset, record)
+    return record
 
 
-def read_records(uri: str) -> Iterator[RawRecord | ClipError]:
+def read_records(uri: str) -> Iterator[tuple[int, bytes] | ClipError]:
     """Read a file record by record.
 
     Yields:
-        The records, in order; an error in place of one whose bytes do not match its checksum, and as the last thing
-        where the lengths do not lead on.
+        Offset of the frame, and the record, in order; an error in place of one whose bytes do not match its checksum,
+        and as the last thing where a length is damaged.
 
     Raises:
-        ClipError: the file can not be opened, or be read on.
+        ClipError: the file cannot be opened, or be read on.
     """
-    try:
-        with open_stream(uri) as stream:
-            if stream.read(2) == b"\x1f\x8b":
-                message = f"{uri!r} is compressed by gzip; expected plain TFRecords: decompress it (gzip -d)"
-                yield ClipError(message, "read")
+    with read_errors(uri), open_stream(uri) as stream:
+        if stream.read(2) == b"\x1f\x8b":
+            message = f"{uri!r} is compressed by gzip; expected plain TFRecords: decompress it (gzip -d)"
+            yield ClipError(message, "read")
+            return
+        stream.seek(0)
+        offset = 0
+        while True:
+            try:
+                record = read_frame(stream)
+            except FrameError as error:
+                yield _damaged(uri, offset, error)
+                if not isinstance(error, RecordError):
+                    return
+                offset = stream.tell()
+                continue
+            if record is None:
                 return
-            stream.seek(0)
-            yield from _read_on(stream, uri)
-    except OSError as error:
-        raise ClipError(f"{uri!r} could not be read ({one_line(error)}); try again", "read") from error
+            yield offset, record
+            offset += len(record) + OVERHEAD_BYTES
 
 
-def _read_on(stream: BinaryIO, uri: str) -> Iterator[RawRecord | ClipError]:
-    offset = 0
-    while True:
-        try:
-            record = read_frame(stream)
-        except RecordError as error:
-            yield _damaged(uri, offset, error)
-            offset = stream.tell()
-            continue
-        except FrameError as error:
-            yield _damaged(uri, offset, error)
-            return
-        if record is None:
-            return
-        yield RawRecord(offset, record)
-        offset += len(record) + OVERHEAD_BYTES
+def source_sha256(uri: str, record_offset: int | None) -> str:
+    """Return the SHA-256 of a file's bytes, or of the record at an offset: 64 hex digits.
+
+    Raises:
+        ClipError: the file or record cannot be read.
+    """
+    if record_offset is None:
+        return sha256(uri, *read_state(uri))
+    return hashlib.sha256(read_record(uri, record_offset)).hexdigest()
 
 
 def _damaged(uri: str, offset: int, error: FrameError) -> ClipError:

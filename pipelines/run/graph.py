@@ -24,8 +24,9 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from augment.models.interface import AudioModel
 from pipelines.clips import shard_clips
-from pipelines.clips.clips import ClipError, ClipRef, Failure, SoundFileRef, failure, segments, tidy
+from pipelines.clips.clips import segments
 from pipelines.clips.listing import Item
+from pipelines.clips.references import ClipRef, Failure, SoundFileRef, failure, tidy
 from pipelines.clips.shard_clips import ShardRef
 from pipelines.clips.splits import is_dreamed
 from pipelines.clips.tf_examples import Fields, Layout
@@ -33,6 +34,7 @@ from pipelines.config.run_config import RunConfig
 from pipelines.dataset import shards
 from pipelines.dataset.records import Lost, Record, Vocabulary
 from pipelines.dataset.scratch import RecordRef, Scratch, SpillWriter
+from pipelines.files.containers import ClipError
 from pipelines.progress import Counts
 from pipelines.run import counters
 from pipelines.run.staging import StagedWeights, staged_model

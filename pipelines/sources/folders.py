@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from pipelines.clips.clips import Failure, SoundFileRef
 from pipelines.clips.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError, Told, file_item
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.files.locations import as_text, as_uri, local_path, locate, nearest
 from pipelines.sources.metadata import label_files
 from pipelines.tables.columns import Columns

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pipelines.clips.clips import tidy
 from pipelines.clips.listing import Listing, Skipped, SourceError, Told, chosen
+from pipelines.clips.references import tidy
 from pipelines.config.run_config import SourceConfig
 from pipelines.files.locations import local_path
 from pipelines.sources import folders, manifests, tfds_source, tfrecord_source

@@ -20,8 +20,8 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pipelines.clips.clips import Failure, SoundFileRef
 from pipelines.clips.listing import Skipped, SourceError, Told, file_item
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.clips.splits import split_fault
 from pipelines.files.locations import as_text, as_uri, local_path, locate, resolve
 from pipelines.sources.folders import WILDCARD, find

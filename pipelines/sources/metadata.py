@@ -16,8 +16,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from pipelines.clips.clips import Failure, SoundFileRef
 from pipelines.clips.listing import SourceError, Told
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.clips.splits import split_fault
 from pipelines.files.locations import local_path, locate
 from pipelines.tables.column_names import Times, find_times

@@ -21,14 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.clips.clips import tidy
 from pipelines.clips.listing import Listing, SourceError
+from pipelines.clips.references import tidy
 from pipelines.clips.shard_clips import ShardRef
 from pipelines.clips.splits import split_fault
 from pipelines.clips.tf_examples import FILE, NUMBERS, Fields, Layout
 from pipelines.config.run_config import SourceConfig
-from pipelines.files.containers import ClipError, one_line, open_stream, read_state
+from pipelines.files.containers import ClipError, open_stream, read_state
 from pipelines.files.locations import local_path, locate, nearest
+from pipelines.messages import one_line
 
 PREFIX = "tfds:"
 GROUP_PREFIX = "group_"

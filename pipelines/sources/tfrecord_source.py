@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.clips.clips import Failure
 from pipelines.clips.listing import Item, Listing, SourceError
+from pipelines.clips.references import Failure
 from pipelines.clips.shard_clips import ShardRef
 from pipelines.clips.splits import DEFAULT_SPLIT
 from pipelines.clips.tf_examples import Fields, Layout

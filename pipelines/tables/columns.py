@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.clips.clips import Groups, tidy
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Groups, tidy
 from pipelines.tables.column_names import (
     LABELS,
     NOTHING,

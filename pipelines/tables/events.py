@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pipelines.clips.clips import tidy
+from pipelines.clips.references import tidy
 from pipelines.tables.columns import Entry
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.clips.clips import tidy
+from pipelines.clips.references import tidy
 from pipelines.tables.tables import cell_text
 
 SEPARATORS = ("|", ";", ",")

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.clips.clips import tidy
+from pipelines.clips.references import tidy
 from pipelines.tables.column_names import NOTHING, folded
 from pipelines.tables.tables import Table, cell_text
 

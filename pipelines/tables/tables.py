@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TextIO
 
-from pipelines.clips.clips import ClipError
 from pipelines.clips.listing import SourceError
-from pipelines.files.containers import one_line, open_stream, read_state
+from pipelines.files.containers import ClipError, open_stream, read_state
 from pipelines.files.locations import locate, nearest
+from pipelines.messages import one_line
 from pipelines.tables.delimited import DelimitedError, cells_fault, delimiter_of, has_quotes, parse
 
 MAX_LINE_CHARACTERS = 1 << 20

@@ -34,12 +34,15 @@ from augment.targets import policies
 from augment.targets.classes import ClassLookupError
 from augment.targets.policies import Aim, Situation
 from augment.targets.target_names import find_classes
-from pipelines.clips.clips import Clip, ClipError, ClipRef, Failure, decode, failure, source_sha256
+from pipelines.clips.clips import Clip, decode
+from pipelines.clips.references import ClipRef, Failure, failure
 from pipelines.clips.splits import is_dreamed
 from pipelines.clips.whole_files import read_sound
 from pipelines.config.run_config import ConfigError, RunConfig
 from pipelines.dataset.records import Encoder, Labelling, Lost, Record, Vocabulary
 from pipelines.dataset.scratch import RecordRef, Scratch
+from pipelines.files.containers import ClipError
+from pipelines.files.raw_records import source_sha256
 from pipelines.progress import Counts
 from pipelines.worker.resume import Finished, clip_digest, run_digest
 from pipelines.worker.run_model import about, specs_of
@@ -151,7 +154,7 @@ class DreamWorker:
 
     def _reuse(self, ref: ClipRef) -> list[RecordRef]:
         """Return the clip's records if an earlier run has made them all from the same bytes."""
-        digest = clip_digest(ref, source_sha256(ref))
+        digest = clip_digest(ref, source_sha256(ref.uri, ref.record_offset))
         records = self._finished.records(digest, self._config.records_of(ref.split))
         if records:
             seconds = (ref.stop - ref.start) / ref.sample_rate

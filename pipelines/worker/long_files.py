@@ -26,8 +26,10 @@ from augment.long_sounds.windows import tile
 from augment.models.interface import AudioModel
 from augment.sound.distance import Distance
 from augment.targets.policies import Aim
-from pipelines.clips.clips import ClipError, ClipRef, decode_blocks
+from pipelines.clips.clips import decode_blocks
+from pipelines.clips.references import ClipRef
 from pipelines.clips.whole_files import writing
+from pipelines.files.containers import ClipError
 from pipelines.files.soundfiles import MAX_DECODED_BYTES
 
 _SAMPLE_BYTES = 4

@@ -33,10 +33,13 @@ from augment.models.model_files import ModelError
 from augment.sound.distance import snr_db
 from augment.sound.encodings import AUDIO_ENCODINGS
 from augment.targets.policies import Aim
-from pipelines.clips.clips import Clip, ClipError, ClipRef, clip_ref, decode, source_sha256
+from pipelines.clips.clips import Clip, decode
+from pipelines.clips.references import ClipRef, clip_ref
 from pipelines.config.run_config import ConfigError, describe
 from pipelines.dataset.reader import DamagedError, Dataset, find, read_example, read_record, stored_samples
 from pipelines.dataset.records import processor, versions
+from pipelines.files.containers import ClipError
+from pipelines.files.raw_records import source_sha256
 from pipelines.worker.dream_worker import TargetSound, load_sound
 from pipelines.worker.run_model import shared_model, specs_told
 
@@ -227,7 +230,7 @@ def _source(id_: str, ref: ClipRef, expected: str, now: str | None) -> Clip:
     ref = replace(ref, uri=now) if now else ref
     remedy = "give its unchanged source with --source PATH"
     try:
-        if source_sha256(ref) != expected:
+        if source_sha256(ref.uri, ref.record_offset) != expected:
             raise ReplayError(f"{ref.uri!r} is not what {id_!r} was made from (its sha256 differs): {remedy}")
         return decode(ref)
     except ClipError as error:

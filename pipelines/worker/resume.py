@@ -20,7 +20,7 @@ from pathlib import Path
 
 from augment.ascent.recipe import canonical_json
 from augment.determinism.arithmetic import arithmetic
-from pipelines.clips.clips import ClipRef
+from pipelines.clips.references import ClipRef
 from pipelines.config.run_config import RunConfig
 from pipelines.dataset.records import Vocabulary, versions
 from pipelines.dataset.scratch import FRAMES, RecordRef, Scratch

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.clips.clips import Failure, SoundFileRef
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.sources.folders import list_files
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.clips.clips import ClipRef, Failure
 from pipelines.clips.listing import Listing
+from pipelines.clips.references import ClipRef, Failure
 from pipelines.clips.shard_clips import ShardRef, clips
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs

@@ -10,8 +10,8 @@ import numpy as np
 
 from augment.models.yamnet import load_dreaming_model
 from augment.sound.resampling import to_model
-from pipelines.clips.clips import ClipError
 from pipelines.clips.whole_files import read_sound
+from pipelines.files.containers import ClipError
 
 
 def run(files: Sequence[str], top: int, as_json: bool, weights: str | None) -> int:

@@ -22,7 +22,8 @@ from augment.sound.picture import draw_dream
 from augment.targets import policies
 from augment.targets.policies import Aim
 from augment.targets.target_names import read_target
-from pipelines.clips.clips import ClipRef, decode
+from pipelines.clips.clips import decode
+from pipelines.clips.references import ClipRef
 from pipelines.clips.whole_files import find_sound, first_seconds, write_sound
 from pipelines.config.run_config import RunConfig
 from pipelines.worker.dream_worker import load_sound

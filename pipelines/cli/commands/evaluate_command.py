@@ -25,8 +25,10 @@ from evaluation.reports.dream_report import evaluate
 from pipelines.cli.options import beam_arguments, split_flags
 from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.watch import watch_records
-from pipelines.clips.clips import ClipError, clip_ref, decode
+from pipelines.clips.clips import decode
+from pipelines.clips.references import clip_ref
 from pipelines.config.run_config import ConfigError
+from pipelines.files.containers import ClipError
 from pipelines.progress import unwatched
 from pipelines.run.augmentation import is_local, pipeline_options
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from augment.determinism.arithmetic import follow
-from pipelines.clips.clips import ClipError
 from pipelines.clips.whole_files import check_writable, write_sound
 from pipelines.dataset.reader import DamagedError, open_dataset
+from pipelines.files.containers import ClipError
 from pipelines.worker.replay import Agreement, Replayed, recorded_arithmetic, replay
 
 

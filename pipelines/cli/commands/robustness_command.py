@@ -22,8 +22,10 @@ from evaluation.robustness.trials import BUDGETS, Settings
 from pipelines.cli.options import beam_arguments, split_flags
 from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.watch import watch_records
-from pipelines.clips.clips import ClipError, ClipRef, Failure, SoundFileRef, decode, segments
+from pipelines.clips.clips import decode, segments
+from pipelines.clips.references import ClipRef, Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError
+from pipelines.files.containers import ClipError
 from pipelines.progress import unwatched
 from pipelines.run.augmentation import is_local, pipeline_options
 from pipelines.sources.folders import list_files

@@ -18,9 +18,10 @@ from augment.models.yamnet import load_dreaming_model
 from evaluation.judges.yamnet_graph import YamnetGraph
 from evaluation.pages.steering_page import read_rows, write_page
 from evaluation.steering.steering_study import CURVE_SHARE, ROWS, Recording, Steering, draw_pairs, summarise
-from pipelines.clips.clips import ClipError, Failure
+from pipelines.clips.references import Failure
 from pipelines.clips.whole_files import DEMO, read_sound
 from pipelines.config.run_config import ConfigError
+from pipelines.files.containers import ClipError
 from pipelines.sources.folders import list_files
 
 MAX_SECONDS = 30

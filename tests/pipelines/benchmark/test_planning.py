@@ -69,7 +69,8 @@ def test_cost_is_what_the_workers_are_paid_while_the_run_lasts() -> None:
 
 
 def test_the_bytes_of_a_plan_are_those_of_a_run(tmp_path: Path) -> None:
-    from pipelines.clips.clips import SoundFileRef, segments
+    from pipelines.clips.clips import segments
+    from pipelines.clips.references import SoundFileRef
     from pipelines.dataset.scratch import RecordRef
 
     for number in range(6):

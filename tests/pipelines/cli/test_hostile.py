@@ -21,9 +21,11 @@ from recordings import augment, dreambeam, failures_of, load, record
 from tfds_datasets import example, listed, write_records
 
 from pipelines.clips import shard_clips
-from pipelines.clips.clips import ClipError, Failure, SoundFileRef, decode, segments
+from pipelines.clips.clips import decode, segments
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError, SourceConfig, load_config
+from pipelines.files.containers import ClipError
 from pipelines.sources.folders import list_files
 from pipelines.sources.inputs import list_inputs
 from pipelines.tables.tables import open_table

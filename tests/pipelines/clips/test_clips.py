@@ -18,8 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.clips import clips
-from pipelines.clips.clips import Clip, ClipError, ClipRef, SoundFileRef, decode, segments
+from pipelines.clips.clips import Clip, decode, segments
+from pipelines.clips.references import ClipRef, SoundFileRef, failure
 from pipelines.files import containers, soundfiles
+from pipelines.files.containers import ClipError
 
 FORMATS = {
     "pcm_u8.wav": ("WAV", "PCM_U8"),
@@ -423,7 +425,7 @@ def test_a_failure_is_a_line_of_text(tmp_path: Path) -> None:
     file = ref(tmp_path / "nowhere.wav")
     with pytest.raises(ClipError) as caught:
         segments(file, segment_seconds=None)
-    record = clips.failure(file, caught.value)
+    record = failure(file, caught.value)
     assert (record.uri, record.id, record.stage) == (file.uri, "nowhere.wav", "read")
     assert record.error == str(caught.value)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tfds_datasets import NAMES
 
-from pipelines.clips.clips import ClipRef, Failure, SoundFileRef
+from pipelines.clips.references import ClipRef, Failure, SoundFileRef
 from pipelines.clips.shard_clips import ShardRef
 from pipelines.clips.splits import HELD_OUT, is_dreamed, split_fault, warnings
 from pipelines.clips.tf_examples import Fields, Layout

@@ -13,7 +13,8 @@ from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
 from augment.sound.distance import Distance
 from augment.targets.policies import Aim
-from pipelines.clips.clips import Clip, ClipRef
+from pipelines.clips.clips import Clip
+from pipelines.clips.references import ClipRef
 from pipelines.dataset.records import Encoder, Labelling, Record, Vocabulary, features, versions
 
 

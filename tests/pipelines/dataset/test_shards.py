@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines.clips.clips import Failure
+from pipelines.clips.references import Failure
 from pipelines.dataset.records import Lost, Record
 from pipelines.dataset.scratch import RecordRef, SpillWriter
 from pipelines.dataset.shards import (

@@ -11,9 +11,12 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.clips.clips import ClipError, SoundFileRef, decode, decode_blocks, segments
+from pipelines.clips.clips import decode, decode_blocks, segments
+from pipelines.clips.references import SoundFileRef
 from pipelines.files import mpeg
-from pipelines.files.soundfiles import bytes_opener, measure, read_frames
+from pipelines.files.containers import ClipError
+from pipelines.files.opening import bytes_opener
+from pipelines.files.soundfiles import measure, read_frames
 
 RATE = 16_000
 ID3 = b"ID3\4\0\0\0\0\x20\0" + bytes(4096)  # 0x20 in the third of four 7-bit digits is 4096 bytes

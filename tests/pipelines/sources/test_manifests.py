@@ -13,9 +13,11 @@ import pytest
 from listings import table, tree
 from recordings import augment, dreambeam, failures_of, load, record, samples
 
-from pipelines.clips.clips import ClipError, Failure, SoundFileRef, clip_ref, decode, segments, source_of
+from pipelines.clips.clips import decode, segments
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, SoundFileRef, clip_ref, source_of
 from pipelines.config.run_config import SourceConfig
+from pipelines.files.containers import ClipError
 from pipelines.sources.inputs import list_inputs
 from pipelines.sources.manifests import list_manifests
 from pipelines.tables.columns import Columns
@@ -265,7 +267,7 @@ def test_a_piece_is_cut_from_its_file_and_named_by_its_time(tmp_path: Path) -> N
         joined = np.concatenate([decode(clip).waveform for clip in cuts])
         np.testing.assert_array_equal(joined, expected[start:stop])
         clip = decode(cuts[-1])
-        np.testing.assert_array_equal(decode(clip_ref(source_of(clip))).waveform, clip.waveform)
+        np.testing.assert_array_equal(decode(clip_ref(source_of(clip.ref, clip.sha256))).waveform, clip.waveform)
     for offset, duration in ((3.0, None), (2.0, 2.0), (1e30, 1.0)):
         file = SoundFileRef("a.wav", str(path), offset_seconds=offset, duration_seconds=duration)
         with pytest.raises(ClipError, match="lasts 3 s and has no piece"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from listings import complaint, listing, references, table, tree
 
-from pipelines.clips.clips import Failure
+from pipelines.clips.references import Failure
 from pipelines.sources.folders import list_files
 from pipelines.tables.columns import Columns
 

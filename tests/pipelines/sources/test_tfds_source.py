@@ -16,8 +16,9 @@ import soundfile
 from recordings import augment, dreambeam, load, record, samples, shards_of
 from tfds_datasets import NAMES, build, digit_features, digits, good, listed, spoken_digit
 
-from pipelines.clips.clips import clip_ref, decode, source_of
+from pipelines.clips.clips import decode
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import clip_ref, source_of
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ def test_labels_are_those_of_the_feature_that_is_named_or_usual(tmp_path: Path) 
 def test_a_clip_is_found_again_from_what_its_provenance_says(data_dir: Path) -> None:
     for ref in good(listed(data_dir / "spoken_digit/1.0.0"), segment_seconds=0.1).values():
         clip = decode(ref)
-        again = decode(clip_ref(json.loads(json.dumps(source_of(clip)))))
+        again = decode(clip_ref(json.loads(json.dumps(source_of(clip.ref, clip.sha256)))))
         np.testing.assert_array_equal(again.waveform, clip.waveform)
         assert again.sha256 == clip.sha256
 

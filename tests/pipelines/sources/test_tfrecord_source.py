@@ -15,9 +15,11 @@ import soundfile
 from recordings import augment, failures_of, load, sound
 from tfds_datasets import example, found, good, listed, write_records
 
-from pipelines.clips.clips import Clip, ClipError, Failure, clip_ref, decode, source_of
+from pipelines.clips.clips import Clip, decode
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, clip_ref, source_of
 from pipelines.clips.tf_examples import Layout, read_frames
+from pipelines.files.containers import ClipError
 from pipelines.files.soundfiles import Shape
 from pipelines.files.tfrecord import frame
 
@@ -63,7 +65,7 @@ def test_a_sound_is_read_however_it_is_stored(tmp_path: Path, audio: Any, audio_
     clip = only(path, audio_bytes=audio_bytes)
     np.testing.assert_array_equal(clip.waveform[:, 0], np.float32(expected))
     assert (clip.ref.sample_rate, clip.ref.channels, clip.ref.split) == (16_000, 1, "train")
-    again = decode(clip_ref(json.loads(json.dumps(source_of(clip)))))
+    again = decode(clip_ref(json.loads(json.dumps(source_of(clip.ref, clip.sha256)))))
     np.testing.assert_array_equal(again.waveform, clip.waveform)
     assert again.sha256 == clip.sha256
 

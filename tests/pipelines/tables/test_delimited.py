@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listings import table, tree
 
-from pipelines.clips.clips import Failure, SoundFileRef
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs
 from pipelines.tables.delimited import parse

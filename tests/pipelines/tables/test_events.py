@@ -10,8 +10,9 @@ import pytest
 from listings import table, tree
 from recordings import dreambeam, record
 
-from pipelines.clips.clips import Failure, SoundFileRef, segments
+from pipelines.clips.clips import segments
 from pipelines.clips.listing import SourceError
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs
 from pipelines.tables.column_names import Times, find_times

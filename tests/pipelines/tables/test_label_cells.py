@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.clips.clips import Failure, SoundFileRef, tidy
+from pipelines.clips.references import Failure, SoundFileRef, tidy
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs
 from pipelines.tables.label_cells import labels_in

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from listings import references, table, tree
 
-from pipelines.clips.clips import Failure
+from pipelines.clips.references import Failure
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs
 

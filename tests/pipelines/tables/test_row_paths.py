@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from listings import table, tree
 
-from pipelines.clips.clips import Failure, SoundFileRef
+from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import SourceConfig
 from pipelines.sources.inputs import list_inputs
 from pipelines.tables import row_paths

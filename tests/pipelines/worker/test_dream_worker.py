@@ -19,7 +19,8 @@ from augment.determinism import draws
 from augment.models import yamnet
 from augment.models.yamnet import DreamingModel
 from pipelines.clips import clips as clips_module
-from pipelines.clips.clips import ClipRef, SoundFileRef, segments
+from pipelines.clips.clips import segments
+from pipelines.clips.references import ClipRef, SoundFileRef
 from pipelines.config.run_config import ConfigError, load_config
 from pipelines.dataset.records import Lost, Record, Vocabulary
 from pipelines.dataset.scratch import Scratch

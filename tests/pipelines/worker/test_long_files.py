@@ -26,8 +26,8 @@ from augment.sound.distance import distance, lufs, snr_db
 from augment.sound.resampling import to_model
 from augment.targets.policies import Aim
 from pipelines.cli.commands.dream_command import WHOLE_SECONDS
-from pipelines.clips.clips import ClipError
 from pipelines.clips.whole_files import WriteError, find_sound, read_sound, write_sound, writing
+from pipelines.files.containers import ClipError
 from pipelines.worker import long_files
 from pipelines.worker.long_files import LongDream, check_room, dream_file, hear
 

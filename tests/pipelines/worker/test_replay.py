@@ -14,7 +14,8 @@ from published import CLIPS, RECIPES, copy, edit, edit_provenance, frames, shard
 from recordings import augment, complaint, dreambeam, load, record, samples
 
 from augment.determinism.draws import draw
-from pipelines.clips.clips import SoundFileRef, clip_ref, segments
+from pipelines.clips.clips import segments
+from pipelines.clips.references import SoundFileRef, clip_ref
 from pipelines.dataset.reader import DamagedError, DatasetError, open_dataset, read_example
 from pipelines.worker.replay import ReplayError, replay
 

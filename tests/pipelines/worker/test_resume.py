@@ -16,7 +16,8 @@ import pytest
 from paths import REPOSITORY
 from recordings import augment, dreambeam, failures_of, load, record, shards_of
 
-from pipelines.clips.clips import SoundFileRef, segments
+from pipelines.clips.clips import segments
+from pipelines.clips.references import SoundFileRef
 from pipelines.config.run_config import load_config
 from pipelines.dataset.records import Record, Vocabulary
 from pipelines.dataset.scratch import Scratch, SpillWriter, read_records

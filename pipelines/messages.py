@@ -1,0 +1,34 @@
+"""Parts of error messages: the reason of an error on one line, and the names that may have been meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+
+def printable(text: str) -> str:
+    """Return text that UTF-8 holds on one line: white space as single spaces, other control characters escaped."""
+    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the reason of an error, without a full stop, and without file names where the error keeps them apart."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return printable(str(text)).rstrip(".")
+
+
+def did_you_mean(
+    wanted: str, choices: Iterable[str] | Mapping[str, str], *, count: int = 1, cutoff: float = 0.6
+) -> str:
+    """Return the end of a message that names the choices that are spelt like the wanted one; "" if none is.
+
+    Args:
+        wanted: what was given.
+        choices: names, or names to compare with and how to show them.
+        count: names at most.
+        cutoff: likeness from which on a name counts, 0 to 1 (`difflib.get_close_matches`).
+    """
+    names = choices if isinstance(choices, Mapping) else {each: each for each in choices}
+    near = difflib.get_close_matches(wanted, names, n=count, cutoff=cutoff)
+    return f"; did you mean {' or '.join(repr(names[each]) for each in near)}?" if near else ""
