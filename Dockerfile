@@ -1,6 +1,6 @@
 # The container in which Beam's Python workers dream: Beam's own, with dreambeam and YAMNet's weights in it.
-#   docker build --tag REGISTRY/dreambeam:0.3.0 . && docker push REGISTRY/dreambeam:0.3.0
-#   dreambeam augment ... --sdk_container_image=REGISTRY/dreambeam:0.3.0
+#   docker build --tag REGISTRY/dreambeam:0.4.0 . && docker push REGISTRY/dreambeam:0.4.0
+#   dreambeam augment ... --sdk_container_image=REGISTRY/dreambeam:0.4.0
 # The machine that starts a run must have the same Python minor version, Beam and dreambeam; docs/cluster.md tells more.
 FROM apache/beam_python3.11_sdk:2.77.0
 

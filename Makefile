@@ -13,6 +13,7 @@ CHECK_PYTHON = '$(PYTHON)' -c '$(PYTHON_FITS)' 2>/dev/null || { \
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
+DOCS_INSTALLED := $(VENV)/installed-docs
 DREAMBEAM := $(VENV)/bin/dreambeam
 
 DEMO_OUT ?= build/demo
@@ -62,6 +63,10 @@ format: $(INSTALLED)  ## Format the code and apply the safe lint fixes.
 	$(VENV_PYTHON) -m ruff check --fix-only .
 	$(VENV_PYTHON) -m ruff format .
 
+.PHONY: docs
+docs: $(DOCS_INSTALLED)  ## Build the documentation site into build/docs.
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --clean
+
 .PHONY: install
 install: $(INSTALLED)  ## Only set up .venv.
 
@@ -85,13 +90,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	|| { echo "make: the installation failed; all of pip's output is in $(VENV)/install.log" >&2; exit 1; }
 	@touch $@
 
+$(DOCS_INSTALLED): $(INSTALLED)
+	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
 .PHONY: constraints
 constraints:  ## Pin what pyproject.toml asks for; keeps the pins that still fit (delete the file first for the newest).
 	@$(CHECK_PYTHON)
 	'$(PYTHON)' -m venv build/uv
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' build/uv/bin/uv pip compile pyproject.toml --extra dev --extra utility \
-		--universal --python-version 3.10 --python build/uv/bin/python --no-python-downloads \
+		--extra docs --universal --python-version 3.10 --python build/uv/bin/python --no-python-downloads \
 		--no-annotate --no-emit-index-url --quiet --output-file constraints.txt
 
 .PHONY: clean

@@ -65,8 +65,8 @@ def _text(about: Mapping[str, Any]) -> str:
         "YAMNet's TF-Hub graph, which is not the model that dreamed. In parentheses: 95 % bootstrap intervals over "
         "clips.\n\n"
         "*Reached*: the target is the top class; away from a class: that class has left the top five (top 1 and top 5 "
-        "then say where it still is). *Places gained*: the median change of the target's rank. *SNR*: the median; from "
-        "noise, it is that of the noise against what was changed. The target sound of the target filter is "
+        "then show where it still is). *Places gained*: the median change of the target's rank. *SNR*: the median; "
+        "from noise, it is that of the noise against what was changed. The target sound of the target filter is "
         f"{about['target_sound']}. Every pair is in [steering.csv](steering.csv).\n"
     )
 

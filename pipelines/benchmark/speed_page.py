@@ -18,19 +18,19 @@ from pipelines.dataset.records import processor, versions
 PARTS = {
     "matrix products": "What the machine can do: products of square matrices.",
     "gradient": """The gradient of the mean scores by TensorFlow's own operations, batched and traced, without any of
-dreambeam's code: what everything else is held against.""",
+dreambeam's code. It is the reference for everything else.""",
     "one step of": "A whole step of each transform, with its filters, limits and update; 1 is as fast as the gradient.",
     "deep_dream by": "A step of `deep_dream` by each update rule.",
-    "arithmetic": """`recipe.arithmetic=fast`: most steps look only at the patches that count, and products are in
+    "arithmetic": """`recipe.arithmetic=fast`: most steps compute only the patches that count most, and products are in
 bfloat16 where the processor has instructions for it (`augment/ascent/fast_gradient.py`).""",
     "instructions": """Exact and fast steps of `deep_dream` with this processor's vector instructions and older ones
 (`ONEDNN_MAX_CPU_ISA`); measured by `dreambeam benchmark instructions --report docs`.""",
-    "alone": "Each part of the work by itself, beside ten steps of dreaming.",
-    "pipeline": """From files to a published dataset, beside the time that the gradients and two scorings alone take.
-What one file takes is the start-up, which is taken off: Beam, and the first time the compilation of the recipe.""",
+    "alone": "Each part of the work by itself, compared with ten steps of dreaming.",
+    "pipeline": """From files to a published dataset, compared with the time of the gradients and two scorings alone.
+The time for one file is the start-up, which is subtracted: Beam and, the first time, the compilation of the recipe.""",
     "processes": "The same run by worker processes, each with its own model and its share of the threads.",
-    "against naive": """The same clips, targets and steps by a loop as one would write it: a clip at a time, each
-operation by itself, patches every 0.1 s as in the paper (`pipelines/benchmark/naive.py`).""",
+    "against naive": """The same clips, targets and steps by a plain loop: one clip at a time, each operation by
+itself, patches every 0.1 s as in the paper (`pipelines/benchmark/naive.py`).""",
 }
 """The parts of the page in their order, each with what it is."""
 
@@ -54,8 +54,8 @@ def write_page(folder: Path, rows: Sequence[Row]) -> None:
 
 def _page(machine: str, rows: Sequence[Row]) -> str:
     about = f"""Measured by `dreambeam benchmark --report docs` (and `--against naive`) on: {machine}.
-Clips are of 5 s. All figures of a part come from one run, in turn; × says how many times as fast as what stands beside
-it."""
+Clips are of 5 s. The figures of a part come from one run, measured in turn. × is the ratio to the row that the last
+column names."""
     lines = ["# Speed", "", about]
     for part, about in PARTS.items():
         own = [row for row in rows if row.part == part]

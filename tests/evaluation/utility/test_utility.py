@@ -1,5 +1,4 @@
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ from evaluation.utility.folds import Clip
 from evaluation.utility.training_sets import ARMS, DREAMS, Kitchen, slots
 from evaluation.utility.utility_study import CLEAN, CORRUPTED, DREAMED, Bench, Course, arms_for, gather, summarise
 from evaluation.utility.views import Heard, Store
-from pipelines.cli.commands.utility_command import Plan, config_arm, read_arms, strangers
-from pipelines.cli.utility_clips import label_classes
+from pipelines.cli.runs.utility_arms import Plan, config_arm, read_arms
+from pipelines.cli.runs.utility_run import transfer_models
+from pipelines.cli.runs.utility_clips import label_classes
 from pipelines.config.run_config import load_config
 from pipelines.run.augmentation import augment_dataset
 
@@ -139,7 +139,7 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
 def test_heads_are_dreamed_against_through_themselves_and_through_the_plain_one(
     recordings, work, tmp_path, capsys, monkeypatch
 ):
-    for module in ("evaluation.utility.head_attacks", "pipelines.cli.commands.utility_command"):
+    for module in ("evaluation.utility.head_attacks", "pipelines.cli.runs.utility_run"):
         monkeypatch.setattr(f"{module}.SNRS", (10.0,))
     command = ["utility", recordings, "--metadata", recordings / "table.csv", "--class-column", "class"]
     command += ["--only", "mixup", "--classifier", "linear", "--shots", "all", "--seeds", "1"]
@@ -158,8 +158,8 @@ def test_a_test_set_through_a_model_that_is_not_to_be_had_is_told_and_left_out(m
     def missing(spec):
         raise WeightsError(f"{spec.path} is not to be had")
 
-    monkeypatch.setattr("pipelines.cli.commands.utility_command.load_model", missing)
-    others = strangers()
+    monkeypatch.setattr("pipelines.cli.runs.utility_run.load_model", missing)
+    others = transfer_models()
     assert "left out: test set transferred: crnn is not to be had" in capsys.readouterr().err
     clips = [Clip(f"{label}{fold}", label, fold, f"{label}{fold}") for label in ("bark", "rain") for fold in "12"]
     kitchen = Kitchen(
@@ -220,18 +220,6 @@ def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
         assert Recipe.model_validate(ours.recipe).digest() == Recipe.model_validate(theirs.recipe).digest()
         assert (ours.policy, ours.seed, ours.classes) == (theirs.policy, theirs.seed, theirs.classes)
         assert mine.variants == config.variants == measured.variants == 1
-
-
-def test_the_figures_of_the_readme_are_those_of_the_page():
-    rows = json.loads((CONFIGS.parent / "docs/utility.json").read_text())["rows"]
-    arms = ("none", "robust", "audiomentations", "robust_audiomentations")
-    few = ("none", "fewshot", "audiomentations", "fewshot_audiomentations")
-    wanted = [*((None, arm) for arm in arms), *((2, arm) for arm in few)]
-    found = {(row["shots"], row["arm"]): row["sets"] for row in rows if row["classifier"] == "linear"}
-    columns = ("clean", "corrupted", "dreamed", "transferred")
-    expected = [[f"{100 * found[each][name]['accuracy']['value']:.1f}" for name in columns] for each in wanted]
-    table = (CONFIGS.parent / "README.md").read_text().split("a linear head on YAMNet trained on")[1].split("\n\n")[0]
-    assert [re.findall(r"\d+\.\d", line) for line in table.splitlines()[2:]] == expected
 
 
 @pytest.mark.parametrize("name", ARMS)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from ears import NAMES, RATE, classes_file, ear
-from paths import REPOSITORY
 from recordings import augment, complaint, dreambeam, load, record
 
 from pipelines.config.run_config import load_config
@@ -130,10 +128,3 @@ def test_what_is_wrong_with_the_flags_is_one_line(
     monkeypatch.chdir(made)
     (made / "two.txt").write_text("a\nb\n")
     assert expected in complaint(capsys, "dream", "sounds/Dog/a.wav", "never.wav", *flags)
-
-
-def test_the_python_of_the_page_runs():
-    page = (REPOSITORY / "docs/models.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 2
-    exec("".join(blocks), {})  # noqa: S102  our own page
