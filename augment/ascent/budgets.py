@@ -1,7 +1,7 @@
 """How far a dream may go from its source: limits that every step is projected onto, and the written sound once more.
 
 SNR in dB is 10 log10(sum x^2 / sum (y - x)^2) over the whole clip, infinite where nothing changed. Loudness is
-integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm). The steps work on what YAMNet hears, float32 [batch,
+integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm). The steps work on the model's input, float32 [batch,
 samples] at 16 kHz; `Budget.settle` on the sound as it is written, [samples, channels] at its own rate: there the limits
 are met exactly.
 """
@@ -51,7 +51,7 @@ class Budget:
         return self.share_of(found, self.loudness_ratio(source, change, sample_rate) if self.has_loudness else math.inf)
 
     def share_of(self, found_db: float, loudness_ratio: float = math.inf) -> float:
-        """Return the same for a change of that SNR, and of which `ratio_of` says how loud it may be."""
+        """Return the same for a change of that SNR and that ratio of allowed to found loudness (`ratio_of`)."""
         share = min(1.0, loudness_ratio)
         if self.snr_db is not None:
             excess = self.snr_db - found_db

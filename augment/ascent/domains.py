@@ -22,7 +22,7 @@ work on the samples themselves (`SAMPLES`). The steering forms of (b), (c) and (
 
 To add a domain, write its functions and list it where a transform uses it (`augment.ascent.tables.TRANSFORMS`).
 
-Sources: Griffin & Lim 1984 (section III); dreaming in spectrograms: Dittmar & Balke, Stamenovic, as the paper tells;
+Sources: Griffin & Lim 1984 (section III); dreaming in spectrograms: Dittmar & Balke, Stamenovic, cited by the paper;
 filters in phase with the sound: own derivation, above.
 """
 

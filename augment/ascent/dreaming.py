@@ -1,14 +1,14 @@
 """Dreaming: gradient ascent on batches of clips, by a recipe.
 
 `Dreamer` is the loop on waveforms at 16 kHz; `dream_batch` brings sounds of any sample rate and channel count through
-it and says what became of them; `dream` is the short way for one sound.
+it and back; `dream` is the short way for one sound.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,29 +32,30 @@ from augment.targets.target_names import read_target
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound as it came.
+    """A sound, and the model's input for it.
 
     Attributes:
         waveform: float32 [samples, channels], full scale is 1.
         sample_rate: Hz.
-        model_rate: Hz of what the model hears.
-        heard: float32 [samples at model_rate], what the model hears of it; of a piece of a longer sound, what was cut
-            out of what it hears of the whole (`known`).
+        model_rate: Hz of the model.
+        cut_input: float32 [samples at model_rate]: of a piece of a longer sound, the piece of the whole sound's input.
 
     Raises:
-        ValueError: the sample rate is none.
+        ValueError: the sample rate is out of range.
     """
 
     waveform: np.ndarray
     sample_rate: int
     model_rate: int = SAMPLE_RATE
-    known: InitVar[np.ndarray | None] = None
-    heard: np.ndarray = field(init=False, repr=False, compare=False)
+    cut_input: np.ndarray | None = field(default=None, repr=False, compare=False)
 
-    def __post_init__(self, known: np.ndarray | None) -> None:
+    def __post_init__(self) -> None:
         check_rate(self.sample_rate)
-        heard = to_model(self.waveform, self.sample_rate, self.model_rate) if known is None else known
-        object.__setattr__(self, "heard", heard)
+
+    @functools.cached_property
+    def model_input(self) -> np.ndarray:
+        """The model's input, float32 [samples at model_rate]."""
+        return to_model(self.waveform, self.sample_rate, self.model_rate) if self.cut_input is None else self.cut_input
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Dreamed:
         aim: what it was dreamed toward, or away from.
         target: the aim's first class.
         scores_before: float32 [classes], of the source.
-        scores_after: float32 [classes], of the dreamed waveform, heard anew.
+        scores_after: float32 [classes], of the dreamed waveform.
         objectives: float32 [steps], the objective before each step that it took.
         distance: of the waveform from what it started from.
         reached: the target is the top class of scores_after; away from a class, that has left the top five.
@@ -100,7 +101,7 @@ def dream_batch(
 
     Args:
         dreamer: the ascent.
-        sounds: of any sample rate and channel count; what the model hears of them shares one padded length.
+        sounds: of any sample rate and channel count; their model inputs share one padded length.
         scores_before: float32 [batch, classes], of the sounds (`DreamingModel.scores`).
         aims: [batch], what each is dreamed toward; a number is a class.
         on_step: called after each step.
@@ -112,16 +113,18 @@ def dream_batch(
     model = dreamer.model
     kind = dreamer.recipe.start
     starts = [
-        sound if kind == "clip" else replace(sound, waveform=STARTS[kind](sound.waveform, sound.sample_rate, number))
+        sound
+        if kind == "clip"
+        else replace(sound, cut_input=None, waveform=STARTS[kind](sound.waveform, sound.sample_rate, number))
         for sound, number in zip(sounds, numbers or [0] * len(sounds), strict=True)
     ]
     wanted = [aim if isinstance(aim, Aim) else Aim((int(aim),)) for aim in aims]
-    ascent = dreamer(*pad_batch([start.heard for start in starts], model), wanted, on_step)
+    ascent = dreamer(*pad_batch([start.model_input for start in starts], model), wanted, on_step)
     outputs = [_written(dreamer, start, row) for start, row in zip(starts, ascent.waveforms, strict=True)]
-    heard = [
+    inputs = [
         to_model(output, start.sample_rate, model.sample_rate) for output, start in zip(outputs, starts, strict=True)
     ]
-    batch = pad_batch(heard, model)
+    batch = pad_batch(inputs, model)
     scores_after = model.scores(*batch)
     reached = arrived(model, *batch, wanted, scores_after)
     return [
@@ -157,13 +160,13 @@ def dream_piece(
         Its dream, float32 [samples, channels] at the sound's own rate, within the recipe's limits, but that a dream
         which takes the piece's place may peak above full scale; and the steps that it took.
     """
-    ascent = dreamer(*pad_batch([piece.heard], dreamer.model), [aim], on_step, offsets=[offset])
+    ascent = dreamer(*pad_batch([piece.model_input], dreamer.model), [aim], on_step, offsets=[offset])
     return _written(dreamer, piece, ascent.waveforms[0], turn_down=False), int(ascent.steps[0])
 
 
 def _written(dreamer: Dreamer, start: Sound, dreamed: np.ndarray, *, turn_down: bool = True) -> np.ndarray:
     """Bring a dream [samples at 16 kHz] to its start's sample rate and channels, its limits met exactly there."""
-    given = start.waveform, start.sample_rate, dreamed[: len(start.heard)], start.heard
+    given = start.waveform, start.sample_rate, dreamed[: len(start.model_input)], start.model_input
     adds = dreamer.transform.adds
     output = restore(*given, adds=adds, model_rate=start.model_rate, turn_down=turn_down)
     return dreamer.budget.settle(start.waveform, output, start.sample_rate) if adds else output
@@ -217,17 +220,16 @@ def dream(
         to_model(sound.waveform, sound.sample_rate, model.sample_rate) if sound else None,
     )
     source = Sound(given.reshape(len(given), -1), sample_rate, model.sample_rate)
-    before = model.scores(*pad_batch([source.heard], model))
+    before = model.scores(*pad_batch([source.model_input], model))
     policy, classes = read_target(target, model.classes)
     known = Situation(before[0], classes, draws.draw(seed, "", 0, "target"), sound=sound and top_class(sound, model))
     aim = policies.POLICIES[policy](known)
     result = dream_batch(dreamer, [source], before, [aim], on_step, numbers=[draws.draw(seed, "", 0, "start")])[0]
-    object.__setattr__(result, "waveform", result.waveform.reshape(given.shape))
-    return result
+    return replace(result, waveform=result.waveform.reshape(given.shape))
 
 
 def top_class(sound: Sound, model: AudioModel) -> int:
-    """Return the class that the model hears first in a sound of any length."""
+    """Return the model's top class of a sound of any length."""
     return int(np.argmax(model.clip_scores(to_model(sound.waveform, sound.sample_rate, model.sample_rate))))
 
 

@@ -1,20 +1,19 @@
-"""What the fast arithmetic leaves out of a step, and how that is made good.
+"""The fast arithmetic: what a step leaves out, and how that is corrected.
 
 A step through all of a clip's patches in float32 is exact. The fast one is cheaper in two ways: the pointwise
 convolutions are done in bfloat16 (`DreamingModel.activations`, rough) where the processor has instructions for it
 (`augment.determinism.arithmetic.fast_products`), and most steps look at two fifths of the clip's
 patches only: at those on which the objective depends most. The other patches count with the logits that they had
 when they were last looked at, so that the objective is still that of the whole clip, and every `EVERY`-th step looks at
-all of them. Which patches weigh most is told by the gradient of the objective by the logits, a by-product.
+all of them. The gradient of the objective by the logits, a by-product, shows which patches weigh most.
 
-Nothing is taken on trust: a clip has arrived when the exact arithmetic says so, and the iterate that is kept is chosen
-by it.
+The exact arithmetic decides when a clip has arrived and which iterate is kept.
 
 What was tried (60 steps at 20 dB; a step through all patches in bfloat16 alone is 1.3 times as fast as in float32):
 every other patch, the even and the odd ones in turn, reached 96 % of 96 pairs of clip and class where the exact steps
 reached 100 %, in 1.6 times as many steps, so nothing was gained; with a memory of the other half's last gradient it was
-worse. Of 300 pairs, heard by the judge, the heaviest two fifths reached 97.7 % with a look at all patches every tenth
-step, 98.0 % every eighth and 98.3 % every sixth, the exact steps 100 %; it takes a fifth to a third more steps to
+worse. Of 300 pairs, as the judge scores them, the heaviest two fifths reached 97.7 % with a look at all patches every
+tenth step, 98.0 % every eighth and 98.3 % every sixth, the exact steps 100 %; it takes a fifth to a third more steps to
 arrive. A step is 2.0 to 2.5 times as fast, by the machine and by how fast its memory is just then: casts and the
 gradients of the rectifiers, which move memory only, are a quarter of what is left. Three tenths of the patches save a
 tenth of a step, and reach 94.7 %. bfloat16 for the depthwise convolutions, a matrix product for the spectrogram, and
@@ -34,7 +33,7 @@ SHARE = 0.4
 """Of a clip's patches that most steps look at."""
 
 EVERY = 8
-"""One step in so many looks at all patches."""
+"""Each step whose number less 1 is a multiple of this looks at all patches."""
 
 
 def chosen_patches(weights: np.ndarray, number: int) -> np.ndarray:

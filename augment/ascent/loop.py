@@ -27,23 +27,23 @@ _one_at_a_time = threading.Lock()
 """An ascent uses all cores; two at once would only need twice the memory."""
 
 
-def pad_batch(heard: Sequence[np.ndarray], model: AudioModel | None = None) -> tuple[np.ndarray, np.ndarray]:
+def pad_batch(clips: Sequence[np.ndarray], model: AudioModel | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Stack clips [samples] of one padded length as float32 [batch, samples], and their lengths.
 
     Args:
-        heard: the clips.
+        clips: the models' inputs.
         model: whose padded length; None is YAMNet.
 
     Raises:
         ValueError: the clips are of different padded lengths.
     """
-    lengths = np.array([len(clip) for clip in heard], np.int32)
+    lengths = np.array([len(clip) for clip in clips], np.int32)
     fit = model.padded_length if model else padded_length
     padded = {fit(int(length)) for length in lengths}
     if len(padded) != 1:
         raise ValueError(f"clips of one batch must share a padded length, got {sorted(padded)} samples")
-    batch = np.zeros((len(heard), padded.pop()), np.float32)
-    for row, clip in zip(batch, heard, strict=True):
+    batch = np.zeros((len(clips), padded.pop()), np.float32)
+    for row, clip in zip(batch, clips, strict=True):
         row[: len(clip)] = clip
     return batch, lengths
 

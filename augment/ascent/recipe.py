@@ -34,7 +34,7 @@ StartName = Annotated[str, one_of(STARTS)]
 
 
 class RecipeError(ValueError):
-    """A recipe asks for what there is not; the message says what there is."""
+    """A recipe asks for something that does not exist; the message lists what exists."""
 
 
 class Recipe(BaseModel):
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     transform: TransformName = Field(default="deep_dream", description="The activation-maximization function.")
     objective: ObjectiveName | dict[ObjectiveName, Annotated[float, Field(allow_inf_nan=False)]] = Field(
         default="soft_margin",
-        description="What the gradient ascends; or several with their weights, such as {margin: 1, style: 0.5}.",
+        description="What the dream maximises; or several with weights, such as {margin: 1, style: 0.5}.",
     )
     layers: tuple[str, ...] = Field(
         default=(), description="YAMNet's layers for the objectives on layers; empty: their own choice."
@@ -57,7 +57,7 @@ class Recipe(BaseModel):
     channel: Annotated[int, Field(ge=0)] = Field(default=0, description="For the objective channel.")
     update: UpdateName = Field(
         default="sign_momentum",
-        description="From a gradient to the direction of an additive step; other functions take the gradient as it is.",
+        description="From a gradient to the direction of an additive step; other transforms use the gradient itself.",
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.7, description="Share of the last direction that momentum and sign_momentum keep."
@@ -65,7 +65,7 @@ class Recipe(BaseModel):
     steps: Annotated[int, Field(ge=0, le=100_000)] = Field(default=20, description="Gradient steps, at most.")
     hold: Annotated[float, Field(ge=0, le=20)] | None = Field(
         default=0.1,
-        description="A clip is finished when log(target's score / best other) is so much; None takes every step.",
+        description="A clip stops when log(target's score / best other) reaches this; None takes every step.",
     )
     keep: Literal["best", "last"] = Field(default="best", description="Which of a clip's iterates is the dream.")
     step_size: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -73,17 +73,17 @@ class Recipe(BaseModel):
     )
     step_unit: Literal["budget", "clip_rms", "full_scale"] = Field(
         default="budget",
-        description="What eta is relative to: the rms that snr_db allows, the clip's own rms, or full scale (paper).",
+        description="Unit of eta: the rms that snr_db allows, the clip's own rms, or full scale (paper).",
     )
     schedule: Literal["constant", "linear"] = Field(
-        default="linear", description="How eta goes over the steps; linear: down to a tenth."
+        default="linear", description="How eta changes over the steps; linear: down to a tenth."
     )
     start: StartName = Field(
         default="clip",
-        description="What is dreamed: the clip, noise or near silence instead, or a mix of clip and noise.",
+        description="What the dream starts from: the clip, noise, near silence, or a mix of clip and noise.",
     )
     snr_db: Annotated[float, Field(ge=-100, le=200)] | None = Field(
-        default=20.0, description="Lowest SNR in dB of the start against what is changed; None sets no limit."
+        default=20.0, description="Lowest SNR in dB of the start against the change; None sets no limit."
     )
     change_lu: Annotated[float, Field(ge=-200, le=100)] | None = Field(
         default=None, description="Highest loudness of the change relative to the start's, in LU, such as -20."
@@ -102,7 +102,7 @@ class Recipe(BaseModel):
         default=1.0,
         description="p: exponent on the normalised magnitude in the masks; the larger, the harder a soft one.",
     )
-    flip: bool = Field(default=False, description="Let the filter and the filtered change places.")
+    flip: bool = Field(default=False, description="Swap the filter and the filtered.")
     frame_length: Annotated[int, Field(ge=16, le=65_536)] = Field(
         default=1024, description="STFT frame, samples at 16 kHz."
     )
@@ -116,10 +116,10 @@ class Recipe(BaseModel):
         default=None, description="Path or URI of the target sound, for filters, objectives and the target that use it."
     )
     time_jitter: Annotated[float, Field(ge=0, le=10)] = Field(
-        default=0.0, description="Seconds: the sound is shifted by up to so much, anew at each step."
+        default=0.0, description="Seconds: each step shifts the sound by up to this."
     )
     gain_jitter: Annotated[float, Field(ge=0, le=60)] = Field(
-        default=0.0, description="dB: the sound is turned up or down by up to so much, anew at each step."
+        default=0.0, description="dB: each step changes the sound's level by up to this."
     )
     octaves: Annotated[int, Field(ge=1, le=8)] = Field(
         default=1, description="Coarse to fine: the first steps change low frequencies only, an octave more each time."

@@ -95,7 +95,7 @@ def stream(kind: str, blocks: Iterable[np.ndarray], sample_rate: int, number: in
 
 
 def without_clip(kind: str, seconds: float, sample_rate: int, number: int) -> np.ndarray:
-    """Return a start of so many seconds without a clip, float32 [samples, 1], noise at `NO_CLIP_DB`.
+    """Return a start without a clip, float32 [samples, 1], noise at `NO_CLIP_DB`.
 
     Raises:
         StartError: the kind needs a clip.

@@ -95,7 +95,7 @@ def gram(values: tf.Tensor) -> tf.Tensor:
 
 
 def at_least(count: int, values: tf.Tensor) -> tf.Tensor:
-    """Pad the first axis with zeros to so many rows: with fewer, kernels are chosen that round differently."""
+    """Pad the first axis with zeros to at least this many rows: for fewer, kernels round differently."""
     missing = tf.maximum(0, count - tf.shape(values)[0])
     paddings: Any = [[0, missing], *[[0, 0]] * (values.shape.rank - 1)]
     return tf.pad(values, paddings)

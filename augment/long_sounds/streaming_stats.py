@@ -1,7 +1,7 @@
-"""What is told of a sound that does not fit into memory: its scores, its loudness and its distance from another.
+"""Scores, loudness and distance of a sound that does not fit into memory.
 
-Each takes the sound block by block, float32 [samples, channels] at its own rate, and tells at the end what
-`AudioModel.clip_scores`, `augment.sound.distance.lufs` and `augment.sound.distance.distance` tell of a whole one.
+Each takes the sound block by block, float32 [samples, channels] at its own rate. The result is that of
+`AudioModel.clip_scores`, `augment.sound.distance.lufs` or `augment.sound.distance.distance` on the whole sound.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from augment.ascent.budgets import Budget
 from augment.long_sounds.windows import patch_grid
 from augment.models.interface import AudioModel
 from augment.sound.distance import MAX_CHANNELS, MIN_RATE, Distance
-from augment.sound.resampling import HeardStream, Reel
+from augment.sound.resampling import InputStream, Reel
 
 PIECE_SECONDS = 60.0
 """About how much is scored at a time."""
@@ -29,7 +29,7 @@ _BLOCK_SECONDS, _BLOCK_STEP = 0.4, 0.25  # a gating block, and the share of it b
 
 
 class RunningScores:
-    """The scores of a sound: the mean over its patches, of which each is heard once.
+    """The scores of a sound: the mean over its patches, each scored once.
 
     Where patches have no grid (`augment.long_sounds.windows.patch_grid`), the mean over pieces of about a minute by
     their length.
@@ -38,7 +38,7 @@ class RunningScores:
     def __init__(self, model: AudioModel, sample_rate: int):
         """Begin a sound of that rate, in Hz."""
         self._model = model
-        self._hearing, self._heard = HeardStream(sample_rate, model.sample_rate), Reel()
+        self._resampler, self._input = InputStream(sample_rate, model.sample_rate), Reel()
         self._length = model.padded_length(round(PIECE_SECONDS * model.sample_rate))
         self._grid = patch_grid(model)
         whole = self._length if self._grid is None else int(model.patch_count(self._length)) * self._grid[1]
@@ -47,22 +47,22 @@ class RunningScores:
 
     def add(self, block: np.ndarray) -> None:
         """Take the next block [samples, channels]."""
-        self._heard.add(self._hearing.add(block))
-        while self._heard.end > self._begun + max(self._length, self._next):  # there is more to come
+        self._input.add(self._resampler.add(block))
+        while self._input.end > self._begun + max(self._length, self._next):  # there is more to come
             self._score(self._begun + self._length)
             self._begun += self._next
-            self._heard.forget(self._begun)
+            self._input.forget(self._begun)
 
     def scores(self) -> np.ndarray:
         """Return the scores of all that came, at least one sample: float32 [classes]."""
-        self._heard.add(self._hearing.finish())
-        end = self._heard.end
+        self._input.add(self._resampler.finish())
+        end = self._input.end
         if self._grid is None or int(self._model.patch_count(end)) * self._grid[1] > self._begun:
             self._score(end)
         return (self._total / self._weight).astype(np.float32)
 
     def _score(self, stop: int) -> None:
-        piece = self._heard.piece(self._begun, stop)
+        piece = self._input.piece(self._begun, stop)
         weight = len(piece) if self._grid is None else int(self._model.patch_count(len(piece)))
         padded = np.zeros((1, self._model.padded_length(len(piece))), np.float32)
         padded[0, : len(piece)] = piece
@@ -74,7 +74,7 @@ class RunningLoudness:
     """Integrated loudness by ITU-R BS.1770-4, as pyloudnorm measures it, of 0.4 s or more."""
 
     def __init__(self, sample_rate: int, channels: int):
-        """Begin a sound of that rate, in Hz, and so many channels."""
+        """Begin a sound of that rate, in Hz, and number of channels."""
         self._mixed = channels > MAX_CHANNELS
         channels = 1 if self._mixed else channels
         slow = sample_rate < MIN_RATE
@@ -85,7 +85,7 @@ class RunningLoudness:
             (each.passband_gain * each.b, each.a) for each in pyloudnorm.Meter(self._rate)._filters.values()
         ]
         self._states = [np.zeros((len(a) - 1, channels)) for _, a in self._filters]
-        self._weighted = Reel()  # squares of what the ear's weighting leaves of it
+        self._weighted = Reel()  # squares of the weighted sound
         self._blocks = array("d")  # mean squares of the gating blocks, channel by channel
 
     def add(self, block: np.ndarray) -> None:
@@ -122,7 +122,7 @@ class RunningLoudness:
         del self._blocks[count * len(self._gains) :]
 
     def _weigh(self, block: np.ndarray) -> None:
-        if not len(block):  # of which scipy's filters lose their state
+        if not len(block):  # an empty block would reset scipy's filters
             return
         weighted = block.astype(np.float64)
         for place, (b, a) in enumerate(self._filters):
@@ -151,7 +151,7 @@ class RunningDistance:
     """
 
     def __init__(self, sample_rate: int, channels: int, *, loudness: bool = True):
-        """Begin sounds of that rate, in Hz, and so many channels; measuring loudness may be left out."""
+        """Begin sounds of that rate, in Hz, and number of channels; loudness is optional."""
         self.peak = self.source_peak = 0.0
         self._signal = self._error = 0.0
         self._meters = [RunningLoudness(sample_rate, channels) for _ in range(3)] if loudness else []

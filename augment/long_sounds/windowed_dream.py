@@ -38,7 +38,7 @@ def dream_windows(
     model, done = dreamer.model, 0
     joined = OverlapAdd(tiling, adds=dreamer.transform.adds)
     for start, window in zip(tiling.starts, cut(blocks, tiling, sample_rate, model.sample_rate), strict=True):
-        sound = Sound(window.waveform, sample_rate, model.sample_rate, window.heard)
+        sound = Sound(window.waveform, sample_rate, model.sample_rate, window.model_input)
         dream, steps = dream_piece(dreamer, sound, aim, window.offset, on_step)
         finished = joined.add(window.waveform, dream)
         yield window.waveform[done - start : done - start + len(finished)], finished, steps

@@ -1,9 +1,9 @@
 """Windows over a sound that is too long to be dreamed at once: where they lie, and how their dreams become one.
 
 Each window is dreamed on its own, toward the same aim, and alone: one has patches enough to keep the processor busy, so
-that a batch of them would need more memory and be no faster. It begins on the grid of the model's patches, so that what
-the model hears of it are patches of the whole sound; near its edges, samples are heard by fewer patches than within, so
-a margin at both ends is thrown away. Between the margins neighbours are cross-faded.
+that a batch of them would need more memory and be no faster. It begins on the grid of the model's patches, so that its
+patches are patches of the whole sound. Near its edges, samples lie in fewer patches than within, so a margin at both
+ends is thrown away. Between the margins neighbours are cross-faded.
 
 Windows have budgets and leads of their own, so that neighbours' changes differ in level, by some dB as a rule, and are
 hardly correlated after many steps. The fade is therefore slow (`FADE_SECONDS`), and its power goes straight from one
@@ -33,7 +33,7 @@ import numpy as np
 
 from augment.models.ensembles import members_of
 from augment.models.interface import AudioModel
-from augment.sound.resampling import HeardStream, Reel
+from augment.sound.resampling import InputStream, Reel
 
 WINDOW_SECONDS = 60.0
 """A window is at least as long; of YAMNet, 128 patches (61.9 s)."""
@@ -57,7 +57,7 @@ class Tiling:
         length: frames of a window; the last one may be shorter.
         starts: first frame of each window, ascending; the first is 0.
         offsets: the same in samples at the model's rate.
-        heard: samples of a window at the model's rate.
+        model_input: samples of a window at the model's rate.
         fades: frames [start, stop) of the cross-fade of each window with the next.
     """
 
@@ -65,7 +65,7 @@ class Tiling:
     length: int
     starts: tuple[int, ...]
     offsets: tuple[int, ...]
-    heard: int
+    model_input: int
     fades: tuple[tuple[int, int], ...]
 
     def stop(self, window: int) -> int:
@@ -79,19 +79,19 @@ class Window:
 
     Attributes:
         waveform: float32 [samples, channels], at the sound's own rate.
-        heard: float32 [samples at the model's rate], that piece of what the model hears of the whole sound.
+        model_input: float32 [samples at the model's rate], cut from the model's input for the whole sound.
         offset: samples at the model's rate from the beginning of the sound.
     """
 
     waveform: np.ndarray
-    heard: np.ndarray
+    model_input: np.ndarray
     offset: int
 
 
 def patch_grid(model: AudioModel) -> tuple[int, int] | None:
-    """Return the samples of a model's patch and from one patch to the next; None if it hears whole clips.
+    """Return the samples of a model's patch and from one patch to the next; None if it scores whole clips.
 
-    They are told by `AudioModel.patch_count`. Members of an ensemble have to agree.
+    Members of an ensemble have to agree.
     """
     grids = {_grid(member.model) for member in members_of(model)}
     return grids.pop() if len(grids) == 1 else None
@@ -115,14 +115,14 @@ def tile(
     """Lay windows over a sound, evenly, so that all but the last are equally long and none is shorter than a patch.
 
     They begin at multiples of the model's patch hop that are whole frames, too: of YAMNet's 0.48 s at any multiple for
-    the usual rates, at every 25th for the oddest. A model that hears whole clips has no grid, nor has one whose hop and
-    the sound's rate have so little in common that they meet less often than once a window: then windows begin where a
-    frame and a sample at the model's rate fall together.
+    the usual rates, at every 25th for the oddest. A model that scores whole clips has no grid, nor has one whose hop
+    and the sound's rate have so little in common that they meet less often than once a window: then windows begin where
+    a frame and a sample at the model's rate fall together.
 
     Args:
         frames: of the sound, at least 1.
         sample_rate: Hz.
-        model: that will hear the windows.
+        model: that will score the windows.
         window_seconds: shortest length of a window; it is longer if that leaves no room between two fades.
         margin_seconds: least that is thrown away at its edges.
         fade_seconds: that neighbours are cross-faded.
@@ -134,10 +134,10 @@ def tile(
     if step > window_seconds * rate:
         step = _step(1, rate, sample_rate)
     room = max(step, math.ceil(2 * fade_seconds * rate))  # between overlaps, so that no two fades meet
-    heard = model.padded_length(max(math.ceil(window_seconds * rate), overlap + room))
-    length, step_frames = heard * sample_rate // rate, step * sample_rate // rate
+    samples = model.padded_length(max(math.ceil(window_seconds * rate), overlap + room))
+    length, step_frames = samples * sample_rate // rate, step * sample_rate // rate
     last = max(0, -(-(frames - length) // step_frames))  # start of the last window, in steps
-    count = -(-last // max(1, (heard - overlap) // step))
+    count = -(-last // max(1, (samples - overlap) // step))
     steps = [0, *(last * number // count for number in range(1, count + 1))]
     starts = [each * step_frames for each in steps]
     fade = round(fade_seconds * sample_rate)
@@ -147,7 +147,7 @@ def tile(
         length,
         tuple(starts),
         tuple(each * step for each in steps),
-        heard,
+        samples,
         tuple((middle - fade // 2, middle - fade // 2 + fade) for middle in middles),
     )
 
@@ -169,24 +169,24 @@ def cut(blocks: Iterable[np.ndarray], tiling: Tiling, sample_rate: int, model_ra
     Raises:
         ValueError: the stream ends before the last window does.
     """
-    sound, heard, hearing = Reel(), Reel(), HeardStream(sample_rate, model_rate)
+    sound, model_input, resampler = Reel(), Reel(), InputStream(sample_rate, model_rate)
     incoming = iter(blocks)
     total = round(tiling.frames * model_rate / sample_rate)
     for number, (start, offset) in enumerate(zip(tiling.starts, tiling.offsets, strict=True)):
-        stop, end = tiling.stop(number), min(total, offset + tiling.heard)
-        while sound.end < tiling.frames and (sound.end < stop or heard.end < end):
+        stop, end = tiling.stop(number), min(total, offset + tiling.model_input)
+        while sound.end < tiling.frames and (sound.end < stop or model_input.end < end):
             block = next(incoming, None)
             if block is None:
                 raise ValueError(f"the sound ends at frame {sound.end}, not at {tiling.frames}")
             block = block[: tiling.frames - sound.end]
             sound.add(block)
-            heard.add(hearing.add(block))
+            model_input.add(resampler.add(block))
             if sound.end == tiling.frames:
-                heard.add(hearing.finish())
-        yield Window(sound.piece(start, stop), heard.piece(offset, end), offset)
+                model_input.add(resampler.finish())
+        yield Window(sound.piece(start, stop), model_input.piece(offset, end), offset)
         following = min(number + 1, len(tiling.starts) - 1)
         sound.forget(tiling.starts[following])
-        heard.forget(tiling.offsets[following])
+        model_input.forget(tiling.offsets[following])
 
 
 class OverlapAdd:

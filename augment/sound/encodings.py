@@ -81,7 +81,7 @@ def flac_bytes(samples: np.ndarray, sample_rate: int, bits: int = 24) -> bytes:
         bits: 16 or 24.
 
     Raises:
-        EncodingError: FLAC has no such sample rate or so many channels.
+        EncodingError: FLAC does not support the sample rate or channel count.
     """
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     check_flac(sample_rate, channels)

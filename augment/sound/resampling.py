@@ -1,6 +1,6 @@
-"""Between a sound as it comes and what YAMNet hears: channels and sample rates.
+"""From a sound to the model's input and back: channels and sample rates.
 
-YAMNet hears mono at 16 kHz. A sound of any rate and channel count is mixed down (the mean of its channels) and
+YAMNet takes mono at 16 kHz. A sound of any rate and channel count is mixed down (the mean of its channels) and
 resampled to be dreamed; the result then goes back to the sound's own rate and channels (`restore`). Sounds are float32
 [samples, channels]; mono at 16 kHz is float32 [samples].
 """
@@ -47,15 +47,15 @@ class Reel:
         self._first = self.end - len(kept)
 
 
-class HeardStream:
-    """What the model hears of a sound that comes block by block: in all, just what `to_model` gives for the whole."""
+class InputStream:
+    """The model's input for a sound that comes block by block; in all, what `to_model` gives for the whole."""
 
     def __init__(self, sample_rate: int, model_rate: int = SAMPLE_RATE):
         """Begin.
 
         Args:
             sample_rate: Hz, of the sound.
-            model_rate: Hz, of what the model hears.
+            model_rate: Hz of the model.
         """
         self._rates = sample_rate, model_rate
         same = sample_rate == model_rate
@@ -63,17 +63,17 @@ class HeardStream:
         self._taken = self._given = 0
 
     def add(self, block: np.ndarray) -> np.ndarray:
-        """Take the next block [samples, channels]; return what can be told by now, float32 [samples there]."""
+        """Take the next block [samples, channels]; return what is ready, float32 [samples there]."""
         self._taken += len(block)
-        return self._tell(_mono(block), last=False)
+        return self._resample(_mono(block), last=False)
 
     def finish(self) -> np.ndarray:
         """Return the rest."""
-        rest = self._tell(np.zeros(0, np.float32), last=True)
+        rest = self._resample(np.zeros(0, np.float32), last=True)
         sample_rate, model_rate = self._rates
         return _fit(rest, len(rest) + round(self._taken * model_rate / sample_rate) - self._given)
 
-    def _tell(self, mono: np.ndarray, *, last: bool) -> np.ndarray:
+    def _resample(self, mono: np.ndarray, *, last: bool) -> np.ndarray:
         found = mono if self._stream is None else self._stream.resample_chunk(np.ascontiguousarray(mono), last=last)
         self._given += len(found)
         return found.astype(np.float32, copy=False)
@@ -83,7 +83,7 @@ def restore(
     sound: np.ndarray,
     sample_rate: int,
     dreamed: np.ndarray,
-    heard: np.ndarray,
+    model_input: np.ndarray,
     *,
     adds: bool,
     model_rate: int = SAMPLE_RATE,
@@ -107,16 +107,16 @@ def restore(
         sound: float32 [samples, channels] at sample_rate.
         sample_rate: Hz.
         dreamed: float32 [samples at 16 kHz], the dream.
-        heard: float32 [samples at 16 kHz], what `to_model` gave for the sound.
+        model_input: float32 [samples at 16 kHz], what `to_model` gave for the sound.
         adds: the transform adds a change.
-        model_rate: Hz of dreamed and heard, where a model hears another rate than YAMNet's 16 kHz.
+        model_rate: Hz of dreamed and model_input, for models other than YAMNet.
         turn_down: a sound that takes the other's place is turned down; a piece of one is left to be turned down with
             the others.
 
     Returns:
         float32 [samples, channels] at sample_rate, as long as the sound.
     """
-    result = dreamed - heard if adds else dreamed
+    result = dreamed - model_input if adds else dreamed
     own_rate = _fit(_resample(result, model_rate, sample_rate), len(sound))
     shares = own_rate[:, None] * _channel_weights(sound)
     if adds:
@@ -145,5 +145,5 @@ def _resample(mono: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 
 
 def _fit(mono: np.ndarray, samples: int) -> np.ndarray:
-    """Cut or pad with zeros to so many samples (resampling there and back may differ by one)."""
+    """Cut or pad with zeros to this length (resampling there and back may differ by one sample)."""
     return np.pad(mono[:samples], (0, max(0, samples - len(mono)))).astype(np.float32)

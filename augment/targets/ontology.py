@@ -1,4 +1,4 @@
-"""AudioSet's ontology: which class is a kind of which.
+"""AudioSet's ontology: which classes are kinds of which others.
 
 Google publishes it under CC BY-SA 4.0, so it does not ship with dreambeam. It is read from ``$DREAMBEAM_ONTOLOGY``, or
 from the cache folder, or else fetched into that folder, once, and checked by its sha256.
@@ -30,7 +30,7 @@ _MAX_BYTES = 10 << 20
 
 
 class OntologyError(ValueError):
-    """The ontology is not to be had, or is not what it should be; the message says what to do."""
+    """The ontology cannot be read or downloaded, or is damaged; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def audioset_ontology() -> Ontology:
     """Return AudioSet's ontology.
 
     Raises:
-        OntologyError: it is not to be had; the message says how to supply it.
+        OntologyError: it cannot be read; the message says how to supply it.
     """
     given = os.environ.get("DREAMBEAM_ONTOLOGY")
     if given:

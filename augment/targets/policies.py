@@ -1,6 +1,6 @@
-"""What a clip is dreamed toward, or away from.
+"""Target policies: what a clip is dreamed toward, or away from.
 
-A policy is given what is known of the clip and a draw, and gives an `Aim`. To add a policy, write the function and list
+A policy takes what is known of the clip and a draw, and returns an `Aim`. To add one, write the function here and list
 it in `POLICIES`.
 """
 
@@ -17,7 +17,7 @@ PREDICTED_SCORE = 0.5
 """A class that scores as much counts as predicted, as does the top class."""
 
 AWAY_RANK = 5
-"""A dream away from a class has arrived when so many others score more: the class has left the top five."""
+"""A dream away from a class has arrived when this many others score more: it has left the top five."""
 
 
 class TargetError(ValueError):

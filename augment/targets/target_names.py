@@ -22,7 +22,7 @@ def read_target(target: str | int, classes: ClassList) -> tuple[str, list[int]]:
 
     Raises:
         ClassLookupError: neither a policy nor a class.
-        OntologyError: it names a branch, and the ontology is not to be had.
+        OntologyError: it names a branch, and the ontology cannot be read.
     """
     policy, names = policies.split_target(target)
     return policy, find_classes(names, classes)
@@ -33,7 +33,7 @@ def find_classes(names: Sequence[str | int], classes: ClassList) -> list[int]:
 
     Raises:
         ClassLookupError: a name means no class, or several; the message gives the nearest.
-        OntologyError: a branch is named, and the ontology is not to be had.
+        OntologyError: a branch is named, and the ontology cannot be read.
     """
     found: dict[int, None] = {}
     for name in names:

@@ -4,7 +4,7 @@ Takes what a user typed (the query) and the name of a class; gives yes or no, or
 texts alone: which of these comparisons counts for more is the business of `augment.targets.classes`.
 
 Conventions: letter case, typographic variants (Unicode's form NFKC), punctuation and "and"/"&" never matter. A name
-may have comma parts, each of which names the same thing ("Child speech, kid speaking"); what stands in parentheses
+may have comma parts, each of which names the same thing ("Child speech, kid speaking"); text in parentheses
 is a qualifier, and no part. A query without words fits nothing.
 
 Sources: spelling is compared by Python's difflib (Ratcliff and Metzener, "Pattern matching: the gestalt approach",
@@ -68,7 +68,7 @@ def _singulars(word: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def parts(name: str) -> tuple[str, ...]:
-    """Return what else a name goes by: each run of its comma parts, without what stands in parentheses.
+    """Return what else a name goes by: each run of its comma parts, without text in parentheses.
 
     Args:
         name: a name, such as "Fire engine, fire truck (siren)".

@@ -88,8 +88,8 @@ def dream_batches(
         A dataset of the same elements, the dreamed clips in place of theirs; labels stay as they are.
 
     Raises:
-        ModelError: the model hears another rate, or an answer is no class of it.
-        RecipeError: the recipe needs what there is not, or limits loudness.
+        ModelError: the model takes another sample rate, or lacks the class of an answer.
+        RecipeError: the recipe lacks its target sound, or limits loudness.
         ValueError: the dataset is not as above, the sample rate is none, there is no such policy, or the recipe starts
             from something else than the clip.
 
@@ -109,7 +109,7 @@ def dream_batches(
         raise RecipeError("arithmetic: fast is not for dreams inside training; set recipe.arithmetic=exact")
     check_rate(sample_rate)
     if model.sample_rate != sample_rate:
-        raise ModelError(f"model {model.name} hears {model.sample_rate} Hz, not {sample_rate}: resample the waveforms")
+        raise ModelError(f"model {model.name} takes {model.sample_rate} Hz, not {sample_rate}: resample the waveforms")
     known = _answer_rows(model, answers)
     count = len(model.classes if answers is None else answers)
     shape = _checked_spec(dataset.element_spec, count)
@@ -217,7 +217,7 @@ def _checked_index(labels: tf.Tensor, batch: tf.Tensor, count: int) -> tf.Tensor
     within: Any = (index >= 0) & (index < count)
     checks += [
         _assertion(tf.reduce_all(within), f"expected labels from 0 to {count - 1}; got", index),
-        _assertion(tf.equal(tf.size(index), batch), "expected a label for each waveform; got so many", tf.size(index)),
+        _assertion(tf.equal(tf.size(index), batch), "expected a label for each waveform; labels:", tf.size(index)),
     ]
     with tf.control_dependencies(checks):
         return tf.identity(index)

@@ -231,7 +231,7 @@ def test_a_batch_of_sounds_of_many_rates_is_what_each_is_alone(model: DreamingMo
         Sound(noise(8_500, 1, seed=2), 8_000),
     ]
     dreamer = Dreamer(model, Recipe(steps=2, snr_db=20))
-    before = model.scores(*pad_batch([sound.heard for sound in sounds]))
+    before = model.scores(*pad_batch([sound.model_input for sound in sounds]))
     together = dream_batch(dreamer, sounds, before, [390, 69, 0])
     for row, (sound, target) in enumerate(zip(sounds, [390, 69, 0], strict=True)):
         alone = dream_batch(dreamer, [sound], before[row : row + 1], [target])[0]
@@ -261,7 +261,7 @@ def test_pad_batch_refuses_clips_of_different_padded_lengths():
 
 def test_a_sound_knows_what_yamnet_hears_of_it():
     sound = noise(4410, 2)
-    np.testing.assert_array_equal(Sound(sound, 44_100).heard, to_model(sound, 44_100))
+    np.testing.assert_array_equal(Sound(sound, 44_100).model_input, to_model(sound, 44_100))
 
 
 # A real recording ---------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 from paths import REPOSITORY
 
-from pipelines.dataset.reader import find, open_dataset, read_example, read_record, rows
-from pipelines.dataset.record_checks import provenance_of
-from pipelines.dataset.verify import verify
+from pipelines.dataset.reader import find, open_dataset, rows
+from pipelines.dataset.record_reader import read_example, read_record
+from pipelines.verify.record_checks import provenance_of
+from pipelines.verify.verify import verify
 from pipelines.worker.replay import read_recipe, replay
 
 GOLDEN = REPOSITORY / "tests/golden"

@@ -86,7 +86,9 @@ def test_the_margin_is_positive_just_where_the_aim_is_reached():
 def test_the_lead_of_mean_logits_is_positive_just_where_their_softmax_is_highest_for_the_aim():
     logits = np.random.default_rng(0).normal(0, 4, (200, 3, 9)).astype(np.float32)
     for aim in (Aim((1,)), Aim((1, 4))):
-        heard = ModelOutput({"logits": tf.constant(logits)}, tf.constant([3] * 200), tf.constant(aim_rows([aim] * 200, 9)))
+        heard = ModelOutput(
+            {"logits": tf.constant(logits)}, tf.constant([3] * 200), tf.constant(aim_rows([aim] * 200, 9))
+        )
         leads = np.asarray(resolve(OBJECTIVES["mean_margin"].lead)(heard))
         np.testing.assert_array_equal(leads > 0, [aim.reached(row) for row in logits.mean(axis=1)])
 

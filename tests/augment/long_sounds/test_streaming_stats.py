@@ -19,7 +19,7 @@ from augment.models.interface import ModelSpec
 from augment.models.model_kinds import load_model
 from augment.models.yamnet import DreamingModel
 from augment.sound.distance import distance, lufs
-from augment.sound.resampling import HeardStream, Reel, to_model
+from augment.sound.resampling import InputStream, Reel, to_model
 
 
 def blocks_of(waveform: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -141,7 +141,7 @@ def test_what_is_heard_of_a_stream_is_what_is_heard_of_the_whole(
     rate: int, channels: int, frames: int, size: int
 ) -> None:
     waveform = np.random.default_rng(frames).normal(0, 0.1, (frames, channels)).astype(np.float32)
-    stream, heard = HeardStream(rate), Reel()
+    stream, heard = InputStream(rate), Reel()
     for block in blocks_of(waveform, size):
         heard.add(stream.add(block))
     heard.add(stream.finish())

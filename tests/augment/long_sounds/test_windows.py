@@ -22,9 +22,9 @@ from augment.long_sounds.windowed_dream import dream_windows
 from augment.long_sounds.windows import OverlapAdd, Tiling, cross_fade, cut, patch_grid, tile
 from augment.models.ensembles import Ensemble
 from augment.models.interface import AudioModel, ModelSpec
+from augment.models.mirror import demo_recording
 from augment.models.model_kinds import load_model
 from augment.models.waveform_model import Windows
-from augment.models.weights import demo_recording
 from augment.models.yamnet import PATCH_HOP_SAMPLES, PATCH_SAMPLES, DreamingModel
 from augment.sound.resampling import to_model
 from augment.targets.policies import Aim
@@ -116,9 +116,9 @@ def test_windows_of_yamnet_lie_on_its_grid_and_leave_room_for_margins_and_fades(
 
 def test_a_window_holds_whole_patches_only(model: DreamingModel) -> None:
     tiling = tile(16_000 * 600, 16_000, model)
-    assert (tiling.heard - PATCH_SAMPLES) % PATCH_HOP_SAMPLES == 0
-    assert model.padded_length(tiling.heard) == tiling.heard
-    assert 60 <= tiling.heard / 16_000 < 62
+    assert (tiling.model_input - PATCH_SAMPLES) % PATCH_HOP_SAMPLES == 0
+    assert model.padded_length(tiling.model_input) == tiling.model_input
+    assert 60 <= tiling.model_input / 16_000 < 62
 
 
 def test_the_grid_of_a_models_patches_is_told_by_its_patch_count(model: DreamingModel, tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_every_frame_is_given_once_whatever_the_length(
             tiling.starts, tiling.offsets, cut(blocks_of(numbers, size), tiling, rate, 16_000), strict=True
         ):
             np.testing.assert_array_equal(window.waveform, numbers[start : start + tiling.length])
-            np.testing.assert_array_equal(window.heard, whole[offset : offset + tiling.heard])
-            assert len(window.heard) >= PATCH_SAMPLES
+            np.testing.assert_array_equal(window.model_input, whole[offset : offset + tiling.model_input])
+            assert len(window.model_input) >= PATCH_SAMPLES
             found.append(overlap.add(window.waveform, window.waveform))
         np.testing.assert_allclose(np.concatenate(found), numbers, rtol=2e-7)
 

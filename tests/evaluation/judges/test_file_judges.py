@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from recordings import samples, sound
 
+from augment.models.mirror import demo_recording
 from augment.models.model_files import ModelError, read_classes
-from augment.models.weights import demo_recording
 from augment.sound.samples import SAMPLE_RATE
 from evaluation.judges.crnn_judge import Crnn
 from evaluation.judges.judge import JudgeError, JudgeSpec
