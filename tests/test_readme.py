@@ -119,6 +119,14 @@ def test_links_and_files_that_pages_name_exist():
             assert (REPOSITORY / name).exists(), (page, name)
 
 
+def test_the_new_import_paths_of_the_changelog_exist():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    table = text.split("| old import path | new |\n|---|---|\n")[1].split("\n\n")[0]
+    for new in (line.split("|")[2] for line in table.splitlines()):
+        for module in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", new):
+            assert (REPOSITORY / module.replace(".", "/")).with_suffix(".py").exists(), module
+
+
 def anchors(page: str) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
     return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,11 +1,11 @@
-"""Train a small Keras classifier twice, without dreams and with them, and tell how well each withstands them.
+"""Train a small Keras classifier twice, without dreams and with them, and print how robust each is.
 
     python docs/examples/adversarial_training.py --data recordings
 
 The folder has a folder of recordings for each label. The classifier is a small convolutional network on log-mels of a
 second or two, trained from scratch. "before" is training on the recordings as they are; "after" is the same number of
 steps with half of every batch dreamed through the network as it is at that moment, toward whichever wrong label is
-nearest. Both are then tried on recordings that neither has seen: as they are, and dreamed through the network itself.
+nearest. Both are then tested on recordings that neither has seen: as they are, and dreamed through the network itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LogMel(keras.layers.Layer):
         return tf.math.log(tf.matmul(spectra, mel) + 0.001)[..., None]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Tell the shape."""
+        """Return the shape of the output."""
         return (input_shape[0], (input_shape[1] - 512) // 256 + 1, 64, 1)
 
 
@@ -50,11 +50,11 @@ def read(folder: Path, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarr
         sources = sorted({path.stem.rpartition("-")[0] or path.stem for path in files})  # pieces of one recording
         for path in files:
             sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            heard = to_model(sound, rate, RATE)
-            heard = np.pad(heard, (0, max(0, samples - len(heard))))
-            starts = range(0, len(heard) - samples + 1, RATE // 4)
-            start = max(starts, key=lambda at: float(np.sum(np.square(heard[at : at + samples], dtype=np.float64))))
-            waveforms.append(heard[start : start + samples])
+            waveform = to_model(sound, rate, RATE)
+            waveform = np.pad(waveform, (0, max(0, samples - len(waveform))))
+            starts = range(0, len(waveform) - samples + 1, RATE // 4)
+            start = max(starts, key=lambda at: float(np.sum(np.square(waveform[at : at + samples], dtype=np.float64))))
+            waveforms.append(waveform[start : start + samples])
             labels.append(label)
             testing.append(sources.index(path.stem.rpartition("-")[0] or path.stem) % 3 == 0)
     return np.stack(waveforms), np.array(labels), np.array(testing), names
