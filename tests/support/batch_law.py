@@ -56,7 +56,7 @@ def clips(length: int) -> list[Any]:
     import numpy as np
     import soundfile
 
-    from augment.models.weights import demo_recording
+    from augment.models.mirror import demo_recording
 
     street, _ = soundfile.read(demo_recording(), dtype="float32")
     rng = np.random.default_rng(0)

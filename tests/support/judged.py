@@ -7,7 +7,7 @@ from typing import Any
 
 from evaluation.judges.judge import JudgeSpec
 from evaluation.reports.dream_report import evaluate
-from pipelines.cli.commands.evaluate_command import read_source
+from pipelines.cli.runs.evaluate_run import read_source
 from pipelines.run.augmentation import pipeline_options
 
 

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from paths import REPOSITORY
 
+from pipelines.dataset.provenance import read_provenance
 from pipelines.dataset.reader import find, open_dataset, rows
 from pipelines.dataset.record_reader import read_example, read_record
-from pipelines.verify.record_checks import provenance_of
 from pipelines.verify.verify import verify
 from pipelines.worker.replay import read_recipe, replay
 
@@ -31,7 +31,7 @@ def test_golden_records_parse(version: str):
     assert {row["id"] for row in rows(dataset, ["id"])} == set(IDS)
     for id_ in IDS:
         example = read_example(dataset, read_record(dataset, find(dataset, id_)))
-        told, wrong = provenance_of(example)
+        told, wrong = read_provenance(example["provenance"], original=example["recipe"] == "original")
         assert wrong == []
         assert example["id"] == id_
         assert example["audio"].shape == (2400,)

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paths import REPOSITORY
 
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.recipe import Recipe
@@ -307,32 +301,6 @@ def test_the_padding_depends_on_the_clip_alone_so_a_mixed_folder_dreams_as_each_
         together = made(*pad_batch(group), np.full(len(group), 70)).waveforms
         for row, clip in enumerate(group):
             np.testing.assert_array_equal(together[row], made(*pad_batch([clip]), np.array([70]))[0][0])
-
-
-_SCRIPT = """
-import hashlib
-from augment.models.yamnet import load_dreaming_model
-from test_transforms import digest_of_dreams
-print(digest_of_dreams(load_dreaming_model()))
-"""
-
-
-def digest_of_dreams(model: DreamingModel) -> str:
-    dreams = [run(dreamer(model, name), [0, 1, 2])[0] for name in ("deep_dream", "hard_cut_add")]
-    return hashlib.sha256(b"".join(dream.tobytes() for dream in dreams)).hexdigest()
-
-
-def test_processes_with_one_and_with_four_threads_dream_the_same_bit_by_bit(model: DreamingModel):
-    def start(threads: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
-        command = [sys.executable, "-c", _SCRIPT]
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests/support")))
-        return subprocess.Popen(command, cwd=Path(__file__).parent, env=environment, stdout=subprocess.PIPE, text=True)
-
-    started = [start("1"), start("4")]
-    here = digest_of_dreams(model)
-    there = [process.communicate(timeout=300)[0].split()[-1] for process in started]
-    assert there == [here, here]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
 from paths import REPOSITORY
+from processes import run_commands
 from recordings import record
 
 from augment.determinism import arithmetic
@@ -76,11 +76,8 @@ def test_a_newer_processor_follows_the_arithmetic_of_an_older_one(
     assert (os.environ.get(LIMIT) or None) == limit
 
 
-def dreambeam(*arguments: str, limit: str) -> subprocess.CompletedProcess[str]:
-    """Run the command on a processor with older instructions, if any."""
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *arguments]
-    environment = {**os.environ, LIMIT: limit}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+pytestmark = pytest.mark.skipif(instructions() not in ("AVX2", "AVX-512"), reason="this processor has no AVX2")
+ID = "bell/a.wav:deep_dream:0"
 
 
 @pytest.fixture(scope="module")
@@ -88,57 +85,41 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset that was made with AVX2."""
     root = tmp_path_factory.mktemp("travelled")
     record(root / "in/bell/a.wav")
-    made = dreambeam(
-        *("augment", "--input", str(root / "in"), "--output", str(root / "out"), "--target", "Siren"),
-        *(
-            "--set",
-            "recipe.steps=6",
-            "--set",
-            "recipe.update=normalised",
-            "--set",
-            "recipe.hold=null",
-            "--set",
-            "recipe.arithmetic=fast",
-        ),
-        limit="AVX2",
-    )
-    assert made.returncode == 0, made.stderr
+    settings = ("steps=6", "update=normalised", "hold=null", "arithmetic=fast")
+    flags = [flag for each in settings for flag in ("--set", f"recipe.{each}")]
+    command = ("augment", "--input", root / "in", "--output", root / "out", "--target", "Siren", *flags)
+    made, verified = run_commands(command, ("verify", root / "out"), **{LIMIT: "AVX2"})
+    assert made.code == 0, made.stderr
     assert "arithmetic: AVX2, oneDNN on; fast: products in float32" in made.stdout
+    assert verified.code == 0
+    assert "made: 1 dream on AVX2, oneDNN on; this machine: AVX2, oneDNN on" in verified.stdout
     return root / "out"
 
 
-pytestmark = pytest.mark.skipif(instructions() not in ("AVX2", "AVX-512"), reason="this processor has no AVX2")
-ID = "bell/a.wav:deep_dream:0"
-
-
 def test_a_record_made_with_avx2_replays_to_the_bit_on_a_newer_processor(travelled: Path) -> None:
-    found = dreambeam("replay", str(travelled), "--id", ID, "--json", limit="")
-    assert (found.returncode, json.loads(found.stdout)["exact"]) == (0, True), found.stderr
+    (found,) = run_commands(("replay", travelled, "--id", ID, "--json"), **{LIMIT: ""})
+    assert (found.code, json.loads(found.stdout)["exact"]) == (0, True), found.stderr
 
 
 def test_a_record_made_on_newer_instructions_is_held_to_score_and_snr(travelled: Path) -> None:
-    found = dreambeam("replay", str(travelled), "--id", ID, limit="SSE41")
+    replay = ("replay", travelled, "--id", ID)
+    found, as_json, verified = run_commands(replay, (*replay, "--json"), ("verify", travelled), **{LIMIT: "SSE41"})
     assert "made on other arithmetic (AVX2, oneDNN on, float32 products; here SSE4.1" in found.stdout
     assert "the dream agrees with its record: target's score" in found.stdout
     assert "not the same" not in found.stdout
-    assert found.returncode == 0
-    told = json.loads(dreambeam("replay", str(travelled), "--id", ID, "--json", limit="SSE41").stdout)
+    told = json.loads(as_json.stdout)
     assert (told["exact"], told["agreement"]["holds"], told["arithmetic"]["now"][:6]) == (False, True, "SSE4.1")
+    assert "made: 1 dream on AVX2, oneDNN on; this machine: SSE4.1, oneDNN on\n" in verified.stdout
+    assert (found.code, as_json.code, verified.code) == (0, 0, 0)
 
 
-def test_verify_says_what_a_dataset_was_made_on(travelled: Path) -> None:
-    other = dreambeam("verify", str(travelled), limit="SSE41")
-    assert "made: 1 dream on AVX2, oneDNN on; this machine: SSE4.1, oneDNN on\n" in other.stdout
-    same = dreambeam("verify", str(travelled), limit="AVX2")
-    assert "made: 1 dream on AVX2, oneDNN on; this machine: AVX2, oneDNN on" in same.stdout
-    assert (other.returncode, same.returncode) == (0, 0)
-
-
-def test_a_dataset_does_not_differ_from_itself(travelled: Path) -> None:
+def test_a_dataset_does_not_differ_from_itself(
+    travelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = REPOSITORY / "docs/examples/compare_datasets.py"
-    command = [sys.executable, str(script), str(travelled), str(travelled)]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == (
+    monkeypatch.setattr("sys.argv", [str(script), str(travelled), str(travelled)])
+    runpy.run_path(str(script), run_name="__main__")
+    assert capsys.readouterr().out == (
         "deep_dream: 1 dreams, 1 equal; sounds: SNR inf dB, least inf; score: 0.000, most 0.000; "
         "SNR to the source: 0.00 dB, most 0.0; reached in one only: 0\n"
     )
