@@ -24,7 +24,7 @@ def main(source: str, picture: str) -> None:
     """Draw the accuracies of a linear head that was trained on all clips, with their 95 % intervals."""
     rows = json.loads(Path(source).read_text(encoding="utf-8"))["rows"]
     found = {row["arm"]: row["sets"] for row in rows if row["classifier"] == "linear" and row["shots"] is None}
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(ARMS)
     for number, (arm, title) in enumerate(ARMS.items()):
@@ -37,7 +37,7 @@ def main(source: str, picture: str) -> None:
     axes.set_xticks(range(len(SETS)), [f"{name} test clips" for name in SETS])
     axes.set_ylabel("accuracy, %")
     axes.set_ylim(0, 100)
-    figure.legend(title="a linear head on YAMNet, trained on", ncols=4, loc="outside upper center")
+    figure.legend(title="a linear head on YAMNet, trained on", ncols=2, loc="outside upper center")
     figure.savefig(picture, dpi=110)
 
 
