@@ -23,6 +23,7 @@ from augment.ascent.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
 from augment.targets.policies import POLICIES
 from evaluation.pages import steering_page, utility_page
 from pipelines.benchmark import speed_page
+from pipelines.dataset.schema import Vocabulary, features
 
 DOCS = REPOSITORY / "docs"
 PAGES = {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
@@ -82,8 +83,11 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.filterwarnings("default")
 def test_commands_and_programs_run_as_written(workplace: Path, capsys: pytest.CaptureFixture[str]):
+    seen = []
     for page in RUN:
-        for command in commands(page):
+        new = [command for command in commands(page) if command not in seen]
+        seen += new
+        for command in new:
             code = dreambeam(*command, *FEWER.get(command[0], []))
             assert code == 0, (page, command, capsys.readouterr().err)
         names: dict[str, object] = {}
@@ -142,6 +146,11 @@ def test_the_page_of_recipes_has_every_field_part_and_policy():
         assert not own or f"| `{name}` | {own} |" in page, name
     for name in {*TRANSFORMS, *OBJECTIVES, *UPDATES, *STARTS, *POLICIES} - {"class"}:
         assert f"`{name}`" in page, name
+
+
+def test_the_page_of_datasets_has_every_feature_of_a_record():
+    for name in features(Vocabulary((), (1,)), class_count=521):
+        assert f"`{name}`" in PAGES["docs/datasets.md"], name
 
 
 def test_pages_of_figures_are_what_their_commands_write(tmp_path: Path):
