@@ -1,168 +1,91 @@
-"""Flags that go to Beam: told apart from typing errors."""
+"""Options that several commands share, and how the app of a command is made.
+
+Nothing heavy is imported here: ``--help`` is instant.
+"""
 
 from __future__ import annotations
 
-import argparse
-import difflib
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Collection
+from typing import Any, Literal
 
-from pipelines.config.run_config import ConfigError
+import typer
+from typer import Option
 
+from augment.ascent.tables import TRANSFORMS
 
-def beam_arguments(extra: Sequence[str], command: str = "augment") -> list[str]:
-    """Return the arguments for Beam's PipelineOptions.
+Encoding = Literal["float32", "int16", "flac"]
+FileFormat = Literal["wav", "flac"]
+JudgeInput = Literal["auto", "waveform", "embeddings"]
 
-    Args:
-        extra: what the command does not know.
-        command: a key of `COMMAND_FLAGS`, for the message.
-
-    Raises:
-        ConfigError: an argument is no flag, or one that Beam does not know either; the message names the nearest.
-    """
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    known = _Parser(add_help=False, allow_abbrev=False)
-    for flag in JOB_SERVER_FLAGS:
-        known.add_argument(flag)
-    for options in PipelineOptions.__subclasses__():
-        if options.__module__.startswith("apache_beam."):
-            options._add_argparse_args(_Tolerant(known))  # type: ignore[arg-type]
-    flags = sorted({flag for action in known._actions for flag in action.option_strings})
-    read, unknown = known.parse_known_args(list(extra))
-    _check_runner(read.runner)
-    if not unknown:
-        return list(extra)
-    first = unknown[0]
-    if not first.startswith("-"):
-        inputs = "inputs are given with --input, " if command == "augment" else ""
-        raise ConfigError(f"unexpected argument {first!r}: {inputs}values with --flag=value")
-    flag = first.split("=")[0]
-    near = difflib.get_close_matches(flag, [*flags, *COMMAND_FLAGS[command]], n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"neither dreambeam nor Beam knows the flag {flag}{hint} (see dreambeam {command} --help)")
+BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Context settings of a command that passes unknown flags to Beam."""
 
 
-def split_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell paths from Beam's flags: those with "=" may stand anywhere, after another all that follows is Beam's."""
-    paths: list[str] = []
-    flags: list[str] = []
-    for position, word in enumerate(given):
-        if not word.startswith("-"):
-            paths.append(word)
-        elif "=" in word:
-            flags.append(word)
-        else:
-            return paths, [*flags, *given[position:]]
-    return paths, flags
+def new_app() -> typer.Typer:
+    """Return the Typer app of one command."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def _check_runner(given: str | None) -> None:
-    """Refuse a runner that is none of Beam's, by its short name or its class's full name.
-
-    Raises:
-        ConfigError: with the names that Beam knows.
-    """
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    names = sorted(StandardOptions.KNOWN_RUNNER_NAMES)
-    if given is None or "." in given or f"{given.lower().removesuffix('runner')}runner" in map(str.lower, names):
-        return
-    near = difflib.get_close_matches(given.lower(), map(str.lower, names), n=1)
-    hint = next((f"; did you mean {name}?" for name in names if name.lower() in near), "")
-    raise ConfigError(f"--runner is {given!r}; expected {', '.join(names)}, or the full name of a class{hint}")
+def choice(names: Collection[str], default: str | None, flag: str, text: str) -> Any:
+    """Return an option that takes one of some names, which its help lists."""
+    return Option(default, flag, help=f"{text}: {', '.join(names)}.", metavar="NAME", callback=one_of(names))
 
 
-def model_settings(
-    models: Sequence[str] | None, classes: Sequence[str] | None, sample_rate: int | None
-) -> dict[str, Any] | list[dict[str, Any]] | None:
-    """Return the config's ``model`` by the flags, None if there are none.
+def one_of(names: Collection[str]) -> Any:
+    """Return a callback that refuses a value, or a first value, that is not one of some names."""
 
-    Args:
-        models: paths or names, each for one member.
-        classes: files of names, in the order of those models that need one; one alone is for all of these.
-        sample_rate: of those models.
+    def check(value: Any) -> Any:
+        name = value[0] if isinstance(value, tuple) else value
+        if name is not None and name not in names:
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(names)}.")
+        return value
 
-    Raises:
-        ConfigError: flags that belong to a model are given without one, or lists are not as many as models.
-    """
-    if not models:
-        if classes or sample_rate is not None:
-            raise ConfigError("--classes and --sample-rate are of a model to dream through: name it with --model PATH")
-        return None
-    needing = [path for path in models if path not in ("yamnet", "crnn") and not path.endswith(".npz")]
-    given = list(classes or [])
-    if len(given) not in (0, 1, len(needing)) or (given and not needing):
-        names = ", ".join(needing) or f"{', '.join(models)}: it has its own"
-        raise ConfigError(f"--classes is given {len(given)} times; expected one for all, or one each of {names}")
-    lists = dict(zip(needing, given * len(needing) if len(given) == 1 else given, strict=False))
-    found = [
-        {"path": path, "classes": lists.get(path), "sample_rate": sample_rate if path in needing else None}
-        for path in models
-    ]
-    return found[0] if len(found) == 1 else found
+    return check
 
 
-OWN_FLAGS = (
-    *("--input", "--output", "--config", "--metadata", "--path-column", "--label-column", "--split-column"),
-    *("--start-column", "--offset-column", "--end-column"),
-    *("--duration-column", "--group-column", "--split", "--augment-test", "--root", "--data-dir"),
-    *("--target", "--transform", "--steps", "--sound", "--variants", "--seed", "--batch-size", "--weights", "--set"),
-    *("--model", "--classes", "--sample-rate", "--licence"),
-    *("--scratch", "--overwrite", "--resume", "--no-resume", "--debug"),
+def transform(default: str | None) -> Any:
+    """Return the option of the transform."""
+    return choice(TRANSFORMS, default, "--transform", "How the gradient changes the sound")
+
+
+TARGET = (
+    "Target: a class by name, MID or index; a branch of the ontology ('Dog/*'); or a policy: keep, random, nearest, "
+    "farthest, label, sound, away. random, nearest, farthest and away may name classes ('random:Animal/*')."
 )
-
-EVALUATE_FLAGS = (
-    *("--report", "--judge", "--classes", "--sample-rate", "--judge-input", "--class-map", "--weights", "--debug"),
+SOUND: Any = Option(None, "--sound", help="Target sound, for transforms and objectives that need one.", metavar="FILE")
+WEIGHTS: Any = Option(
+    None, "--weights", help="YAMNet: a SavedModel folder, yamnet.h5 or a TF-Hub handle.", metavar="PATH"
 )
-
-ROBUSTNESS_FLAGS = (
-    *(
-        "--report",
-        "--judge",
-        "--classes",
-        "--sample-rate",
-        "--judge-input",
-        "--class-map",
-        "--yamnet-map",
-        "--metadata",
-    ),
-    *("--path-column", "--label-column", "--label-separator", "--group-column", "--train", "--test", "--through"),
-    *("--snr-db", "--steps"),
-    *("--untargeted", "--targeted", "--limit", "--seed", "--weights", "--debug"),
+MODEL: Any = Option(
+    None,
+    "--model",
+    help="Dream through this model instead of YAMNet: crnn, head.npz, a SavedModel folder or a .keras file. Repeat it "
+    "for an ensemble.",
+    metavar="PATH",
 )
-
-COMMAND_FLAGS = {"augment": OWN_FLAGS, "evaluate": EVALUATE_FLAGS, "robustness": ROBUSTNESS_FLAGS}
-"""The flags of the commands that pass others to Beam, for the nearest to one that is unknown."""
-
-
-JOB_SERVER_FLAGS = (
-    *("--number_of_execution_retries", "--execution_retry_delay", "--execution_mode_for_batch"),
-    *("--object_reuse", "--spark_master", "--storage_level", "--bundle_size"),
-    *("--max_records_per_batch", "--environment_expiration_millis", "--load_balance_bundles"),
+CLASSES: Any = Option(
+    None, "--classes", help="The model's class names: one a line, or a CSV like YAMNet's.", metavar="FILE"
 )
-"""Options of Beam's Java job servers for Flink and Spark, which its Python does not list and hands on."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argparse parser whose complaint is an error of one line, without the usage of all that Beam takes."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"Beam: {message}")
-
-
-class _Tolerant:
-    """An argparse parser that takes a flag once, as Beam's own option classes repeat some."""
-
-    def __init__(self, parser: argparse.ArgumentParser):
-        self._parser = parser
-
-    def add_argument(self, *names: str, **settings: object) -> None:
-        try:
-            settings["required"] = False if names[0].startswith("-") else settings.get("required", False)
-            self._parser.add_argument(*names, **settings)  # type: ignore[arg-type]
-        except argparse.ArgumentError:
-            return
-
-    def add_mutually_exclusive_group(self, **_: object) -> _Tolerant:
-        return self
+MODEL_RATE: Any = Option(None, "--sample-rate", help="Sample rate of the model's input in Hz.", metavar="HZ")
+SET: Any = Option(
+    None, "--set", help="Change a setting, such as recipe.steps=40; may be repeated.", metavar="KEY=VALUE"
+)
+JUDGE: Any = Option(
+    "yamnet",
+    "--judge",
+    help="Classifier: yamnet, crnn (bicycle bell or not), head.npz, a SavedModel folder, a .keras file, or "
+    "module:function.",
+    metavar="MODEL",
+)
+JUDGE_CLASSES: Any = Option(
+    None, "--classes", help="The judge's class names: one a line, or a CSV like YAMNet's.", metavar="FILE"
+)
+JUDGE_RATE: Any = Option(None, "--sample-rate", help="Sample rate of the judge's input in Hz.", metavar="HZ")
+JUDGE_INPUT: Any = Option(
+    "auto", "--judge-input", help="Input of the judge; embeddings are YAMNet's [auto: by its shape]."
+)
+PATH_COLUMN: Any = Option(None, "--path-column", help="Column of paths [found by its name].", metavar="NAME")
+LABEL_COLUMN: Any = Option(None, "--label-column", help="Column of labels [found by its name].", metavar="NAME")
+OVERWRITE: Any = Option(False, "--overwrite", help="Replace the output if it exists.")
+AS_JSON: Any = Option(False, "--json", help="Print JSON.")
+DEBUG: Any = Option(False, "--debug", help="Show tracebacks and Beam's own messages.")

@@ -1,19 +1,21 @@
-"""What commands refuse before TensorFlow is imported, which takes seconds: paths, configurations, idle options.
+"""What commands refuse before TensorFlow is imported, which takes seconds: wrong configurations and missing paths.
 
-Takes what the user wrote; nothing of a sound but its header is read, and nothing is listed. The errors are those of the
-modules that use the paths. What lies on other file systems, or has to be fetched, is left to the commands.
+Of a sound only the header is read, and no folder is listed. Paths on other file systems are checked later, when the
+command reads them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipelines.cli.options import split_flags
 from pipelines.clips.whole_files import DEMO, check_encodable, check_picture, check_writable, find_sound
 from pipelines.config.run_config import ConfigError, RunConfig, load_config
 from pipelines.dataset.output import check_output, resolve_output
@@ -27,9 +29,9 @@ def augment_config(path: str | None, given: Mapping[str, Any], changes: Sequence
     """Return the configuration of a run.
 
     Args:
-        path: of a YAML file, if there is one.
-        given: what flags say, by dotted key; None where they are not given.
-        changes: of ``--set``, which go last.
+        path: of a YAML file, or None.
+        given: values of flags by dotted key; None where a flag is not given.
+        changes: of ``--set``; they are applied last.
 
     Raises:
         ConfigError: it is wrong.
@@ -42,17 +44,11 @@ def augment_config(path: str | None, given: Mapping[str, Any], changes: Sequence
 
 
 def check_augment(given: Sequence[str], output: str, config: RunConfig, *, overwrite: bool) -> None:
-    """Refuse inputs and target sounds that are not there, and an output that may not be written.
-
-    Args:
-        given: the inputs.
-        output: folder of the dataset.
-        config: of the run.
-        overwrite: a dataset that is there may be replaced.
+    """Refuse inputs and target sounds that do not exist, and an output folder that may not be written.
 
     Raises:
         SourceError: an input, or the table of labels, does not exist.
-        ConfigError: a target sound does not.
+        ConfigError: a target sound does not exist.
         OutputError: the output cannot be used.
     """
     named = [path for path in given if path != DEMO]
@@ -62,12 +58,12 @@ def check_augment(given: Sequence[str], output: str, config: RunConfig, *, overw
 
 
 def dream_config(settings: Mapping[str, Any], model: Any, changes: Sequence[str]) -> RunConfig:
-    """Return the configuration of one dream: its recipe, and what it is dreamed through.
+    """Return the configuration of one dream: its recipe and its model.
 
     Args:
-        settings: what flags say of the recipe, by field; None where they are not given.
-        model: as `pipelines.cli.options.model_settings` gives it.
-        changes: of ``--set``, which go last.
+        settings: values of flags by field of the recipe; None where a flag is not given.
+        model: from `model_settings`.
+        changes: of ``--set``; they are applied last.
 
     Raises:
         ConfigError: it is wrong.
@@ -82,13 +78,6 @@ def dream_config(settings: Mapping[str, Any], model: Any, changes: Sequence[str]
 
 def check_dream(source: str | None, output: str, picture: str | None, config: RunConfig, *, overwrite: bool) -> None:
     """Refuse an input or target sound that cannot be used, and files that may not be written.
-
-    Args:
-        source: path of the input; None where there is none.
-        output: path of the dream.
-        picture: path of its picture, if it is wanted.
-        config: of the dream.
-        overwrite: a file that is there may be replaced.
 
     Raises:
         ClipError: the input cannot be used, or an output cannot be written.
@@ -105,78 +94,70 @@ def check_dream(source: str | None, output: str, picture: str | None, config: Ru
     _check_sounds(config)
 
 
-def check_heard(files: Sequence[str]) -> None:
-    """Refuse a file that is named alone and cannot be used; of several, what can be used is heard first.
+def model_settings(
+    models: Sequence[str] | None, classes: Sequence[str] | None, sample_rate: int | None
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Return the config's ``model`` from the flags, None without flags.
 
     Args:
-        files: paths of sounds.
+        models: paths or names, one for each member.
+        classes: files of class names, in the order of the models that need one; a single file serves all of them.
+        sample_rate: of those models, in Hz.
 
     Raises:
-        ClipError: it cannot be used.
+        ConfigError: a model's flags are given without a model, or the number of lists is wrong.
     """
-    if len(files) == 1 and files[0] != DEMO:
-        find_sound(files[0])
+    if not models:
+        if classes or sample_rate is not None:
+            raise ConfigError("--classes and --sample-rate describe a model: name it with --model PATH")
+        return None
+    needing = [path for path in models if path not in ("yamnet", "crnn") and not path.endswith(".npz")]
+    given = list(classes or [])
+    if len(given) not in (0, 1, len(needing)) or (given and not needing):
+        names = ", ".join(needing) or f"{', '.join(models)}: it has its own"
+        raise ConfigError(f"--classes is given {len(given)} times; expected one for all, or one each of {names}")
+    lists = dict(zip(needing, given * len(needing) if len(given) == 1 else given, strict=False))
+    found = [
+        {"path": path, "classes": lists.get(path), "sample_rate": sample_rate if path in needing else None}
+        for path in models
+    ]
+    return found[0] if len(found) == 1 else found
 
 
-def check_recordings(given: Sequence[str], metadata: str | None) -> None:
-    """Refuse files, folders, globs and a table of labels that are not there.
-
-    Args:
-        given: recordings, with Beam's flags among them or after them.
-        metadata: the table, if there is one.
+def check_recordings(paths: Sequence[str], metadata: str | None = None) -> None:
+    """Refuse files, folders, globs and a table of labels that do not exist.
 
     Raises:
         SourceError: one does not exist.
     """
-    for path in split_flags(given)[0]:
+    for path in paths:
         if path and local_path(path) is not None:
             folders.check_there(path)
     if metadata and local_path(metadata) is not None:
         tables.check_there(metadata)
 
 
-def check_evaluated(given: Sequence[str]) -> None:
-    """Refuse folders that are not datasets with records.
-
-    Args:
-        given: the folders, with Beam's flags among them or after them.
+def check_folder(flag: str, path: str | None) -> None:
+    """Refuse a folder that cannot be written. Nothing is left behind.
 
     Raises:
-        DatasetError: one is not.
+        ConfigError: it is a file, or it cannot be made or written.
     """
-    from evaluation.dreams.originals import find_run
-
-    for path in split_flags(given)[0]:
-        find_run(path)
-
-
-def check_benchmark(given: Collection[str], what: str, against: str | None) -> None:
-    """Refuse options that the chosen benchmark does not look at.
-
-    Args:
-        given: names of the options that the user wrote, without dashes.
-        what: is measured, a value of `choices.BenchmarkChoice`.
-        against: what speed is held against, if anything.
-
-    Raises:
-        ConfigError: an option belongs to another benchmark; the message says to which.
-    """
-    chosen = f"{what} --against {against}" if what == "speed" and against else what
-    for name in sorted(given):
-        taken_by = [benchmark for benchmark, names in _BENCHMARK_OPTIONS.items() if name in names]
-        if taken_by and chosen not in taken_by:
-            others = " and ".join(f"dreambeam benchmark {benchmark}" for benchmark in taken_by)
-            where = f"of {others}, not of dreambeam benchmark {chosen}"
-            raise ConfigError(f"--{name} is {where}: leave it out, or run that")
-
-
-_BENCHMARK_OPTIONS = {
-    "speed": ("rounds", "clips", "quick"),
-    "instructions": ("rounds",),
-    "speed --against naive": ("against", "data", "clips", "steps"),
-    "steering": ("data", "pairs", "only", "seed"),
-}
-"""Options by the benchmarks that look at them; all look at the others."""
+    if path is None:
+        return
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ConfigError(f"{flag}: {path!r} is a file; name a folder")
+    folder = Path(path).absolute()
+    missing = [each for each in (folder, *folder.parents) if not os.path.exists(each)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(f"{flag}: cannot write in {path!r} ({error.strerror}); name another folder") from error
+    finally:
+        for each in missing:
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def _check_sounds(config: RunConfig) -> None:

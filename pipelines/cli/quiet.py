@@ -1,6 +1,6 @@
-"""Stderr without what native code and worker processes print there, whatever they are told.
+"""Stderr without the messages that native code and worker processes print there.
 
-TensorFlow greets at its import, Beam's local workers log all that they do, decoders warn. A user sees the program's own
+TensorFlow logs at its import, Beam's local workers log all that they do, decoders warn. A user sees the program's own
 lines; ``--debug`` shows the rest.
 """
 
@@ -16,24 +16,18 @@ from collections.abc import Iterator
 
 
 class _Stderr(logging.Handler):
-    """Prints messages on what `sys.stderr` is at the time."""
+    """Prints messages on the present `sys.stderr`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message."""
         print(f"dreambeam: {record.getMessage()}", file=sys.stderr, flush=True)
 
 
-def show_messages() -> None:
-    """Show what the packages tell their user, such as that they fetch the weights."""
-    log = logging.getLogger("dreambeam")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(_Stderr())
+def start_tensorflow() -> None:
+    """Import TensorFlow quietly, and show the packages' own messages, such as that they fetch the weights.
 
-
-def import_tensorflow() -> None:
-    """Import TensorFlow and start its runtime quietly; if that fails, what it printed is shown."""
+    If the import fails, what TensorFlow printed is shown.
+    """
     with _stderr_held():
         import tensorflow as tf
 
@@ -43,54 +37,61 @@ def import_tensorflow() -> None:
     logging.getLogger("root").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    log = logging.getLogger("dreambeam")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(_Stderr())
 
 
 @contextlib.contextmanager
 def own_stderr() -> Iterator[None]:
-    """Leave stderr to Python's own `sys.stderr`: file descriptor 2, which workers inherit, leads nowhere meanwhile."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # there is no stderr
-        yield
-        return
+    """Leave stderr to Python's `sys.stderr`: file descriptor 2, which workers inherit, leads nowhere meanwhile."""
     previous = sys.stderr
-    previous.flush()
-    with open(os.devnull, "w") as nowhere, os.fdopen(saved, "w", buffering=1) as own:
-        os.dup2(nowhere.fileno(), 2)
-        sys.stderr = own
-        try:
+    with open(os.devnull, "w") as nowhere, _redirected(nowhere.fileno()) as saved:
+        if saved is None:
             yield
-        finally:
-            os.dup2(saved, 2)
-            sys.stderr = previous
+            return
+        with open(saved, "w", buffering=1, closefd=False) as sys.stderr:
+            try:
+                yield
+            finally:
+                sys.stderr = previous
 
 
 @contextlib.contextmanager
 def _stderr_held() -> Iterator[None]:
-    """Keep what native code writes to file descriptor 2, and show it only if the block fails."""
-    try:
-        saved = os.dup(2)
-    except OSError:  # there is no stderr
-        yield
-        return
-    sys.stderr.flush()
+    """Hold back what native code writes to file descriptor 2, and show it only if the block fails."""
     with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
         try:
-            yield
+            with _redirected(held.fileno()):
+                yield
         except BaseException:
-            os.dup2(saved, 2)
             held.seek(0)
             os.write(2, held.read())
             raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+
+
+@contextlib.contextmanager
+def _redirected(target: int) -> Iterator[int | None]:
+    """Let file descriptor 2 lead to another one; yield a copy of the former, None if there is no stderr."""
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield None
+        return
+    sys.stderr.flush()
+    os.dup2(target, 2)
+    try:
+        yield saved
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 @contextlib.contextmanager
 def only_own_messages(*, local: bool, debug: bool) -> Iterator[None]:
-    """Leave out what Beam tells while a pipeline runs, but its warnings; with debug show all.
+    """Show only warnings of Beam while a pipeline runs; with debug show all its messages.
 
     Args:
         local: the pipeline runs on this machine, where its workers print to the same stderr.
@@ -98,7 +99,7 @@ def only_own_messages(*, local: bool, debug: bool) -> Iterator[None]:
     """
     logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
     logging.getLogger("apache_beam").setLevel(logging.DEBUG if debug else logging.WARNING)
-    if not debug:  # it prints the traceback of what is raised again and explained in one line
+    if not debug:  # it prints the traceback of an error that is raised again and explained in one line
         logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
     with own_stderr() if local and not debug else contextlib.nullcontext():
         yield

@@ -1,4 +1,4 @@
-"""Live progress of a local run: clips, audio seconds a second, time left."""
+"""Live progress on stderr: a bar on a terminal, elsewhere a line every 15 seconds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipelines import progress
 from pipelines.config.run_config import RunConfig
@@ -20,40 +21,75 @@ _INTERVAL_SECONDS = 0.5
 _LOG_INTERVAL_SECONDS = 15.0
 
 
+@dataclass(frozen=True)
+class State:
+    """How far some work is.
+
+    Attributes:
+        title: for the bar.
+        line: for the log.
+        done: in any unit.
+        total: in the same unit; 0 if it is not known yet.
+        scale: the unit in seconds of audio, for showing a speed; None shows no speed.
+    """
+
+    title: str
+    line: str
+    done: float
+    total: float
+    scale: float | None = None
+
+
 def watch(config: RunConfig) -> Callable[[Scratch, dict[str, int]], AbstractContextManager[None]]:
-    """Return a watcher for `pipelines.run.augmentation`: a bar on a terminal, now and then a line elsewhere."""
-    work = sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants
-    per_clip = config.records_per_clip
+    """Return a watcher of a run, for `pipelines.run.augmentation`."""
+    steps = max(1, sum(recipe.steps for recipe in config.named_recipes().values()) * config.variants)
 
     def watching(scratch: Scratch, listed: dict[str, int]) -> AbstractContextManager[None]:
-        show = _Bar() if sys.stderr.isatty() else _Lines()
-
-        def update() -> None:
-            counts = progress.total(scratch.progress)
-            show.update(counts, int(counts["records"] // per_clip), work, listed["files"])
-
-        return _polling(show, update)
+        return _polling(lambda: run_state(progress.total(scratch.progress), config, steps, listed["files"]))
 
     return watching
 
 
+def run_state(counts: Counter[str], config: RunConfig, steps: int, files: int) -> State:
+    """Return the state of a run: done and total are seconds of audio times gradient steps."""
+    clips, listed = int(counts["records"] // config.records_per_clip), f"{counts['listed_clips']:.0f}"
+    title = f"{clips}/{listed} clips, {counts['failed']:.0f} failed" if listed != "0" else "reading headers"
+    line = f"{clips} of {listed} clips of {files} files"
+    return State(title, line, counts["step_seconds"], counts["listed_seconds"] * steps, 1 / steps)
+
+
 def watch_records(folder: str, records: int, what: str) -> AbstractContextManager[None]:
-    """Show the progress of records (`pipelines.progress.Watch`): a bar on a terminal, a line now and then elsewhere."""
-    show = _RecordBar(records, what) if sys.stderr.isatty() else _RecordLines(records, what)
-    return _polling(show, lambda: show.update(round(progress.total(folder)["records"])))
+    """Show the progress of records, as `pipelines.progress.Watch` has it."""
+
+    def state() -> State:
+        done = round(progress.total(folder)["records"])
+        return State(f"{what} {done}/{records}", f"{done} of {records} {what}", done, records)
+
+    return _polling(state)
+
+
+def bar(*columns: ProgressColumn) -> Progress:
+    """Return a progress bar on stderr; it shows nothing where stderr is not a terminal."""
+    shown = columns or Progress.get_default_columns()
+    return Progress(*shown, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 @contextmanager
-def _polling(show: AbstractContextManager[object], update: Callable[[], None]) -> Iterator[None]:
-    """Update what is shown now and then, in a thread of its own."""
+def _polling(state: Callable[[], State]) -> Iterator[None]:
+    """Show the state at intervals, from a thread."""
     stop = threading.Event()
+    left = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False))
+    with bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"), *left) as shown:
+        lines = Lines()
+        task = shown.add_task("starting", total=None, speed="")
 
-    def poll() -> None:
-        while not stop.wait(_INTERVAL_SECONDS):
-            update()
+        def poll() -> None:
+            while not stop.wait(_INTERVAL_SECONDS):
+                now = state()
+                speed = lines.update(now)
+                shown.update(task, description=now.title, completed=now.done, total=now.total or None, speed=speed)
 
-    thread = threading.Thread(target=poll, daemon=True)
-    with show:
+        thread = threading.Thread(target=poll, daemon=True)
         thread.start()
         try:
             yield
@@ -62,121 +98,28 @@ def _polling(show: AbstractContextManager[object], update: Callable[[], None]) -
             thread.join()
 
 
-class _RecordBar:
-    def __init__(self, records: int, what: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False))
-        self._progress = Progress(*columns, *times, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task(what, total=records)
-
-    def __enter__(self) -> _RecordBar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, done: int) -> None:
-        """Show the count."""
-        self._progress.update(self._task, completed=done)
-
-
-class _RecordLines:
-    def __init__(self, records: int, what: str) -> None:
-        self._records, self._what = records, what
-        self._clock, self._said = _Clock(), time.monotonic()
-
-    def __enter__(self) -> _RecordLines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def update(self, done: int) -> None:
-        """Print the count, if the last line is old enough."""
-        speed = self._clock.speed(done)
-        if time.monotonic() - self._said < _LOG_INTERVAL_SECONDS:
-            return
-        self._said = time.monotonic()
-        left = f", {max(0, self._records - done) / speed:.0f} s left" if speed else ""
-        print(f"{done} of {self._records} {self._what}{left}", file=sys.stderr, flush=True)
-
-
-class _Bar:
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("reading headers", total=None, speed="")
-        self._clock = _Clock()
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, counts: Counter[str], clips: int, work: int, files: int) -> None:
-        """Show the counts."""
-        del files
-        done, total = counts["step_seconds"], counts["listed_seconds"] * work
-        self._progress.update(
-            self._task,
-            description=f"{clips}/{counts['listed_clips']:.0f} clips, {counts['failed']:.0f} failed",
-            completed=done,
-            total=total or None,
-            speed=rate(self._clock.speed(done) / max(1, work), " s of audio/s"),
-        )
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._clock = _Clock()
-        self._said = time.monotonic()
-
-    def __enter__(self) -> _Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def update(self, counts: Counter[str], clips: int, work: int, files: int) -> None:
-        """Print the counts, if the last line is old enough."""
-        done, total = counts["step_seconds"], counts["listed_seconds"] * work
-        speed = self._clock.speed(done)
-        if time.monotonic() - self._said < _LOG_INTERVAL_SECONDS:
-            return
-        self._said = time.monotonic()
-        left = f", {max(0.0, total - done) / speed:.0f} s left" if speed and total else ""
-        done_clips = f"{clips} of {counts['listed_clips']:.0f} clips of {files} files"
-        told = ", ".join(filter(None, (done_clips, rate(speed / max(1, work), " s of audio a second"))))
-        print(f"{told}{left}", file=sys.stderr, flush=True)
-
-
-def rate(speed: float, unit: str) -> str:
-    """Print a speed with one decimal and its unit; nothing while there is none to be seen, as before the first step."""
-    return f"{speed:.1f}{unit}" if speed >= 0.05 else ""
-
-
-class _Clock:
-    """Measures speed from the moment that the first step was done."""
+class Lines:
+    """Measures the speed from the first finished work on, and prints lines where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._start: tuple[float, float] | None = None
+        self._printed = time.monotonic()
 
-    def speed(self, done: float) -> float:
-        """Return what was done a second."""
-        if not done:
-            return 0.0
-        if self._start is None:
-            self._start = (time.monotonic(), done)
-        since = time.monotonic() - self._start[0]
-        return (done - self._start[1]) / since if since else 0.0
+    def update(self, state: State) -> str:
+        """Print a line if the last one is old enough; return the speed as text."""
+        now = time.monotonic()
+        if state.done and self._start is None:
+            self._start = (now, state.done)
+        began, first = self._start or (now, 0.0)
+        speed = (state.done - first) / (now - began) if now > began else 0.0
+        text = rate(speed * state.scale) if state.scale else ""
+        if not sys.stderr.isatty() and now - self._printed >= _LOG_INTERVAL_SECONDS:
+            self._printed = now
+            left = f"{max(0.0, state.total - state.done) / speed:.0f} s left" if speed and state.total else ""
+            print(", ".join(filter(None, (state.line, text, left))), file=sys.stderr, flush=True)
+        return text
+
+
+def rate(speed: float) -> str:
+    """Return a speed with one decimal; nothing for a speed that would be shown as 0.0."""
+    return f"{speed:.1f} s of audio a second" if speed >= 0.05 else ""

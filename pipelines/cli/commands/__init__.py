@@ -1,1 +1,1 @@
-"""A module for each command. It declares the command's options and runs it."""
+"""One module for each command, with its options; it may import heavy libraries only inside the function that runs."""

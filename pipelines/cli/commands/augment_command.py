@@ -1,159 +1,130 @@
-"""``dreambeam augment``: the command around `pipelines.run.augmentation`."""
+"""``dreambeam augment``: recordings into an augmented dataset."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any
+from typing import get_args
 
-import tensorflow_datasets as tfds
-from rich.console import Console
+import typer
+from typer import Option
 
-from augment.counted import counted
-from augment.determinism.arithmetic import Arithmetic
-from augment.models.weights import demo_recording
-from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED, complain
-from pipelines.cli.options import beam_arguments
-from pipelines.cli.quiet import own_stderr
-from pipelines.cli.watch import watch
-from pipelines.clips.whole_files import DEMO
-from pipelines.config.run_config import RunConfig
-from pipelines.dataset.export import check_export, export_dataset
-from pipelines.dataset.loader_code import snippet
-from pipelines.dataset.output import resolve_output
-from pipelines.files.locations import local_path
-from pipelines.run.augmentation import augment_dataset, is_local
+from pipelines.cli import options
+from pipelines.cli.quiet import start_tensorflow
 
-_SHOWN = 8
-"""How many endings or folders a line names."""
+app = options.new_app()
 
 
-def run(
-    inputs: Sequence[str],
-    output: str,
-    config: RunConfig,
-    extra: Sequence[str],
-    *,
-    export: tuple[str, str] | None,
-    overwrite: bool,
-    resume: bool,
-    scratch: str | None,
-    debug: bool,
+@app.command(context_settings=options.BEAM)
+def augment(
+    context: typer.Context,
+    inputs: list[str] = Option(
+        ...,
+        "--input",
+        "-i",
+        help="Audio file, folder or glob; list of these (.txt); manifest (.csv, .tsv, .jsonl, .parquet); TFDS "
+        "dataset (tfds:NAME or its folder); TFRecords (FILES.tfrecord*); or 'demo', a street recording. May be "
+        "repeated.",
+        metavar="INPUT",
+    ),
+    output: str = Option(..., "--output", "-o", help="Folder of the new dataset.", metavar="DIR"),
+    config: str | None = Option(
+        None, "--config", "-c", help="YAML file, or a name of `dreambeam configs`.", metavar="FILE"
+    ),
+    metadata: str | None = Option(
+        None,
+        help="Table with a row for each file: CSV, TSV, JSONL or Parquet. Without it, folder names are the labels.",
+        metavar="FILE",
+    ),
+    path_column: str | None = options.PATH_COLUMN,
+    label_column: str | None = options.LABEL_COLUMN,
+    split_column: str | None = Option(None, help="Column of splits [found by its name].", metavar="NAME"),
+    start_column: str | None = Option(
+        None,
+        "--start-column",
+        "--offset-column",
+        help="Manifest column of a piece's start in seconds [found by its name; '' for none].",
+        metavar="NAME",
+    ),
+    end_column: str | None = Option(None, help="Manifest column of a piece's end in seconds.", metavar="NAME"),
+    duration_column: str | None = Option(None, help="Manifest column of a piece's length in seconds.", metavar="NAME"),
+    group_column: list[str] | None = Option(
+        None, help="Column to copy into the records, such as fold or speaker. May be repeated.", metavar="NAME"
+    ),
+    split: list[str] | None = Option(None, help="Split to read [all]. May be repeated.", metavar="NAME"),
+    augment_test: bool = Option(False, "--augment-test", help="Also dream test and validation splits [copy them]."),
+    root: str | None = Option(
+        None, help="Folder that paths in manifests and lists are relative to [the file's own folder].", metavar="DIR"
+    ),
+    data_dir: str | None = Option(None, help="TFDS datasets [TFDS_DATA_DIR, ~/tensorflow_datasets].", metavar="DIR"),
+    target: str | None = Option(None, help=f"{options.TARGET} [random]", metavar="TARGET"),
+    transform: str | None = options.transform(None),
+    steps: int | None = Option(None, help="Gradient steps of a dream."),
+    sound: str | None = options.SOUND,
+    variants: int | None = Option(None, help="Dreams of each clip with each recipe."),
+    seed: int | None = Option(None, help="Seed of every random draw."),
+    batch_size: int | None = Option(None, help="Largest number of clips in one gradient step."),
+    audio_encoding: options.Encoding | None = Option(
+        None, help="Stored samples: float32 (exact), int16 (half the size) or flac (24 bits). [float32]"
+    ),
+    licence: str | None = Option(None, help="Licence for croissant.json, preferably a URL [none].", metavar="TEXT"),
+    export: tuple[str, str] | None = Option(
+        None,
+        help="Also write each record as a file, with a table: the format (wav or flac) and the folder.",
+        metavar="FORMAT DIR",
+        callback=options.one_of(get_args(options.FileFormat)),
+    ),
+    model: list[str] | None = options.MODEL,
+    classes: list[str] | None = options.CLASSES,
+    sample_rate: int | None = options.MODEL_RATE,
+    weights: str | None = options.WEIGHTS,
+    set_: list[str] | None = options.SET,
+    scratch: str | None = Option(
+        None, help="Folder or bucket for unfinished work, visible to all workers [beside --output].", metavar="DIR"
+    ),
+    overwrite: bool = Option(False, "--overwrite", help="Replace an existing dataset."),
+    resume: bool = Option(True, help="Continue a run that was stopped."),
+    debug: bool = options.DEBUG,
 ) -> int:
-    """Run the pipeline, export if asked to, and say where the data is; return 3 if something could not be used.
+    """Dream recordings into an augmented dataset.
 
-    Where nothing could be, or a table gave no clip a label, the last line says so.
+    The dataset is a folder of TFRecords that tfds.builder_from_directory loads.
+
+    Flags that are not listed here go to Beam, such as --runner=FlinkRunner or --direct_num_workers=2
+    --direct_running_mode=multi_processing.
     """
-    beam_args = beam_arguments(extra)
-    logging.basicConfig(level=logging.INFO if debug else logging.ERROR)
-    if not debug:  # it prints the traceback of what is raised again and explained in one line
-        logging.getLogger("apache_beam.runners.common").setLevel(logging.CRITICAL)
-    paths = [str(demo_recording()) if path == DEMO else path for path in inputs]
-    local = is_local(beam_args)
-    if export:
-        check_export(export[1], resolve_output(output, paths), overwrite=overwrite, inputs=tuple(paths))
-    with own_stderr() if local and not debug else nullcontext():
-        content = augment_dataset(
-            paths,
-            output,
-            config,
-            beam_args=beam_args,
-            overwrite=overwrite,
-            resume=resume,
-            scratch_place=scratch,
-            watch=watch(config) if local else None,
-        )
-        files = export_dataset(output, export[1], export[0], overwrite=overwrite) if export and content["splits"] else 0
-    if export and files:
-        print(f"{export[1]}: {files} files, and metadata.csv that says what they are")
-    if content["counts"]["records"]:
-        _summarise(output, content, config)
-    for line in _passed_over(content):
-        print(f"  {line}")
-    for warning in content["warnings"]:
-        print(f"dreambeam: warning: {warning}", file=sys.stderr)
-    if not content["counts"]["records"]:
-        complain(
-            f"no clip could be used: {_failures(content)}, each with its reason in {output}/failures.jsonl: mend them, "
-            "then run again with --overwrite"
-        )
-    elif content["table_labels"] == 0:
-        complain("no clip has a label, though a table was given: name its column of labels with --label-column")
-        return SOME_CLIPS_FAILED
-    return SOME_CLIPS_FAILED if content["counts"]["failures"] else DONE
+    from pipelines.cli import preflight
 
+    given = {
+        "source.metadata": metadata,
+        "source.path_column": path_column,
+        "source.label_column": label_column,
+        "source.split_column": split_column,
+        "source.offset_column": start_column,
+        "source.end_column": end_column,
+        "source.duration_column": duration_column,
+        "source.group_columns": group_column or None,
+        "source.splits": split or None,
+        "source.root": root,
+        "source.data_dir": data_dir,
+        "augment_test": augment_test or None,
+        "target": target,
+        "recipe.transform": transform,
+        "recipe.steps": steps,
+        "recipe.sound": sound,
+        "variants": variants,
+        "seed": seed,
+        "batch_size": batch_size,
+        "audio_encoding": audio_encoding,
+        "licence": licence,
+        "weights": weights,
+        "model": preflight.model_settings(model, classes, sample_rate),
+    }
+    settings = preflight.augment_config(config, given, set_ or [])
+    preflight.check_augment(inputs, output, settings, overwrite=overwrite)
 
-def _failures(content: Mapping[str, Any]) -> str:
-    stages = ", ".join(f"{count} at {stage}" for stage, count in content["failures_by_stage"].items())
-    return f"{counted(content['counts']['failures'], 'failure')} ({stages})"
+    start_tensorflow()
+    from pipelines.cli.beam_flags import beam_arguments
+    from pipelines.cli.runs.augment_run import run
 
-
-def _passed_over(content: Mapping[str, Any]) -> list[str]:
-    """Say which files were no sounds, and which folders gave nothing."""
-    skipped, lines = content["skipped"], []
-    if skipped["files"]:
-        found = list(skipped["endings"].items())
-        kinds = ", ".join(f"{ending} {count}" for ending, count in found[:_SHOWN])
-        rest = sum(count for _, count in found[_SHOWN:])
-        lines.append(f"{counted(skipped['files'], 'file')} skipped: {kinds}{f', other {rest}' if rest else ''}")
-    if skipped["folders_in_all"]:
-        lines.append(f"no sound in {_named(skipped['folders'], skipped['folders_in_all'])}")
-    found = content["folders_without_clips"]
-    if found and content["counts"]["records"]:  # else all of them: the last line says so
-        lines.append(f"nothing could be used of {_named(found, len(found))}: see failures.jsonl")
-    return lines
-
-
-def _named(folders: Sequence[str], count: int) -> str:
-    shown = ", ".join(repr(folder) for folder in folders[:_SHOWN])
-    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
-    return f"{'folder' if count == 1 else 'folders'} {shown}{more}"
-
-
-def _arithmetic(content: Mapping[str, Any], config: RunConfig) -> str:
-    found = Arithmetic(**content["arithmetic"])
-    fast = any(recipe.arithmetic == "fast" for recipe in config.named_recipes().values())
-    return f"{found}; fast: products in {found.products}" if fast else str(found)
-
-
-def _summarise(output: str, content: Mapping[str, Any], config: RunConfig) -> None:
-    counts, seconds = content["counts"], content["seconds"]
-    console = Console(highlight=False, soft_wrap=True)
-    dreams = counts["dreams"]
-    fresh = 1 - counts["reused"] / max(1, counts["records"])
-    speed = fresh * counts["audio_seconds"] * dreams / max(1, counts["clips"]) / max(1e-9, seconds["pipeline"])
-    console.print(
-        f"{output}: {counts['records']} records ({counts['originals']} originals, {dreams} dreams) "
-        f"from {counts['clips']} clips, {counts['audio_seconds']:.0f} s of audio",
-        markup=False,
-    )
-    for name, found in content["recipes"].items():
-        told = f"{found['reached']} of {found['dreams']} dreams reached their target"
-        if found["reused"]:
-            told += f"; {found['reused']} were reused, of which {found['reused_reached']} had reached it"
-        console.print(f"  {name}: {told}", markup=False)
-    console.print(f"  took {seconds['pipeline']:.1f} s: {speed:.1f} s of audio dreamed a second", markup=False)
-    console.print(f"  arithmetic: {_arithmetic(content, config)}", markup=False)
-    metrics = content["metrics"]
-    if "batch_fill" in metrics and metrics.get("gradient_steps"):
-        fill = metrics["batch_fill"]
-        steps, batches = metrics["gradient_steps"], f"{fill['count']} batches, {fill['mean']:.0f} % full"
-        console.print(f"  {steps} gradient steps, each of one clip; {batches}", markup=False)
-    if not content["labels"]:
-        console.print("  no clip has a label: it is the name of its folder below --input, or in a table", markup=False)
-    if counts["reused"]:
-        console.print(f"  {counts['reused']} records were finished already by a run that was stopped", markup=False)
-    if content["not_dreamed"]:
-        splits = ", ".join(f"{split} ({clips} clips)" for split, clips in content["not_dreamed"].items())
-        console.print(f"  kept as they came: {splits}; --augment-test dreams them, too", markup=False)
-    if counts["failures"]:
-        console.print(f"  {_failures(content)}: see {output}/failures.jsonl", markup=False)
-    if content["splits"]:
-        split = "train" if "train" in content["splits"] else content["splits"][0]
-        console.print(f'Load it: tfds.builder_from_directory("{output}").as_dataset(split="{split}")', markup=False)
-        console.print(f"or as {output}/load.py does (all fields, pandas), or by TensorFlow alone:\n", markup=False)
-        folder = local_path(output) or output
-        features: Any = tfds.builder_from_directory(folder).info.features
-        console.print(snippet(features, folder, name=content["config"]["name"], split=split), markup=False)
+    beam_args = beam_arguments(context.args, context.command)
+    flags = {"overwrite": overwrite, "resume": resume, "scratch": scratch, "debug": debug}
+    return run(inputs, output, settings, beam_args, export=export, **flags)

@@ -1,95 +1,97 @@
-"""``dreambeam benchmark``: print what `pipelines.benchmark.speed` measures of this machine."""
+"""``dreambeam benchmark``: how fast this machine is, or how well dreams reach their targets."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Collection
+from typing import Literal
 
-import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
+import typer
+from typer import Argument, Option
 
-from augment.models.yamnet import load_dreaming_model
-from augment.sound.resampling import to_model
-from pipelines.benchmark import speed, speed_instructions
-from pipelines.benchmark.speed_page import ratio_text, write_page
-from pipelines.cli.commands.steering_command import read_recordings
-from pipelines.config.run_config import ConfigError
+from pipelines.cli import options
+from pipelines.cli.quiet import start_tensorflow
+
+app = options.new_app()
 
 
-def run(
-    what: str,
-    as_json: bool,
-    rounds: int,
-    weights: str | None,
-    against: str | None,
-    data: str | None,
-    clips: int,
-    steps: Sequence[int],
-    report: str | None,
-    *,
-    quick: bool = False,
+@app.command()
+def benchmark(
+    context: typer.Context,
+    what: Literal["speed", "instructions", "steering"] = Argument(
+        "speed",
+        metavar="WHAT",
+        help="speed: of each part and of the whole pipeline; instructions: speed with each kind of vector "
+        "instructions; steering: how many dreams reach their targets (an hour or two).",
+    ),
+    data: str | None = Option(None, help="For steering and --against: folder of recordings.", metavar="DIR"),
+    pairs: int = Option(300, min=1, help="For steering: pairs of a clip and a target."),
+    only: list[str] | None = Option(
+        None, help="For steering: rows of the table [all]. May be repeated.", metavar="ROW"
+    ),
+    report: str | None = Option(None, help="Folder for a page, its figures and steering's picture.", metavar="DIR"),
+    as_json: bool = options.AS_JSON,
+    rounds: int | None = Option(None, min=1, max=100, help="For speed and instructions: rounds [5; --quick 2]."),
+    quick: bool = Option(False, "--quick", help="For speed: only the main figures, in under two minutes."),
+    against: Literal["naive"] | None = Option(None, help="For speed: dream the same clips by a plain loop, too."),
+    clips: int = Option(64, min=1, help="For speed: files of the pipeline, or clips of --against."),
+    steps: list[int] | None = Option(None, min=1, help="For --against: gradient steps [20 and 60]. May be repeated."),
+    seed: int = Option(0, help="For steering: seed of the targets."),
+    weights: str | None = options.WEIGHTS,
+    debug: bool = options.DEBUG,
 ) -> int:
-    """Measure and print: the whole table, one by instructions, or dreambeam beside the naive loop; write the page."""
-    if report is not None and Path(report).exists() and not Path(report).is_dir():
-        raise ConfigError(f"--report: {report!r} is a file; name a folder")
-    rows: list[speed.Row] = []
-    with Console(stderr=True).status("measuring ...") as status:
-        if not sys.stderr.isatty():
-            status.stop()
+    """Measure speed, or how well dreams reach targets.
 
-        def say(what: str) -> None:
-            if sys.stderr.isatty():
-                status.update(f"measuring {what} ...")
-            else:
-                print(f"measuring {what} ...", file=sys.stderr, flush=True)
+    A measurement of speed prints at its start how long it will take.
+    """
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    _check_options([name for name, source in sources.items() if source and source.name == "COMMANDLINE"], what, against)
+    from pipelines.cli import preflight
 
-        if what == "instructions":
-            say("exact and fast steps with each kind of instructions")
-            rows += speed_instructions.rows(rounds)
-        elif against is not None:
-            model = load_dreaming_model(weights)
-            say("the same dreams by dreambeam and by a plain loop")
-            rows += speed.against_naive(model, _heard(data, clips) if data else speed.noise(clips), steps)
-        else:
-            model = load_dreaming_model(weights)
-            minutes = speed.expected_seconds(model, rounds=rounds, clips=clips, quick=quick) / 60
-            length = f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute"
-            print(f"This takes about {length}{'' if quick else '; --quick takes under two'}.", file=sys.stderr)
-            for found in speed.measure(model, rounds=rounds, weights=weights, clips=clips, say=say, quick=quick):
-                rows += found
-    if report is not None:
-        write_page(Path(report), rows)
-    if as_json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+    if what == "steering" and data is None:
+        raise typer.BadParameter("steering needs recordings: --data DIR")
+    if data is not None:
+        preflight.check_recordings([data])
+    preflight.check_folder("--report", report)
+
+    start_tensorflow()
+    if what == "steering":
+        from pipelines.cli.runs import steering_run
+
+        return steering_run.run(str(data), pairs, only or [], report, as_json, seed, weights)
+
+    from pipelines.cli.runs import speed_run
+
+    chosen = rounds or (2 if quick else 5)
+    if what == "instructions":
+        rows = speed_run.instructions(chosen, weights)
+    elif against:
+        rows = speed_run.against_naive(data, clips, steps or [20, 60], weights)
     else:
-        Console().print(_table(rows))
-    return 0
+        rows = speed_run.whole(chosen, clips, weights, quick=quick)
+    return speed_run.show(rows, report, as_json=as_json)
 
 
-def _heard(data: str, count: int) -> list[np.ndarray]:
-    """Return recordings as YAMNet hears them: those of the most common length, so many at most."""
-    heard = [to_model(each.waveform, each.sample_rate) for each in read_recordings(data)]
-    length, _ = Counter(map(len, heard)).most_common(1)[0]
-    return [each for each in heard if len(each) == length][:count]
+_OPTIONS = {
+    "speed": ("rounds", "clips", "quick"),
+    "instructions": ("rounds",),
+    "speed --against naive": ("against", "data", "clips", "steps"),
+    "steering": ("data", "pairs", "only", "seed"),
+}
+"""Options by the benchmarks that use them; every benchmark uses the options that are not listed."""
 
 
-def _table(rows: Iterable[speed.Row]) -> Table:
-    table = Table(title="Speed on this machine; × is how many times as fast as", title_justify="left", box=box.SIMPLE)
-    for heading in ("", "figure", "unit", "×", ""):
-        number = heading in ("figure", "×")
-        table.add_column(
-            heading, justify="right" if number else "left", no_wrap=number, min_width=7 if number else None
-        )
-    last = None
-    for row in rows:
-        if row.part != last:
-            table.add_row(f"[bold]{row.part}[/bold]")
-        table.add_row(f"  {row.name}", f"{row.figure:.1f}", row.unit, ratio_text(row), row.against or "")
-        last = row.part
-    return table
+def _check_options(given: Collection[str], what: str, against: str | None) -> None:
+    """Refuse options that the chosen benchmark does not use.
+
+    Raises:
+        ConfigError: it names the benchmarks that use the option.
+    """
+    from pipelines.config.run_config import ConfigError
+
+    chosen = f"{what} --against {against}" if what == "speed" and against else what
+    for name in sorted(given):
+        users = [benchmark for benchmark, names in _OPTIONS.items() if name in names]
+        if users and chosen not in users:
+            others = " and ".join(f"dreambeam benchmark {benchmark}" for benchmark in users)
+            where = f"of {others}, not of dreambeam benchmark {chosen}"
+            raise ConfigError(f"--{name} is {where}: leave it out, or run that")

@@ -1,172 +1,52 @@
-"""``dreambeam evaluate``: what dreaming did, by a judge that hears every output anew."""
+"""``dreambeam evaluate``: what the dreams changed, by the scores of a judge."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+import typer
+from typer import Argument, Option
 
-import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from pipelines.cli import options
+from pipelines.cli.quiet import start_tensorflow
 
-from augment.counted import counted
-from augment.models.weights import resolve_weights
-from evaluation.dreams.evaluated import Evaluation
-from evaluation.dreams.originals import MissingSourceError
-from evaluation.judges.judge import JudgeSpec
-from evaluation.reports.dream_report import evaluate
-from pipelines.cli.options import beam_arguments, split_flags
-from pipelines.cli.quiet import only_own_messages
-from pipelines.cli.watch import watch_records
-from pipelines.clips.clips import decode
-from pipelines.clips.references import clip_ref
-from pipelines.config.run_config import ConfigError
-from pipelines.files.containers import ClipError
-from pipelines.progress import unwatched
-from pipelines.run.augmentation import is_local, pipeline_options
+app = options.new_app()
 
 
-def run(given: Sequence[str], report: str, judge: JudgeSpec, class_map: str | None, *, debug: bool) -> int:
-    """Evaluate, print a summary and say where the report is; return 3 if some dreams could not be evaluated.
+@app.command(context_settings=options.BEAM)
+def evaluate(
+    context: typer.Context,
+    datasets: list[str] = Argument(..., metavar="DATASET_DIR...", help="Datasets that dreambeam augment wrote."),
+    report: str = Option(..., help="Folder for report.html and metrics.json.", metavar="DIR"),
+    judge: str = options.JUDGE,
+    classes: str | None = options.JUDGE_CLASSES,
+    sample_rate: int | None = options.JUDGE_RATE,
+    judge_input: options.JudgeInput = options.JUDGE_INPUT,
+    class_map: str | None = Option(
+        None, help="CSV (name,class): the judge's class of each label and YAMNet class.", metavar="FILE"
+    ),
+    weights: str | None = options.WEIGHTS,
+    debug: bool = options.DEBUG,
+) -> int:
+    """Classify a dataset's outputs again and report.
 
-    Args:
-        given: datasets, with Beam's flags among them or after them.
-        report: folder.
-        judge: who hears the outputs.
-        class_map: the user's CSV.
-        debug: show Beam's own messages.
+    Every output is classified by the judge from its audio; stored scores are ignored. Several datasets are compared.
+
+    Flags that are not listed here go to Beam, such as --direct_num_workers=2 --direct_running_mode=multi_processing.
     """
-    datasets, extra = split_flags(given)
-    beam_args = beam_arguments(extra, "evaluate")
-    if not datasets:
-        raise ConfigError("expected a dataset: give a folder that dreambeam augment has written")
-    local = is_local(beam_args)
-    with only_own_messages(local=local, debug=debug), _for_workers(judge, report, local=local) as told:
-        options = pipeline_options(beam_args)
-        done = evaluate(datasets, report, told, read_source, options, class_map, watch_records if local else unwatched)
-    console = Console(highlight=False, soft_wrap=True)
-    for each in done.evaluations:
-        _print(console, each)
-    for pair in (done.comparison or {}).get("pairs", []):
-        _print_pair(console, pair)
-    console.print(f"{report}: {', '.join(_files(done.evaluations, done.comparison))}", markup=False)
-    return 3 if any(each.failures for each in done.evaluations) else 0
+    from pipelines.cli import preflight
+    from pipelines.cli.beam_flags import beam_arguments, split_flags
+    from pipelines.config.run_config import ConfigError
+    from pipelines.dataset.reader import check_records
 
+    paths, extra = split_flags([*datasets, *context.args])
+    if not paths:
+        raise ConfigError("expected a dataset: give a folder that dreambeam augment wrote")
+    for path in paths:
+        check_records(path)
+    preflight.check_folder("--report", report)
 
-@contextmanager
-def _for_workers(judge: JudgeSpec, report: str, *, local: bool) -> Iterator[JudgeSpec]:
-    """Put YAMNet's weights beside the report, where all workers of a cluster see them, while the evaluation runs."""
-    if local:
-        yield judge
-        return
-    target = Path(os.path.realpath(report))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.weights-", dir=target.parent) as folder:
-        os.chmod(folder, 0o755)  # workers may be other users
-        found = resolve_weights(judge.weights)
-        staged = Path(folder) / found.name
-        if found.is_dir():
-            shutil.copytree(found, staged)
-        else:
-            shutil.copy(found, staged)
-        yield dataclasses.replace(judge, weights=str(staged))
+    start_tensorflow()
+    from evaluation.judges.judge import JudgeSpec
+    from pipelines.cli.runs.evaluate_run import run
 
-
-def read_source(source: Mapping[str, Any]) -> tuple[np.ndarray, int]:
-    """Read the clip that provenance names: float32 [samples, channels], and its sample rate in Hz.
-
-    Raises:
-        MissingSourceError: it cannot be read, or is not what was dreamed.
-    """
-    try:
-        clip = decode(clip_ref(source))
-    except ClipError as error:
-        raise MissingSourceError(f"the dataset holds no original of {source['id']!r}, and {error}") from error
-    if clip.sha256 != source["sha256"]:
-        raise MissingSourceError(
-            f"the dataset holds no original of {source['id']!r}, and {source['uri']!r} is another file by now: put "
-            "back the one that was dreamed"
-        )
-    return clip.waveform, clip.ref.sample_rate
-
-
-def _print(console: Console, found: Evaluation) -> None:
-    metrics = found.metrics
-    console.print(
-        f"{found.name}: {counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}, "
-        f"heard by {metrics['judge']}",
-        markup=False,
-    )
-    recipes = metrics["by_recipe"]
-    columns = {"all": metrics, **(recipes if 1 < len(recipes) <= _MOST_COLUMNS else {})}
-    table = Table(title="95 % intervals over recordings", title_justify="left")
-    table.add_column("")
-    for name in columns:
-        table.add_column(escape(name), justify="right")
-    for title, cell in _LINES.items():
-        table.add_row(title, *(cell(each) for each in columns.values()))
-    console.print(table)
-    for warning in metrics["warnings"]:
-        console.print(f"  note: {warning}", markup=False)
-
-
-def _print_pair(console: Console, pair: Mapping[str, Any]) -> None:
-    matched = "clip and target" if len(pair["matched_by"]) > 1 else "clip"
-    shared = f"{counted(pair['shared_units'], 'pair')} by {matched}, {counted(pair['shared_sources'], 'recording')}"
-    head = f"{pair['b']} minus {pair['a']} ({shared})"
-    parts = []
-    for name, unit in (("success_top1", 100), ("success_top5", 100), ("label_kept", 100), ("snr_db", 1)):
-        found = pair["measures"][name]
-        if found["difference"] is not None:
-            ends = "" if found["low"] is None else f" ({unit * found['low']:+.1f} to {unit * found['high']:+.1f})"
-            parts.append(f"{name} {unit * found['difference']:+.1f}{' points' if unit == 100 else ' dB'}{ends}")
-    console.print(f"{head}: {'; '.join(parts) or 'nothing is shared'}", markup=False)
-
-
-def _share(found: Mapping[str, Any]) -> str:
-    if found["value"] is None:
-        return "-"
-    ends = "" if found["low"] is None else f" ({found['low']:.0%}-{found['high']:.0%})"
-    return f"{found['value']:.1%}{ends}"
-
-
-def _number(value: float | None, digits: int = 0) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _snr(found: Mapping[str, Any]) -> str:
-    same = f", {found['identical']} identical" if found["identical"] else ""
-    return f"{_number(found['median'], 1)} ({_number(found['p10'], 1)} to {_number(found['p90'], 1)}){same}"
-
-
-def _ranks(found: Mapping[str, Any]) -> str:
-    return f"{_number(found['before_median'])} to {_number(found['after_median'])}"
-
-
-_MOST_COLUMNS = 4
-
-_LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "dreams": lambda each: str(each["n_examples"]),
-    "target comes on top": lambda each: _share(each["success"]["top1"]),
-    "target comes into the top 5": lambda each: _share(each["success"]["top5"]),
-    "another class on top": lambda each: _share(each["top_changed"]),
-    "label stays in the top 5": lambda each: _share(each["label_kept"]),
-    "median rank of the target": lambda each: _ranks(each["target_rank"]),
-    "SNR in dB (p10 to p90)": lambda each: _snr(each["snr_db"]),
-    "Fréchet audio distance": lambda each: _number(each["fad"], 2),
-}
-"""Lines of the summary's table, each with what it takes from a block of metrics."""
-
-
-def _files(evaluations: Sequence[Evaluation], comparison: Mapping[str, Any] | None) -> list[str]:
-    names = ["report.html", "metrics.json", "examples.parquet"]
-    if len(evaluations) > 1:
-        names = ["report.html", *(f"{each.name}/{name}" for each in evaluations for name in names)]
-    return [*names, *(["comparison.json"] if comparison else [])]
+    spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
+    return run(paths, report, spec, class_map, beam_arguments(extra, context.command), debug=debug)

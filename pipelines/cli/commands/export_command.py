@@ -1,14 +1,31 @@
-"""``dreambeam export``: the command around `pipelines.dataset.export.export_dataset`."""
+"""``dreambeam export``: a dataset's records as files."""
 
 from __future__ import annotations
 
-from pipelines.cli.quiet import own_stderr
-from pipelines.dataset.export import export_dataset
+from typer import Argument, Option
+
+from pipelines.cli import options
+from pipelines.cli.ending import DONE
+from pipelines.cli.quiet import own_stderr, start_tensorflow
+
+app = options.new_app()
 
 
-def run(dataset: str, output: str, file_format: str, *, overwrite: bool) -> int:
-    """Export a dataset and say how many files there are."""
+@app.command()
+def export(
+    dataset: str = Argument(..., metavar="DATASET_DIR", help="Dataset that dreambeam augment wrote."),
+    output: str = Option(..., "--output", "-o", help="Folder of the new files.", metavar="DIR"),
+    file_format: options.FileFormat = Option("wav", "--format", help="Format of the files."),
+    overwrite: bool = options.OVERWRITE,
+    debug: bool = options.DEBUG,
+) -> int:
+    """Write a dataset's records as audio files with metadata.csv."""
+    from pipelines.dataset.export import export_dataset, open_dataset
+
+    open_dataset(dataset)
+
+    start_tensorflow()
     with own_stderr():
         count = export_dataset(dataset, output, file_format, overwrite=overwrite)
-    print(f"{output}: {count} files, and metadata.csv that says what they are")
-    return 0
+    print(f"{output}: {count} files, described in metadata.csv")
+    return DONE

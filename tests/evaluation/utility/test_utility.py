@@ -16,8 +16,8 @@ from evaluation.utility.training_sets import ARMS, DREAMS, Kitchen, slots
 from evaluation.utility.utility_study import CLEAN, CORRUPTED, DREAMED, Bench, Course, arms_for, gather, summarise
 from evaluation.utility.views import Heard, Store
 from pipelines.cli.runs.utility_arms import Plan, config_arm, read_arms
-from pipelines.cli.runs.utility_run import transfer_models
 from pipelines.cli.runs.utility_clips import label_classes
+from pipelines.cli.runs.utility_run import transfer_models
 from pipelines.config.run_config import load_config
 from pipelines.run.augmentation import augment_dataset
 

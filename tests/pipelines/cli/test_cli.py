@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -18,8 +19,14 @@ from paths import REPOSITORY
 from recordings import complaint, dreambeam, failures_of, load, record, samples
 
 from augment.models.yamnet import DreamingModel
+from augment.sound.encodings import AUDIO_ENCODINGS
+from augment.targets.policies import POLICIES
+from pipelines.cli import COMMANDS, options, preflight
+from pipelines.cli.runs.labelled_clips import list_labelled
 from pipelines.dataset import shards
+from pipelines.dataset.export import FORMATS
 from pipelines.run import augmentation
+from pipelines.tables.columns import Columns
 
 
 def in_a_process(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -36,7 +43,7 @@ def dog(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--help",), ("augment", "--help"), ("dream", "-h")], ids=lambda given: " ".join(given)
+    "arguments", [(), ("--help",), ("dream", "-h"), *((name, "--help") for name in COMMANDS)], ids=" ".join
 )
 def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     code = (
@@ -52,10 +59,21 @@ def test_help_imports_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert "Usage: dreambeam" in done.stdout
 
 
-def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_each_command_with_a_whole_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert dreambeam("--help") == 0
-    printed = capsys.readouterr().out
-    assert all(f"  {name} " in printed for name in ("augment", "dream", "classify", "doctor", "benchmark"))
+    lines = capsys.readouterr().out.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in lines] == list(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_choices_are_those_of_the_tables_that_need_heavy_imports() -> None:
+    assert get_args(options.Encoding) == tuple(AUDIO_ENCODINGS)
+    assert get_args(options.FileFormat) == tuple(FORMATS)
+    policies = options.TARGET.partition("or a policy: ")[2].partition(".")[0]
+    assert sorted(["class", *policies.split(", ")]) == sorted(POLICIES)
 
 
 # Wrong arguments: exit code 2 and one line
@@ -79,6 +97,8 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "dream to a folder": (["dream", wav, str(tmp_path / "out.wav/") + "/"], ["cannot write", "out.wav/"]),
         "no target sound": ([*augment, "--transform", "target_filter"], ["needs a target sound", "--sound FILE"]),
         "transform": ([*augment, "--transform", "dream"], ["'dream'", "deep_dream", "hard_cut"]),
+        "export": ([*augment, "--export", "mp3", out], ["--export", "'mp3' is not one of wav, flac"]),
+        "start": ([*dream, "--start", "brown"], ["'brown'", "white", "noise"]),
         "unknown class": ([*augment, "--target", "Guitr"], ["'Guitr'", "'Guitar'"]),
         "ambiguous class": ([*augment, "--target", "jingle"], ["264 'Jingle (music)'", "489"]),
         "config": ([*augment, "-c", "configs/nowhere.yaml"], ["configs/nowhere.yaml"]),
@@ -137,16 +157,19 @@ def _refused(tmp_path: Path) -> dict[str, tuple[list[str], str]]:
         "augment: config": ([*augment, wav, "-c", f"{no}.yaml"], "cannot read the config"),
         "augment: setting": ([*augment, wav, "--set", "recipe.stepz=3"], "did you mean 'steps'?"),
         "augment: output": (["augment", "-i", wav, "-o", wav], "lies inside the output"),
-        "evaluate": (["evaluate", no, "--report", out], "is not a folder"),
+        "evaluate": (["evaluate", no, "--report", out], "does not exist"),
         "dream": (["dream", no, f"{out}.wav"], "does not exist"),
         "dream: sound": (["dream", wav, f"{out}.wav", "--set", f"recipe.sound={no}"], "does not exist"),
         "dream: folder": (["dream", wav, f"{no}/out.wav"], "there is no such folder"),
         "classify": (["classify", no], "does not exist"),
         "robustness": (["robustness", no, "--report", out], "does not exist"),
+        "robustness: report": (["robustness", wav, "--report", f"{wav}/report"], "cannot write in"),
+        "benchmark: report": (["benchmark", "--report", f"{wav}/report"], "cannot write in"),
         "utility": (["utility", wav, "--metadata", f"{no}.csv"], "does not exist"),
+        "utility: work": (["utility", wav, "--metadata", wav, "--work", f"{wav}/work"], "cannot write in"),
         "replay": (["replay", no, "--id", "a"], "does not exist"),
         "verify": (["verify", no], "does not exist"),
-        "export": (["export", no, "-o", out], "there is no dataset"),
+        "export": (["export", no, "-o", out], "does not exist"),
     }
 
 
@@ -337,7 +360,7 @@ def test_classify_prints_json_lines_and_goes_on_after_a_bad_file(
 def test_doctor_finds_that_all_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert dreambeam("doctor") == 0
     printed = capsys.readouterr().out
-    assert "YAMNet hears Silence in zeros" in printed
+    assert "YAMNet classifies zeros as Silence" in printed
     assert "FAIL" not in printed
     assert printed.splitlines()[-1] == "All that is needed works."
 
@@ -394,6 +417,24 @@ def test_transform_and_a_config_with_named_recipes_exclude_each_other(
     (tmp_path / "two.yaml").write_text("recipes: {deep_dream: {}, soft: {threshold: 0.1}}")
     arguments = ["augment", "-i", str(dog), "-o", str(tmp_path / "out"), "-c", str(tmp_path / "two.yaml")]
     assert "deep_dream, soft" in complaint(capsys, *arguments, "--transform", "gradients")
+
+
+def test_a_folder_is_tried_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in ("there", "there/a/b", "c"):
+        preflight.check_folder("--report", str(tmp_path / folder))
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_rows_of_a_table_without_a_file_are_noted(
+    dog: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("dreambeam"), "propagate", True)
+    caplog.set_level("INFO", "dreambeam")
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\na.wav,dog\nb.wav,cat\n")
+    assert [file.id for file in list_labelled([str(dog.parent)], str(table), Columns())] == ["a.wav"]
+    assert "1 of the 2 rows name no file among the inputs" in caplog.text
 
 
 def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

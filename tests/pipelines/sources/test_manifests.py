@@ -292,7 +292,7 @@ def test_a_run_over_a_manifest_keeps_pieces_labels_groups_and_leaves_test_splits
     flags = ("--steps", "0", "--group-column", "fold", "--variants", "2", "--set", "include_original=false")
     assert dreambeam("augment", "-i", manifest, "-o", tmp_path / "out", *flags) == 3
     printed = capsys.readouterr()
-    assert "kept as they came: test (2 clips)" in printed.out
+    assert "copied without dreams: test (2 clips)" in printed.out
     assert "--augment-test" in printed.out
     assert printed.err == ""
     assert {id_: line["stage"] for id_, line in failures_of(tmp_path / "out").items()} == {

@@ -1,16 +1,15 @@
-"""``dreambeam benchmark steering``: how well dreams reach their targets on a folder of recordings."""
+"""A run of ``dreambeam benchmark steering``: each recipe on the same pairs of a recording and a target."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from augment.ascent.dreaming import Sound
@@ -18,6 +17,8 @@ from augment.models.yamnet import load_dreaming_model
 from evaluation.judges.yamnet_graph import YamnetGraph
 from evaluation.pages.steering_page import read_rows, write_page
 from evaluation.steering.steering_study import CURVE_SHARE, ROWS, Recording, Steering, draw_pairs, summarise
+from pipelines.cli.ending import DONE, complain
+from pipelines.cli.watch import bar
 from pipelines.clips.references import Failure
 from pipelines.clips.whole_files import DEMO, read_sound
 from pipelines.config.run_config import ConfigError
@@ -30,12 +31,10 @@ MAX_SECONDS = 30
 def run(
     data: str, pairs: int, only: Sequence[str], report: str | None, as_json: bool, seed: int, weights: str | None
 ) -> int:
-    """Measure each recipe on the same pairs, print the table, and write the page if it is wanted."""
+    """Measure each recipe, print the table, and write the page."""
     unknown = [name for name in only if name not in ROWS]
     if unknown:
         raise ConfigError(f"--only: there is no row {unknown[0]!r}; choices: {', '.join(ROWS)}")
-    if report is not None and Path(report).exists() and not Path(report).is_dir():
-        raise ConfigError(f"--report: {report!r} is a file; name a folder")
     recordings = read_recordings(data)
     model = load_dreaming_model(weights)
     steering = Steering(model, YamnetGraph(weights), seed)
@@ -50,33 +49,32 @@ def run(
     }
     names = list(only) or list(ROWS)
     amounts = {name: drawn[: -(-pairs // CURVE_SHARE)] if ROWS[name].curve else drawn for name in names}
-    found = read_rows(Path(report), about) if report is not None else {}
-    for name in names:  # one of another number of pairs is measured anew; those that are not asked for stay
-        if name in found and len(found[name]) != len(amounts[name]):
-            del found[name]
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=sum(map(len, amounts.values())))
+    stored = read_rows(Path(report), about) if report is not None else {}
+    # a stored row is kept if it was not asked for, or has the wanted number of pairs
+    found = {name: rows for name, rows in stored.items() if name not in names or len(rows) == len(amounts[name])}
+    with bar() as shown:
+        task = shown.add_task("", total=sum(map(len, amounts.values())))
         for name in names:
-            bar.update(task, description=name)
+            shown.update(task, description=name)
             if name in found:
-                bar.advance(task, len(amounts[name]))
+                shown.advance(task, len(amounts[name]))
                 continue
-            found[name] = steering.measure(name, amounts[name], sound, lambda done: bar.advance(task, done))
-            if report is not None:  # a long measurement that is stopped goes on from here
+            found[name] = steering.measure(name, amounts[name], sound, lambda done: shown.advance(task, done))
+            if report is not None:  # an interrupted measurement continues from here
                 _write(report, found, about)
             if not sys.stderr.isatty():
                 print(f"{name}: reached {found[name]['reached'].mean():.1%}", file=sys.stderr, flush=True)
-    summaries = [summarise(found[name]) for name in names]
     if report is not None:
         _write(report, found, about)
+    summaries = [summarise(found[name]) for name in names]
     if as_json:
         print(json.dumps({**about, "rows": summaries}, indent=2))
     else:
         _print(summaries)
-    return 0
+    return DONE
 
 
-def _write(report: str, found: dict[str, pd.DataFrame], about: dict[str, Any]) -> None:
+def _write(report: str, found: Mapping[str, pd.DataFrame], about: Mapping[str, Any]) -> None:
     tables = [found[name] for name in ROWS if name in found]
     write_page(Path(report), [summarise(table) for table in tables], pd.concat(tables), about)
 
@@ -95,7 +93,7 @@ def read_recordings(folder: str) -> list[Recording]:
         try:
             clip = read_sound(file.uri, MAX_SECONDS)
         except ClipError as error:
-            print(f"dreambeam: left out: {error}", file=sys.stderr)
+            complain(f"left out: {error}")
             continue
         found.append(Recording(file.id, clip.waveform, clip.ref.sample_rate))
     if not found:
@@ -103,8 +101,9 @@ def read_recordings(folder: str) -> list[Recording]:
     return found
 
 
-def _print(summaries: Sequence[dict[str, Any]]) -> None:
-    table = Table(title="Heard by the judge, on the written audio (95 % intervals over clips)", title_justify="left")
+def _print(summaries: Sequence[Mapping[str, Any]]) -> None:
+    title = "Classified by the judge, from the written audio (95 % intervals over clips)"
+    table = Table(title=title, title_justify="left")
     for heading in ("recipe", "pairs", "reached", "top 1", "top 5", "rank change", "SNR dB (least)", "steps"):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     for each in summaries:

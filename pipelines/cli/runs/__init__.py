@@ -1,0 +1,1 @@
+"""What the longer commands do once their arguments are accepted. These modules may import TensorFlow and Beam."""
