@@ -94,6 +94,11 @@ $(DOCS_INSTALLED): $(INSTALLED)
 	@$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
+.PHONY: dist
+dist: $(INSTALLED)  ## Build the sdist, and from it the wheel, into dist/.
+	rm -rf dist
+	$(VENV_PYTHON) -m build --outdir dist .
+
 .PHONY: constraints
 constraints:  ## Pin what pyproject.toml asks for; keeps the pins that still fit (delete the file first for the newest).
 	@$(CHECK_PYTHON)
