@@ -19,16 +19,22 @@ def one_line(error: BaseException) -> str:
 
 
 def did_you_mean(
-    wanted: str, choices: Iterable[str] | Mapping[str, str], *, count: int = 1, cutoff: float = 0.6
+    wanted: str,
+    choices: Iterable[str],
+    *,
+    shown: Mapping[str, str] | None = None,
+    count: int = 1,
+    cutoff: float = 0.6,
 ) -> str:
     """Return the end of a message that names the choices that are spelt like the wanted one; "" if none is.
 
     Args:
         wanted: what was given.
-        choices: names, or names to compare with and how to show them.
+        choices: names.
+        shown: how to show the names; None: as they are.
         count: names at most.
         cutoff: likeness from which on a name counts, 0 to 1 (`difflib.get_close_matches`).
     """
-    names = choices if isinstance(choices, Mapping) else {each: each for each in choices}
-    near = difflib.get_close_matches(wanted, names, n=count, cutoff=cutoff)
-    return f"; did you mean {' or '.join(repr(names[each]) for each in near)}?" if near else ""
+    near = difflib.get_close_matches(wanted, list(choices), n=count, cutoff=cutoff)
+    names = [shown[each] for each in near] if shown else near
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""

@@ -1,21 +1,18 @@
-"""Lineage: the recording that a dream goes back to, through dreams of dreams.
+"""Lineage: the recording that a dream was made from, through dreams of dreams.
 
-A dataset may be dreamed from another of dreambeam's: its source is then a record of that one, which has a source of its
-own. All that goes back to one recording counts as one source, as do the pieces that a recording was cut into: they are
-not independent.
+The source of a dream may be a record of another dataset of dreambeam's, which has a source of its own. All dreams of
+one recording count as one source, as do the pieces that a recording was cut into: they are not independent.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.files.tfrecord import FrameError, read_frame
+from pipelines.dataset.reader import DamagedError
+from pipelines.dataset.record_reader import read_at, texts
 
 _OFFSET = "record_offset"
 _LONGEST = 100  # dreams of dreams, so that no file leads in circles
@@ -23,11 +20,11 @@ _LONGEST = 100  # dreams of dreams, so that no file leads in circles
 
 @dataclass(frozen=True)
 class Recording:
-    """What a clip goes back to.
+    """The recording that a clip was made from.
 
     Attributes:
         identity: sha256 of the file, or of the record of a dataset that is not dreambeam's.
-        found: it is the recording itself; else the way back was lost, as a dataset on it is not to be had.
+        found: it is the recording itself; else a dataset on the way to it cannot be read.
     """
 
     identity: str
@@ -35,7 +32,7 @@ class Recording:
 
 
 def recording_of(source: Mapping[str, Any]) -> Recording:
-    """Return the recording that provenance's ``source`` goes back to.
+    """Return the recording of provenance's ``source``.
 
     Args:
         source: of a record's provenance: uri, sha256, and record_offset where it is a record itself.
@@ -43,33 +40,21 @@ def recording_of(source: Mapping[str, Any]) -> Recording:
     for _ in range(_LONGEST):
         if source.get(_OFFSET) is None:
             return Recording(str(source["sha256"]), True)
-        above = _source_above(str(source["uri"]), int(source[_OFFSET]))
-        if above is None:
+        try:
+            (provenance,) = texts(read_at(str(source["uri"]), int(source[_OFFSET])), ["provenance"])
+        except DamagedError:
             return Recording(str(source["sha256"]), False)
-        if not above:
+        above = _source_in(provenance)
+        if above is None:
             return Recording(str(source["sha256"]), True)
-        source = json.loads(above)
+        source = above
     return Recording(str(source["sha256"]), False)
 
 
-def _source_above(uri: str, offset: int) -> str | None:
-    """Return the source of the record at an offset, as JSON: "" if it has none, None if it cannot be read."""
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
-    path = os.fsdecode(urllib.parse.unquote_to_bytes(re.sub("^file://(localhost(?=/))?", "", uri)))
+def _source_in(provenance: str) -> dict[str, Any] | None:
+    """Return the source that a provenance of ours names; None of any other."""
     try:
-        with tf.io.gfile.GFile(path if uri.startswith("file://") else uri, "rb") as file:
-            file.seek(offset)
-            record = read_frame(file)
-        if record is None:
-            return None
-        feature = tf.train.Example.FromString(record).features.feature["provenance"]
-        if not feature.bytes_list.value:
-            return ""
-        source = json.loads(feature.bytes_list.value[0])["source"]
-        return json.dumps({key: source[key] for key in ("uri", "sha256")} | {_OFFSET: source.get(_OFFSET)})
-    except (OSError, tf.errors.OpError, FrameError, DecodeError):
+        source = json.loads(provenance)["source"]
+        return {"uri": source["uri"], "sha256": source["sha256"], _OFFSET: source.get(_OFFSET)}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    except (ValueError, KeyError, TypeError, AttributeError):  # of another origin, with a provenance of its own
-        return ""

@@ -14,10 +14,11 @@ Units: seconds, bytes, audio seconds; a step is a gradient step of one second of
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from pipelines.messages import did_you_mean
 
 SHARD_BYTES = 256 << 20  # as `pipelines.dataset.shards` makes them
 
@@ -96,9 +97,7 @@ def rates(changes: Iterable[str]) -> Rates:
         if not text:
             raise PlanError(f"rate {change!r}: expected NAME=VALUE, such as steps=60")
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise PlanError(f"there is no rate {name!r}{hint} (expected {', '.join(names)})")
+            raise PlanError(f"there is no rate {name!r}{did_you_mean(name, names)} (expected {', '.join(names)})")
         try:
             values[name] = float(text)
         except ValueError as error:

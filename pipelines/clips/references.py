@@ -28,12 +28,14 @@ class Failure:
         id: that the file or clip would have had.
         stage: as in `ClipError`.
         error: one line, what was wrong and the remedy.
+        records_lost: records that the dataset lacks because of it; 0 if the file never became a clip.
     """
 
     uri: str
     id: str
     stage: str
     error: str
+    records_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,10 @@ class ClipRef:
         return (self.stop - self.start) / self.sample_rate
 
 
-def failure(ref: SoundFileRef | ClipRef, error: ClipError) -> Failure:
+def failure(ref: SoundFileRef | ClipRef, error: ClipError, records_lost: int = 0) -> Failure:
     """Return why `ref` could not be used."""
     id_ = ref.piece_id if isinstance(ref, SoundFileRef) else ref.id
-    return Failure(uri=ref.uri, id=id_, stage=error.stage, error=str(error))
+    return Failure(uri=ref.uri, id=id_, stage=error.stage, error=str(error), records_lost=records_lost)
 
 
 def source_of(ref: ClipRef, sha256: str) -> dict[str, Any]:

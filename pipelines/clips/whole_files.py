@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from augment.models.weights import demo_recording
+from augment.models.mirror import demo_recording
 from pipelines.clips.clips import Clip, decode, decode_blocks, segments
 from pipelines.clips.references import ClipRef, SoundFileRef
 from pipelines.files.containers import ClipError

@@ -30,8 +30,10 @@ import soundfile
 
 from augment.sound.encodings import EncodingError, flac_bytes, flac_samples, quantise
 from pipelines.dataset.naming import label_folder, record_file
-from pipelines.dataset.output import OutputError, foreign_dataset, replace_output, resolve_output, unfinished
-from pipelines.files.locations import local_path
+from pipelines.dataset.output import OutputError, replace_output, resolve_output, unfinished
+from pipelines.dataset.reader import DamagedError, Dataset, open_dataset
+from pipelines.dataset.record_reader import read_all
+from pipelines.dataset.versions import versions
 
 TABLE, ABOUT = "metadata.csv", "export.json"
 
@@ -39,13 +41,13 @@ _OWN_NAMES = re.compile(r".*-[0-9a-f]{12}\.(wav|flac)")
 
 
 class ExportError(ValueError):
-    """The dataset cannot be exported; the message is one line that names the remedy."""
+    """The format cannot hold a sound; the message is one line that names the remedy."""
 
 
 def export_dataset(
     dataset: str | os.PathLike[str], output: str | os.PathLike[str], file_format: str, *, overwrite: bool = False
 ) -> int:
-    """Write a dataset's records as files.
+    """Write a dataset's records as files; return how many there are.
 
     Args:
         dataset: folder of a dataset.
@@ -53,36 +55,17 @@ def export_dataset(
         file_format: wav or flac.
         overwrite: replace an export that is there.
 
-    Returns:
-        The number of files.
-
     Raises:
-        ExportError: the dataset cannot be read, or the format cannot hold one of its sounds.
+        DatasetError: the dataset cannot be read.
+        ExportError: the format cannot hold one of its sounds.
         OutputError: the output cannot be used.
     """
-    folder = open_dataset(dataset)
-    target = check_export(output, folder, overwrite=overwrite)
+    opened = open_dataset(dataset, with_records=True)
+    target = check_export(output, opened.folder, overwrite=overwrite)
     with unfinished(target, overwrite=overwrite, check=_check_export) as scratch:
-        count = _write(folder, Path(scratch.dataset), file_format)
+        count = _write(opened, Path(scratch.dataset), file_format)
         replace_output(Path(scratch.dataset), target)
     return count
-
-
-def open_dataset(dataset: str | os.PathLike[str]) -> Path:
-    """Return the folder of a dataset of ours that has records.
-
-    Raises:
-        ExportError: it is none.
-    """
-    given = os.fspath(dataset)
-    folder = Path(local_path(given) or "")
-    if not given or local_path(given) is None or not folder.is_dir():
-        raise ExportError(f"there is no dataset {given!r}: give the --output of a dreambeam augment")
-    if reason := foreign_dataset(folder):
-        raise ExportError(f"{given!r} is not a dreambeam dataset ({reason}): give the --output of a dreambeam augment")
-    if not (folder / "features.json").exists():
-        raise ExportError(f"the dataset {given!r} holds no records: see its failures.jsonl")
-    return folder
 
 
 def check_export(
@@ -134,16 +117,12 @@ def _foreign(output: Path) -> str:
     return ""
 
 
-def _write(dataset: Path, folder: Path, file_format: str) -> int:
+def _write(dataset: Dataset, folder: Path, file_format: str) -> int:
     """Write files, table and export.json; return the number of files."""
-    from pipelines.dataset.records import versions
-
-    run = json.loads((dataset / "run.json").read_text(encoding="utf-8"))
-    encoding = run["config"].get("audio_encoding", "float32")
-    count = 0
+    encoding, count = dataset.audio_encoding, 0
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         table: csv.DictWriter[str] | None = None
-        for example in read_examples(dataset):
+        for example in _examples(dataset):
             content = _content(example, file_format, encoding)
             place = _place(example, file_format)
             path = folder / place
@@ -156,12 +135,13 @@ def _write(dataset: Path, folder: Path, file_format: str) -> int:
                 table.writeheader()
             table.writerow(row)
             count += 1
-    if count != run["counts"]["records"]:
-        expected = run["counts"]["records"]
-        raise ExportError(f"{dataset} holds {count} records and should hold {expected}: run the augmentation again")
+    if count != dataset.records:
+        raise DamagedError(
+            f"{dataset.path} holds {count} records and should hold {dataset.records}: run the augmentation again"
+        )
     about = {
         "dreambeam": versions()["dreambeam"],
-        "dataset": run["config"]["name"],
+        "dataset": dataset.run["config"]["name"],
         "format": file_format,
         "audio_encoding": encoding,
         "files": count,
@@ -177,36 +157,14 @@ def _content(example: Mapping[str, Any], file_format: str, encoding: str) -> byt
         raise ExportError(f"{example['id']!r}: {error}: use --format wav") from error
 
 
-def read_examples(dataset: Path) -> Iterator[dict[str, Any]]:
-    """Give a dataset's records one at a time, shard by shard: NumPy, Python's numbers, text; labels by name.
-
-    Raises:
-        ExportError: a shard is damaged.
-    """
-    import tensorflow_datasets as tfds
-
-    info: Any = tfds.builder_from_directory(dataset).info
-    names = info.features["label"].names
-    texts = [key for key, of in info.features.items() if isinstance(of, tfds.features.Text) and key != "audio"]
-    for split in sorted(info.splits):
-        for shard in info.splits[split].filepaths:
-            for record in _read_shard(os.fspath(shard)):
-                example = info.features.deserialize_example_np(record)
-                example.update({key: example[key].decode() for key in texts})
-                label = example["label"]
-                example["label"] = names[label] if label >= 0 else None
-                example["labels"] = [names[index] for index in example["labels"]] if names else None
-                yield example
-
-
-def _read_shard(path: str) -> Iterator[bytes]:
-    import tensorflow as tf
-
-    records: Any = tf.data.TFRecordDataset(path).as_numpy_iterator()
-    try:
-        yield from records
-    except tf.errors.OpError as error:
-        raise ExportError(f"{path} is damaged: dreambeam verify says where; run the augmentation again") from error
+def _examples(dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Give a dataset's records, with the names of their labels."""
+    names = dataset.labels
+    for example in read_all(dataset):
+        label = example["label"]
+        example["label"] = names[label] if label >= 0 else None
+        example["labels"] = [names[index] for index in example["labels"]] if names else None
+        yield example
 
 
 def _place(example: Mapping[str, Any], file_format: str) -> str:
@@ -260,11 +218,16 @@ def _integer_wav(samples: np.ndarray, sample_rate: int, bits: int) -> bytes:
     return out.getvalue()
 
 
+def _flac_as_wav(stored: bytes, rate: int) -> bytes:
+    samples, bits = flac_samples(stored)
+    return _integer_wav(samples, rate, bits)
+
+
 FORMATS: dict[str, dict[str, Callable[[Any, int], bytes]]] = {
     "wav": {
         "float32": float_wav,
         "int16": lambda stored, rate: _integer_wav(stored, rate, 16),
-        "flac": lambda stored, rate: _integer_wav(*_of_flac(stored, rate)),
+        "flac": _flac_as_wav,
     },
     "flac": {
         "float32": lambda stored, rate: flac_bytes(quantise(stored, 24), rate),
@@ -272,9 +235,4 @@ FORMATS: dict[str, dict[str, Callable[[Any, int], bytes]]] = {
         "flac": lambda stored, rate: stored,
     },
 }
-"""What makes a file of what a record stores, by the file's format and the dataset's encoding."""
-
-
-def _of_flac(stored: bytes, rate: int) -> tuple[np.ndarray, int, int]:
-    samples, bits = flac_samples(stored)
-    return samples, rate, bits
+"""Functions from a record's stored audio and its sample rate to a file, by format and the dataset's encoding."""

@@ -1,11 +1,10 @@
-"""Datasets as they were published, read without Beam: what they say of themselves, and their records one by one.
+"""Datasets as they were published: their metadata, and where their records are. No Beam.
 
 Takes a local folder that `pipelines.run.publish` wrote; gives its metadata (`open_dataset`), the rows of
-provenance.parquet in their order (`rows`), the record of an id (`find`, `read_record`) and a record's values
-(`read_example`). Memory does not grow with the number of records: tables are read a few hundred rows at a time, shards
-a record at a time.
+provenance.parquet in their order (`rows`), and the place of a record by its id (`find`). `pipelines.dataset
+.record_reader` reads the records. Memory does not grow with the number of records.
 
-Conventions: a record stands in its split's shard `shard` at `position`, both counted from 0 (`Place`).
+Conventions: a record is in shard `shard` of its split at `position`, both counted from 0 (`Place`).
 """
 
 from __future__ import annotations
@@ -13,38 +12,40 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
 
+from augment.models.model_files import told_classes
 from augment.sound.encodings import AUDIO_ENCODINGS
+from augment.targets.classes import ClassList
 from pipelines.dataset.naming import shard_name
 from pipelines.dataset.output import MARKER
 from pipelines.files.locations import local_path, locate, nearest
-from pipelines.files.tfrecord import FrameError, read_frame, skip_frames
 from pipelines.messages import one_line
 
 _ROWS = 500
 _NEAREST, _COMPARED = 3, 5000
 
+_AGAIN = "run dreambeam augment again"
+
 
 class DatasetError(ValueError):
-    """The folder is no dataset of ours, or has no such record; the message is one line that says what is expected."""
+    """The folder is no dataset of ours, or lacks what is asked for; the message is one line that says what to do."""
 
 
 class DamagedError(DatasetError):
-    """The folder is a dataset of ours, but something of it is missing or damaged."""
+    """The folder is a dataset of ours, but a part of it is missing or damaged."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a record stands: split, number of the shard in it, position in the shard."""
+    """Where a record is: split, number of the shard in it, position in the shard."""
 
     split: str
     shard: int
@@ -53,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Split:
-    """What dataset_info.json says of a split.
+    """A split by dataset_info.json.
 
     Attributes:
         name: such as "train".
@@ -66,31 +67,86 @@ class Split:
     size: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Dataset:
-    """A published dataset, its metadata read.
+    """A published dataset. Its metadata is read when it is first used; only the folder is pickled.
 
     Attributes:
-        folder: where it is.
-        run: run.json's content.
-        splits: in the order of their names; none where every clip failed.
-        features: `tfds.features.FeaturesDict`, of features.json; None where there are no splits.
+        folder: absolute path.
     """
 
     folder: Path
-    run: Mapping[str, Any]
-    splits: tuple[Split, ...]
-    features: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let workers read the metadata themselves."""
+        return Dataset, (self.folder,)
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """run.json's content."""
+        return _read_run(self.folder)
+
+    @cached_property
+    def splits(self) -> tuple[Split, ...]:
+        """In the order of their names; none where every clip failed."""
+        return _read_splits(self.folder) if self._has_records else ()
+
+    @cached_property
+    def features(self) -> Any:
+        """`tfds.features.FeaturesDict`, of features.json; None where there are no splits."""
+        return _read_features(self.folder) if self._has_records else None
 
     @property
+    def _has_records(self) -> bool:
+        files = ("dataset_info.json", "features.json")
+        return bool(self.run["splits"]) or any((self.folder / name).exists() for name in files)
+
+    @property
+    def path(self) -> str:
+        """The folder as text."""
+        return str(self.folder)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @cached_property
     def labels(self) -> list[str]:
-        """The class names in their order."""
+        """The names of the labels, by number."""
         return list(self.features["label"].names or ())
 
     @property
+    def label_classes(self) -> dict[str, Any]:
+        """The class that a label means, by label, as far as the run's configuration says."""
+        return (self.run["config"].get("target") or {}).get("labels", {})
+
+    @cached_property
+    def classes(self) -> ClassList:
+        """The classes of the model that the clips were dreamed with."""
+        return told_classes(self.run)
+
+    @property
+    def model_identity(self) -> str:
+        """The identity of that model's weights."""
+        return str(self.run.get("model", {}).get("identity", ""))
+
+    @property
     def audio_encoding(self) -> str:
-        """How the records hold their sound (`augment.sound.encodings`)."""
+        """How the records store audio, a key of `AUDIO_ENCODINGS`."""
         return self.run["config"].get("audio_encoding", "float32")
+
+    @cached_property
+    def shards(self) -> tuple[str, ...]:
+        """Paths of the files, in order of splits and shards."""
+        return tuple(
+            str(self.shard_path(split.name, shard)) for split in self.splits for shard in range(len(split.lengths))
+        )
+
+    @property
+    def records(self) -> int:
+        """The number of records, by dataset_info.json."""
+        return sum(sum(split.lengths) for split in self.splits)
 
     def shard_path(self, split: str, shard: int) -> Path:
         """Return where a shard's file has to be."""
@@ -108,28 +164,45 @@ def find_folder(folder: str | os.PathLike[str]) -> Path:
     place = local_path(given)
     if place is None:
         raise DatasetError(f"cannot read the dataset {given!r}: expected a local folder")
-    path = Path(place).expanduser()
+    path = Path(place).expanduser().absolute()
     if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        hint = "" if path.exists() else nearest(locate(place))
-        raise DatasetError(f"the dataset {given!r} {what}; expected a folder that dreambeam augment wrote{hint}")
+        what = "is a file" if path.exists() else f"does not exist{nearest(locate(place))}"
+        raise DatasetError(f"the dataset {given!r} {what}; expected a folder that dreambeam augment wrote")
     if (path / MARKER).exists() and not (path / "run.json").exists():
-        raise DatasetError(f"{given!r} is what a run left that has not finished; expected a dataset: start it again")
+        raise DatasetError(f"{given!r} belongs to a run that has not finished; expected a dataset: start it again")
     return path
 
 
-def open_dataset(folder: str | os.PathLike[str]) -> Dataset:
+def check_records(folder: str | os.PathLike[str]) -> Dataset:
+    """Return a dataset that has records; this needs no TensorFlow.
+
+    Raises:
+        DatasetError: there is none, it is not one of dreambeam's, or all its clips failed.
+    """
+    dataset = Dataset(find_folder(folder))
+    counts = dataset.run["counts"]
+    if not (dataset.folder / "dataset_info.json").exists() and not counts.get("records"):
+        raise DatasetError(
+            f"dataset {os.fspath(folder)!r} holds no records: all {counts.get('clips') or counts.get('failures', 0)} "
+            f"clips failed (see {dataset.folder / 'failures.jsonl'})"
+        )
+    return dataset
+
+
+def open_dataset(folder: str | os.PathLike[str], *, with_records: bool = False) -> Dataset:
     """Read a dataset's metadata.
+
+    Args:
+        folder: of the dataset.
+        with_records: refuse a dataset without records.
 
     Raises:
         DatasetError: there is no such folder, or it is not a dataset that dreambeam wrote.
         DamagedError: it is one, but its metadata is missing or damaged.
     """
-    path = find_folder(folder)
-    run = _read_run(path, os.fspath(folder))
-    if not (run["splits"] or (path / "dataset_info.json").exists() or (path / "features.json").exists()):
-        return Dataset(path, run, (), None)
-    return Dataset(path, run, _read_splits(path), _read_features(path))
+    dataset = check_records(folder) if with_records else Dataset(find_folder(folder))
+    _ = dataset.run, dataset.splits, dataset.features
+    return dataset
 
 
 def rows(dataset: Dataset, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -143,15 +216,15 @@ def rows(dataset: Dataset, columns: Sequence[str] | None = None) -> Iterator[dic
         with pq.ParquetFile(path) as file:
             for name in columns or ():
                 if name not in file.schema_arrow.names:
-                    raise DamagedError(f"{path} has no column {name!r}; run dreambeam augment again")
+                    raise DamagedError(f"{path} has no column {name!r}; {_AGAIN}")
             for batch in file.iter_batches(batch_size=_ROWS, columns=columns and list(columns)):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise DamagedError(f"{path} cannot be read ({one_line(error)}); run dreambeam augment again") from error
+        raise DamagedError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
 
 
 def find(dataset: Dataset, id_: str) -> Place:
-    """Return where the record of an id stands.
+    """Return the place of the record of an id.
 
     Raises:
         DatasetError: there is none; the message gives the nearest ids.
@@ -165,103 +238,36 @@ def find(dataset: Dataset, id_: str) -> Place:
     raise DatasetError(f"{str(dataset.folder)!r} has no record {id_!r}{hint}")
 
 
-def read_record(dataset: Dataset, place: Place) -> bytes:
-    """Read the serialised example that stands at a place; what stands before it is skipped unread.
-
-    Raises:
-        DamagedError: the shard is missing or damaged there.
-    """
-    path = dataset.shard_path(place.split, place.shard)
+def _read_json(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
-            skip_frames(file, place.position)
-            record = read_frame(file)
-    except (OSError, FrameError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DamagedError(f"{path}: record {place.position} cannot be read: {reason}") from error
-    if record is None:
-        raise DamagedError(f"{path}: record {place.position} cannot be read: the file ends before it")
-    return record
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
 
 
-def wrong_kinds(dataset: Dataset, record: bytes) -> str:
-    """Say how a serialised example departs from features.json; "" if it does not."""
-    import tensorflow as tf
-
-    kinds = {"string": "bytes_list", "float32": "float_list", "int64": "int64_list"}
-    wanted = {name: kinds[spec.dtype.name] for name, spec in dataset.features.tf_example_spec.items()}
+def _read_run(path: Path) -> dict[str, Any]:
+    """Read run.json, and check that it is ours."""
+    file = path / "run.json"
     try:
-        found = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # noqa: BLE001 - protobuf's, which is no public class
-        return f"is no tf.train.Example ({' '.join(str(error).split())})"
-    for name in sorted(wanted.keys() | set(found)):
-        if name not in found:
-            return f"lacks the feature {name!r} of features.json"
-        if name not in wanted:
-            return f"has the feature {name!r}, which features.json has not"
-        kind = found[name].WhichOneof("kind")
-        if kind not in (wanted[name], None):
-            return f"has the feature {name!r} as {kind}; features.json says {wanted[name]}"
-    return ""
-
-
-def read_example(dataset: Dataset, record: bytes) -> dict[str, Any]:
-    """Decode a record by the dataset's features, as TFDS does: NumPy values, and text.
-
-    Raises:
-        DamagedError: it does not have these features.
-    """
-    try:
-        example = dataset.features.deserialize_example_np(record)
-        return {
-            key: value.decode() if isinstance(value, bytes) and key != "audio" else value
-            for key, value in example.items()
-        }
-    except Exception as error:  # TFDS's decoders and protobuf raise what they like
-        raise DamagedError(f"a record does not have the features of features.json ({one_line(error)})") from error
-
-
-def stored_bytes(example: Mapping[str, Any]) -> bytes:
-    """Return what a decoded example holds of its sound, as it is hashed: the samples' bytes, or those of a file."""
-    audio = example["audio"]
-    return audio if isinstance(audio, bytes) else np.ascontiguousarray(audio).tobytes()
-
-
-def stored_samples(dataset: Dataset, example: Mapping[str, Any]) -> np.ndarray:
-    """Return the sound that a decoded example holds: float32 [samples, channels].
-
-    Raises:
-        DamagedError: it cannot be decoded.
-    """
-    try:
-        samples = AUDIO_ENCODINGS[dataset.audio_encoding].restore(example["audio"])
-    except (soundfile.SoundFileError, KeyError, TypeError) as error:
-        raise DamagedError(f"its audio is not {dataset.audio_encoding} ({one_line(error)})") from error
-    return samples.reshape(len(samples), -1)
-
-
-def _read_run(path: Path, given: str) -> dict[str, Any]:
-    """Read run.json, and see that it is ours."""
-    try:
-        run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        run = _read_json(file)
     except FileNotFoundError as error:
-        raise DatasetError(f"{given!r} has no run.json; expected a folder that dreambeam augment wrote") from error
-    except (OSError, ValueError) as error:
-        raise DamagedError(f"{path / 'run.json'} cannot be read ({one_line(error)})") from error
+        raise DatasetError(f"{str(path)!r} has no run.json; expected a folder that dreambeam augment wrote") from error
+    except OSError as error:
+        raise DamagedError(f"{file} cannot be read ({one_line(error)})") from error
     made_by = run.get("versions") if isinstance(run, dict) else None
     if not isinstance(made_by, dict) or "dreambeam" not in made_by:
-        raise DatasetError(f"the run.json of {given!r} is another program's; expected a dataset of dreambeam augment")
-    wanted = {"config": dict, "counts": dict, "splits": list, "recipes": dict, "failures_by_stage": dict}
+        raise DatasetError(
+            f"the run.json of {str(path)!r} is another program's; expected a dataset of dreambeam augment"
+        )
+    wanted = {"config": dict, "counts": dict, "splits": list, "recipes": dict, "failures_by_stage": dict, "model": dict}
     for key, kind in wanted.items():
         if not isinstance(run.get(key), kind):
-            raise DamagedError(f"{path / 'run.json'} has no {key!r} as dreambeam augment writes it")
+            raise DamagedError(f"{file} has no {key!r} as dreambeam augment writes it")
     encoding = run["config"].get("audio_encoding", "float32")
     if not isinstance(encoding, str) or encoding not in AUDIO_ENCODINGS:
-        raise DamagedError(
-            f"{path / 'run.json'} says audio_encoding {encoding!r}; expected {', '.join(AUDIO_ENCODINGS)}"
-        )
+        raise DamagedError(f"{file} says audio_encoding {encoding!r}; expected {', '.join(AUDIO_ENCODINGS)}")
     if not isinstance(run["config"].get("name"), str):
-        raise DamagedError(f"{path / 'run.json'} does not tell the dataset's name (config.name)")
+        raise DamagedError(f"{file} lacks the dataset's name (config.name)")
     return run
 
 
@@ -270,34 +276,35 @@ def _read_splits(path: Path) -> tuple[Split, ...]:
     try:
         splits = [
             Split(str(each["name"]), tuple(map(int, each.get("shardLengths", ()))), int(each.get("numBytes", 0)))
-            for each in json.loads(info.read_text(encoding="utf-8")).get("splits", ())
+            for each in _read_json(info).get("splits", ())
         ]
     except FileNotFoundError as error:
-        raise DamagedError(f"{info} is missing; run dreambeam augment again") from error
+        raise DamagedError(f"{info} is missing; {_AGAIN}") from error
+    except DamagedError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedError(f"{info} cannot be read ({one_line(error)}); run dreambeam augment again") from error
+        raise DamagedError(f"{info} cannot be read ({one_line(error)}); {_AGAIN}") from error
     return tuple(sorted(splits, key=lambda split: split.name))
 
 
 def _read_features(path: Path) -> Any:
     import tensorflow_datasets as tfds
 
-    if not (path / "features.json").exists():
-        raise DamagedError(f"{path / 'features.json'} is missing; run dreambeam augment again")
+    file = path / "features.json"
+    if not file.exists():
+        raise DamagedError(f"{file} is missing; {_AGAIN}")
     try:
         features: Any = tfds.features.FeaturesDict.from_config(str(path))
         features["label"].names  # noqa: B018 - read from a file beside it
         return features
     except Exception as error:  # JSON, protobuf and TFDS's own
-        raise DamagedError(
-            f"{path / 'features.json'} cannot be read ({one_line(error)}); run dreambeam augment again"
-        ) from error
+        raise DamagedError(f"{file} cannot be read ({one_line(error)}); {_AGAIN}") from error
 
 
 def _nearest(wanted: str, ids: Iterable[str]) -> list[str]:
     """Return the ids that may have been meant: those with the same file name, then those that are spelt alike.
 
-    Of either so many are compared as take about a second.
+    Of either only as many are compared as take about a second.
     """
     name = wanted.partition(":")[0].partition("#")[0].rpartition("/")[2]
     related: list[str] = []

@@ -1,4 +1,4 @@
-"""Shards: the files of the dataset, each written by one worker from references to records.
+"""Writing shards, their rows of provenance.parquet and failures.jsonl, from references to records.
 
 A shard holds the records whose id hashes to it, in the order of the hashes: the order is a shuffle that depends on the
 ids alone, so the bytes are the same whatever worker made which record.
@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.dataset.records import DISTANCES, Lost
+from pipelines.clips.references import Failure
+from pipelines.dataset.schema import provenance_schema
 from pipelines.dataset.scratch import RecordRef, read_records
 from pipelines.files.tfrecord import OVERHEAD_BYTES, frame
 
@@ -24,48 +25,9 @@ SHARD_BYTES = 256 << 20
 
 _TABLE_ROWS = 500
 
-PROVENANCE_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("source_id", pa.string()),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("recipe", pa.string()),
-        ("transform", pa.string()),
-        ("variant", pa.int64()),
-        ("target_index", pa.int64()),
-        ("target_mid", pa.string()),
-        ("target_name", pa.string()),
-        ("score_target_before", pa.float32()),
-        ("score_target_after", pa.float32()),
-        ("top_before", pa.string()),
-        ("top_after", pa.string()),
-        *((name, pa.float32()) for name in DISTANCES),
-        ("steps_taken", pa.int64()),
-        ("reached", pa.bool_()),
-        ("sample_rate", pa.int64()),
-        ("channels", pa.int64()),
-        ("samples", pa.int64()),
-        ("source_uri", pa.string()),
-        ("source_sha256", pa.string()),
-        ("output_sha256", pa.string()),
-        ("audio_encoding", pa.string()),
-        ("stored_sha256", pa.string()),
-        ("provenance", pa.string()),
-        ("shard", pa.int64()),
-        ("position", pa.int64()),
-    ]
-)
-"""Columns of provenance.parquet; ``shard`` and ``position`` say where in the split's files the record stands."""
-
-
-def provenance_schema(group_features: Iterable[str] = ()) -> pa.Schema:
-    """Return the columns of a run whose clips carry groups: one of text for each at the end."""
-    return pa.schema([*PROVENANCE_SCHEMA, *((name, pa.string()) for name in group_features)])
-
 
 def shard_count(size: int) -> int:
-    """Return the number of shards for so many bytes of records."""
+    """Return the number of shards that records of this size in bytes take."""
     return max(1, -(-size // SHARD_BYTES))
 
 
@@ -81,8 +43,8 @@ def write_shard(
         group_features: columns that hold groups.
 
     Returns:
-        Where the files are, the number of examples, their bytes and sha256, and how often each recipe dreamed and
-        reached, also of what was reused.
+        Paths of the files, the number of examples, their bytes and sha256, and how many dreams each recipe has, how
+        many of them reached the target, and how many were reused.
     """
     from apache_beam.io.filesystems import FileSystems
 
@@ -129,11 +91,10 @@ def write_shard(
     }
 
 
-def failure_line(lost: Lost) -> str:
+def failure_line(failure: Failure) -> str:
     """Return a failure as its line of failures.jsonl, which takes less memory; lines sort by id, stage and error."""
-    failure = lost.failure
-    values = {"id": failure.id, "stage": failure.stage, "error": failure.error, "uri": failure.uri}
-    return json.dumps({**values, "records_lost": lost.records}, ensure_ascii=False)
+    keys = ("id", "stage", "error", "uri", "records_lost")
+    return json.dumps({key: getattr(failure, key) for key in keys}, ensure_ascii=False)
 
 
 def write_failures(folder: str, lines: Iterable[str]) -> dict[str, Any]:
@@ -145,15 +106,15 @@ def write_failures(folder: str, lines: Iterable[str]) -> dict[str, Any]:
     records = 0
     with FileSystems.create(path, compression_type="uncompressed") as out:
         for line in sorted(set(lines)):
-            told = json.loads(line)
-            stages[told["stage"]] += 1
-            records += told["records_lost"]
+            failure = json.loads(line)
+            stages[failure["stage"]] += 1
+            records += failure["records_lost"]
             out.write(f"{line}\n".encode("utf-8", "backslashreplace"))  # a lone surrogate becomes JSON's escape of it
     return {"path": path, "stages": dict(sorted(stages.items())), "records_lost": records}
 
 
 def merge_tables(paths: Iterable[str], target: str, group_features: Iterable[str] = ()) -> None:
-    """Put tables one behind the other, a row group at a time."""
+    """Concatenate tables, a row group at a time."""
     with pq.ParquetWriter(target, provenance_schema(group_features)) as out:
         for path in paths:
             file = pq.ParquetFile(path)

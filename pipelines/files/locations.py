@@ -10,11 +10,12 @@ Sources: RFC 8089 (file URIs).
 
 from __future__ import annotations
 
-import difflib
 import os
 import posixpath
 import re
 import urllib.parse
+
+from pipelines.messages import did_you_mean
 
 
 def local_path(uri: str) -> str | None:
@@ -119,9 +120,8 @@ def nearest(path: str) -> str:
         return ""
     parent = "/".join(parts[:there])
     try:
-        near = difflib.get_close_matches(parts[there], os.listdir(parent + "/"), n=3, cutoff=0.6)
+        names = {name: f"{parent}/{name}" for name in os.listdir(parent + "/")}
     except OSError:
         return ""
-    if near:
-        return f"; did you mean {' or '.join(repr(f'{parent}/{name}') for name in near)}?"
-    return f"; {parent + '/'!r} exists, {parts[there]!r} is not in it"
+    hint = did_you_mean(parts[there], names, shown=names, count=3)
+    return hint or f"; {parent + '/'!r} exists, {parts[there]!r} is not in it"

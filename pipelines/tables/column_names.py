@@ -10,10 +10,11 @@ Sources: the columns of ESC-50, UrbanSound8K, FSD50K, DCASE's strong labels, Aud
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from pipelines.messages import did_you_mean
 
 # In order of precedence.
 PATHS = (
@@ -100,8 +101,7 @@ def find(names: Sequence[str], given: str | None, known: Iterable[str]) -> str |
         return given or None
     if folded(given) in by_fold:
         return by_fold[folded(given)]
-    near = difflib.get_close_matches(folded(given), by_fold, n=1)
-    hint = f"; did you mean {by_fold[near[0]]!r}?" if near else ""
+    hint = did_you_mean(folded(given), by_fold, shown=by_fold)
     raise ColumnError(f"has no column {given!r}: {there(names)}{hint}")
 
 

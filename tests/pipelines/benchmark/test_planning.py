@@ -181,7 +181,7 @@ def test_work_and_prices_are_never_told_as_nothing() -> None:
     [
         (["--clips", "1.5"], "clips is 1.5: expected a whole number"),
         (["--clips", "0"], "clips is 0: expected a number above 0"),
-        (["--clips", "9", "--rate", "step=3"], "there is no rate 'step'; did you mean steps?"),
+        (["--clips", "9", "--rate", "step=3"], "there is no rate 'step'; did you mean 'steps'?"),
         (["--clips", "9", "--rate", "steps"], "rate 'steps': expected NAME=VALUE, such as steps=60"),
         (["--clips", "9", "--core-hour", "-3"], "a core-hour costs -3: expected a number of at least 0"),
         (["--clips", "9", "--rate", "steps=fast"], "rate steps is 'fast': expected a number"),

@@ -22,7 +22,7 @@ from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
 from pipelines.dataset import croissant
 from pipelines.dataset.croissant import Described, write_croissant
-from pipelines.dataset.records import versions
+from pipelines.dataset.versions import versions
 
 # mlcroissant 1.1.1 calls what rdflib 7.6 and pandas 3.1 deprecate.
 pytestmark = [

@@ -19,6 +19,7 @@ from recordings import augment, complaint, dreambeam, load, record, samples
 from augment.sound.encodings import AUDIO_ENCODINGS, quantise
 from pipelines.dataset.export import ExportError, export_dataset, float_wav
 from pipelines.dataset.output import OutputError
+from pipelines.dataset.reader import DamagedError
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +164,8 @@ def test_what_is_no_dataset_is_refused_in_one_line(
     datasets: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert "there is no dataset" in complaint(capsys, "export", tmp_path / "nowhere", "-o", tmp_path / "out")
-    assert "not a dreambeam dataset" in complaint(capsys, "export", tmp_path / "empty", "-o", tmp_path / "out")
+    assert "does not exist" in complaint(capsys, "export", tmp_path / "nowhere", "-o", tmp_path / "out")
+    assert "has no run.json" in complaint(capsys, "export", tmp_path / "empty", "-o", tmp_path / "out")
     inside = datasets["int16"] / "files"
     assert "lies inside the dataset" in complaint(capsys, "export", datasets["int16"], "-o", inside)
     outside = complaint(capsys, "export", datasets["int16"], "-o", datasets["int16"].parent)
@@ -199,7 +200,7 @@ def test_an_export_that_fails_leaves_nothing_behind(datasets: dict[str, Path], t
     whole = shard.read_bytes()
     for damaged in (whole[:-7], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], b""):
         shard.write_bytes(damaged)
-        with pytest.raises(ExportError, match=r"is damaged|should hold"):
+        with pytest.raises(DamagedError, match=r"dreambeam verify|should hold"):
             export_dataset(tmp_path / "data", tmp_path / "files", "wav")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
 

@@ -16,7 +16,7 @@ from recordings import augment, dreambeam, record, samples
 
 from augment.sound.encodings import AUDIO_ENCODINGS
 from pipelines.dataset.loader_code import loader, snippet
-from pipelines.dataset.records import Vocabulary, features
+from pipelines.dataset.schema import Vocabulary, features
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,9 @@ from augment.sound.distance import Distance
 from augment.targets.policies import Aim
 from pipelines.clips.clips import Clip
 from pipelines.clips.references import ClipRef
-from pipelines.dataset.records import Encoder, Labelling, Record, Vocabulary, features, versions
+from pipelines.dataset.records import Encoder, Labelling, Record
+from pipelines.dataset.schema import Vocabulary, features
+from pipelines.dataset.versions import versions
 
 
 def clip(channels: int = 1, labels: tuple[str, ...] = ("dog",)) -> Clip:

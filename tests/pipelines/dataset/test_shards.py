@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from pipelines.clips.references import Failure
-from pipelines.dataset.records import Lost, Record
+from pipelines.dataset.records import Record
+from pipelines.dataset.schema import provenance_schema
 from pipelines.dataset.scratch import RecordRef, SpillWriter
 from pipelines.dataset.shards import (
-    PROVENANCE_SCHEMA,
     SHARD_BYTES,
     failure_line,
     merge_tables,
@@ -31,7 +31,7 @@ IDS = [f"clip {number}:deep_dream:0" for number in range(7)]
 
 def spill(folder: Path, *ids: str) -> list[RecordRef]:
     writer = SpillWriter(str(folder))
-    empty: dict[str, Any] = dict.fromkeys(PROVENANCE_SCHEMA.names)
+    empty: dict[str, Any] = dict.fromkeys(provenance_schema().names)
     refs = [
         writer.append(Record(id_, "train", id_.encode(), {**empty, "id": id_, "recipe": "deep_dream", "reached": True}))
         for id_ in ids
@@ -88,7 +88,7 @@ def test_long_tables_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     table = pd.read_parquet(target)
     assert list(table["id"]) == in_order(IDS[:4]) + in_order(IDS[4:])
     assert list(table["position"]) == [0, 1, 2, 3, 0, 1, 2]
-    assert list(table.columns) == PROVENANCE_SCHEMA.names
+    assert list(table.columns) == provenance_schema().names
 
 
 def test_merging_no_tables_gives_an_empty_one(tmp_path: Path) -> None:
@@ -103,10 +103,10 @@ def test_a_shard_is_added_for_each_256_mib_begun() -> None:
 
 def test_failures_are_sorted_and_counted_and_each_is_written_once(tmp_path: Path) -> None:
     found = [
-        Lost(Failure("/b.wav", "b", "decode", "broken"), 4),
-        Lost(Failure("/ä.wav", "ä", "read", "two\nlines"), 0),
-        Lost(Failure("/a.wav", "a", "decode", "broken"), 0),
-        Lost(Failure("/b.wav", "b", "decode", "broken"), 4),
+        Failure("/b.wav", "b", "decode", "broken", 4),
+        Failure("/ä.wav", "ä", "read", "two\nlines"),
+        Failure("/a.wav", "a", "decode", "broken"),
+        Failure("/b.wav", "b", "decode", "broken", 4),
     ]
     written = write_failures(str(tmp_path), map(failure_line, found))
     assert written["stages"] == {"decode": 2, "read": 1}

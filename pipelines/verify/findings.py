@@ -1,4 +1,4 @@
-"""What a verification has at hand and what it finds: problems, counts, and notes that do not grow memory."""
+"""What a verification works with and what it finds: problems, counts, and ids and sources on disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.dataset.reader import Dataset
+from pipelines.messages import printable
 
 SHOWN_PROBLEMS = 100
 
@@ -16,7 +17,7 @@ UNKNOWN = "unknown arithmetic"
 """Of dreams whose record does not have it: those of dreambeam before 0.4.0."""
 
 OnProgress = Callable[[str, int, int], Any]
-"""Is told what is being read, how much of it has been, and how much there is."""
+"""Called with what is being read, how much of it has been read, and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,21 @@ class Problem:
 
 @dataclass
 class Problems:
-    """What has been found: the first `SHOWN_PROBLEMS` problems, and how many there are."""
+    """The first `SHOWN_PROBLEMS` problems, and how many there are."""
 
     shown: list[Problem] = field(default_factory=list)
     count: int = 0
 
     def add(self, where: str, what: str) -> None:
-        """Count a problem, and keep it if it is one of the first."""
+        """Count a problem, and keep it if it is one of the first; control characters are escaped."""
         self.count += 1
         if len(self.shown) < SHOWN_PROBLEMS:
-            self.shown.append(Problem(where, what))
+            self.shown.append(Problem(printable(where), printable(what)))
 
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found.
+    """The result of a verification.
 
     Attributes:
         problems: the first of them.
@@ -55,15 +56,15 @@ class Report:
         records: that were read.
         sources: files that were hashed.
         shard_bytes: of all shards.
-        made_on: dreams by the arithmetic that they were made on (`augment.determinism.arithmetic`).
+        made_on: number of dreams by their arithmetic (`augment.determinism.arithmetic`).
     """
 
     problems: tuple[Problem, ...]
     problem_count: int
-    shards: int
-    records: int
-    sources: int
-    shard_bytes: int
+    shards: int = 0
+    records: int = 0
+    sources: int = 0
+    shard_bytes: int = 0
     made_on: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -79,13 +80,13 @@ class Notes:
         )
 
     def is_new(self, id_: str) -> bool:
-        """Note an id; tell whether it has not come before."""
+        """Note an id; return whether it is new."""
         return self._database.execute("INSERT OR IGNORE INTO ids VALUES (?)", (id_,)).rowcount == 1
 
     def add_source(self, uri: str, digest: str, kind: str, id_: str, record_offset: int | None = None) -> None:
         """Note a file, or a record of one, that a record was made from."""
-        row = (uri, -1 if record_offset is None else record_offset, digest, kind, id_)
-        self._database.execute("INSERT OR IGNORE INTO sources VALUES (?, ?, ?, ?, ?)", row)
+        offset = -1 if record_offset is None else min(record_offset, (1 << 63) - 1)
+        self._database.execute("INSERT OR IGNORE INTO sources VALUES (?, ?, ?, ?, ?)", (uri, offset, digest, kind, id_))
 
     def sources(self) -> Iterator[tuple[str, int | None, str, str, str]]:
         """Give each source: file, offset where it is a record, hash, what it is, and an id that was made from it."""
@@ -99,14 +100,14 @@ class Notes:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What a verification has at hand.
+    """The state of a verification.
 
     Attributes:
         dataset: that is verified.
         problems: found so far.
         notes: ids and sources.
         tally: shards, bytes, records and unreadable records so far, and dreams and reached of each recipe.
-        tell: where progress is told.
+        on_progress: called now and then.
         made_on: dreams so far by their arithmetic.
     """
 
@@ -114,5 +115,5 @@ class Verification:
     problems: Problems
     notes: Notes
     tally: Counter[str]
-    tell: OnProgress
+    on_progress: OnProgress
     made_on: Counter[str] = field(default_factory=Counter)

@@ -13,7 +13,8 @@ from published import copy, edit_json
 from recordings import load
 
 from pipelines.dataset import reader as datasets
-from pipelines.dataset.reader import DamagedError, DatasetError, find, open_dataset, read_example, read_record, rows
+from pipelines.dataset.reader import DamagedError, DatasetError, find, open_dataset, rows
+from pipelines.dataset.record_reader import read_example, read_record
 
 
 def test_every_record_found_by_its_id_is_what_tfds_gives(published: Path):
@@ -66,7 +67,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def test_whatever_the_metadata_holds_the_error_is_one_line(published: Path, tmp_path: Path, name: str):
     import json
 
-    from pipelines.dataset.verify import verify
+    from pipelines.verify.verify import verify
 
     damaged = copy(published / "out", tmp_path / "x")
     for shard in damaged.glob("*.tfrecord-*"):

@@ -1,10 +1,9 @@
-"""Verification: whether a dataset is what it says of itself, and its sources what they were.
+"""Verification: whether a dataset agrees with its metadata, and its sources are unchanged.
 
-Reads everything once and in order: each shard's frames and checksums, each record (`pipelines.dataset.record_checks`)
-beside its row of provenance.parquet (`pipelines.dataset.shard_checks`), the failures, the counts, in the end each
-source file. Nothing is held but the record at hand; ids and sources go to a temporary file. To add a check of the whole
-dataset, write the function and list it in `CHECKS`. What is found goes to `pipelines.dataset.findings.Problems`, a line
-each.
+Reads everything once and in order: each shard's frames and checksums, each record with its row of provenance.parquet
+(`pipelines.verify.shard_checks`), the failures, the counts, and last each source file. Only one record is in memory;
+ids and sources go to a temporary file. To add a check of the whole dataset, write the function and list it in `CHECKS`.
+Each problem is one line (`pipelines.verify.findings.Problems`).
 """
 
 from __future__ import annotations
@@ -18,26 +17,23 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from pipelines.dataset.findings import Notes, OnProgress, Problems, Report, Verification
 from pipelines.dataset.reader import DamagedError, open_dataset
-from pipelines.dataset.record_checks import FEATURES
-from pipelines.dataset.records import ORIGINAL
-from pipelines.dataset.shard_checks import check_records
+from pipelines.dataset.schema import ORIGINAL
 from pipelines.files.containers import ClipError
 from pipelines.files.raw_records import source_sha256
 from pipelines.messages import one_line
+from pipelines.verify.findings import Notes, OnProgress, Problems, Report, Verification
+from pipelines.verify.record_checks import FEATURES
+from pipelines.verify.shard_checks import check_records
 
 
 def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress: OnProgress | None = None) -> Report:
-    """Check a dataset, whole.
+    """Check all of a dataset.
 
     Args:
         folder: of the dataset.
         sources: hash the source files, too.
         on_progress: called now and then.
-
-    Returns:
-        What was found.
 
     Raises:
         DatasetError: the folder is no dataset that dreambeam wrote.
@@ -51,7 +47,7 @@ def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress:
             )
     except DamagedError as error:
         problems.add(os.fspath(folder), str(error))
-        return Report(tuple(problems.shown), problems.count, 0, 0, 0, 0)
+        return Report(tuple(problems.shown), problems.count)
     with closing(sqlite3.connect("")) as database:  # a temporary file of its own
         run = Verification(dataset, problems, Notes(database), tally, on_progress or (lambda *_: None))
         for check in (*CHECKS, *((check_sources,) if sources else ())):
@@ -114,14 +110,14 @@ def check_failures(run: Verification) -> None:
         run.problems.add("failures.jsonl", f"it cannot be read ({one_line(error)})")
         return
     if dict(stages) != run.dataset.run["failures_by_stage"]:
-        said = run.dataset.run["failures_by_stage"]
-        run.problems.add("failures.jsonl", f"it has the failures {dict(stages)}, run.json counts {said}")
+        counted = run.dataset.run["failures_by_stage"]
+        run.problems.add("failures.jsonl", f"it has the failures {dict(stages)}, run.json counts {counted}")
     for name, found in (("failures", sum(stages.values())), ("records_lost", lost)):
         _compare(run, f"counts.{name}", run.dataset.run["counts"].get(name), found, "failures.jsonl has")
 
 
 def check_counts(run: Verification) -> None:
-    """run.json counts what there is, and that is what was asked for."""
+    """The counts of run.json are right, and none of the records that its configuration asks for is missing."""
     content, tally = run.dataset.run, run.tally
     counts, config, recipes = content["counts"], content["config"], content["recipes"]
     _compare(run, "counts.records", counts.get("records"), tally["records"], "the shards have")
@@ -138,16 +134,16 @@ def check_counts(run: Verification) -> None:
     _compare(run, "counts.originals", counts.get("originals"), tally[f"{ORIGINAL}/dreams"], "there are")
     for kind in ("dreams", "reached"):
         _compare(run, f"counts.{kind}", counts.get(kind), sum(tally[f"{name}/{kind}"] for name in recipes), "there are")
-        for name, said in recipes.items():
-            found = tally[f"{name}/{kind}"]
-            _compare(run, f"recipes.{name}.{kind}", isinstance(said, dict) and said.get(kind), found, "there are")
+        for name, recipe in recipes.items():
+            counted = isinstance(recipe, dict) and recipe.get(kind)
+            _compare(run, f"recipes.{name}.{kind}", counted, tally[f"{name}/{kind}"], "there are")
 
 
 def check_sources(run: Verification) -> None:
     """Each file that a record was made from is there and unchanged."""
     total = run.notes.source_count()
     for number, (uri, record_offset, digest, kind, id_) in enumerate(run.notes.sources()):
-        run.tell("sources", number, total)
+        run.on_progress("sources", number, total)
         run.tally["sources"] += 1
         try:
             if source_sha256(uri, record_offset) != digest:
@@ -157,7 +153,7 @@ def check_sources(run: Verification) -> None:
 
 
 CHECKS: tuple[Callable[[Verification], None], ...] = (check_files, check_records, check_failures, check_counts)
-"""In their order: the counts are compared with what the checks before them have counted."""
+"""In their order: `check_counts` compares with what the checks before it have counted."""
 
 
 def _read_failure(line: str) -> dict[str, Any] | None:
@@ -172,6 +168,6 @@ def _read_failure(line: str) -> dict[str, Any] | None:
     return failure if isinstance(failure.get("records_lost"), int) else None
 
 
-def _compare(run: Verification, name: str, said: Any, found: int, verb: str) -> None:
-    if said != found:
-        run.problems.add("run.json", f"its {name} is {said}, {verb} {found}")
+def _compare(run: Verification, name: str, counted: Any, found: int, verb: str) -> None:
+    if counted != found:
+        run.problems.add("run.json", f"its {name} is {counted}, {verb} {found}")

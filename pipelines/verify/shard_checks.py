@@ -1,12 +1,12 @@
-"""The walk of a verification: every record of every shard, in step with the rows of provenance.parquet.
+"""Checks of shards: every record of every shard, together with its row of provenance.parquet.
 
-Both stand in the same order: by split, shard and position. What can be read of a damaged shard is checked.
+Both are in the same order: by split, shard and position. Of a damaged shard, the readable records are checked.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -14,18 +14,15 @@ import pyarrow.parquet as pq
 
 from augment.determinism.arithmetic import Arithmetic
 from pipelines.clips.whole_files import DEMO
-from pipelines.dataset.findings import UNKNOWN, Verification
-from pipelines.dataset.reader import DamagedError, Place, read_example, rows, stored_samples, wrong_kinds
-from pipelines.dataset.record_checks import (
-    COLUMNS,
-    EXAMPLE_CHECKS,
-    PROVENANCE_CHECKS,
-    Entry,
-    differences,
-    provenance_of,
-)
+from pipelines.dataset.provenance import read_provenance
+from pipelines.dataset.reader import DamagedError, Place, rows
+from pipelines.dataset.record_reader import read_example, stored_samples
+from pipelines.dataset.schema import ORIGINAL
 from pipelines.files.tfrecord import FrameError, RecordError, read_frame
-from pipelines.messages import one_line
+from pipelines.messages import one_line, printable
+from pipelines.verify.findings import UNKNOWN, Verification
+from pipelines.verify.provenance_checks import PROVENANCE_CHECKS
+from pipelines.verify.record_checks import COLUMNS, EXAMPLE_CHECKS, Entry, differences, wrong_features
 
 
 def check_records(run: Verification) -> None:
@@ -57,39 +54,35 @@ def check_records(run: Verification) -> None:
 
 
 def _frames(run: Verification, split: str, shard: int, total: int) -> Iterator[bytes | None]:
-    """Give the records of a shard; None for one that is damaged. Where the place is lost, the shard ends."""
+    """Give the records of a shard; None for a damaged one. A damaged length ends the shard."""
     path = run.dataset.shard_path(split, shard)
     position = 0
     with path.open("rb") as file:
         before = run.tally["bytes"]
         while True:
+            record = None
             try:
                 record = read_frame(file)
-            except RecordError as error:
-                run.problems.add(f"{path.name}, record {position}", str(error))
-                yield None
-            except FrameError as error:
-                run.problems.add(f"{path.name}, record {position}", str(error))
-                run.tally["unreadable"] += 1
-                break
-            else:
                 if record is None:
                     break
-                yield record
+            except FrameError as error:
+                run.problems.add(f"{path.name}, record {position}", str(error))
+                if not isinstance(error, RecordError):
+                    run.tally["unreadable"] += 1
+                    break
+            yield record
             position += 1
             run.tally["bytes"] = before + file.tell()
-            run.tell("records", run.tally["bytes"], total)
+            run.on_progress("records", run.tally["bytes"], total)
 
 
 def _check_record(run: Verification, place: Place, record: bytes, row: dict[str, Any] | None, previous: str) -> str:
     """Check a record; return the key that orders it in its shard."""
     path = run.dataset.shard_path(place.split, place.shard)
     where = f"{path.name}, record {place.position}"
-    if wrong := wrong_kinds(run.dataset, record):
-        run.problems.add(where, wrong)
-        run.tally["unreadable"] += 1
-        return previous
     try:
+        if wrong := wrong_features(run.dataset, record):
+            raise DamagedError(wrong)
         example = read_example(run.dataset, record)
         samples = stored_samples(run.dataset, example)
     except DamagedError as error:
@@ -97,9 +90,10 @@ def _check_record(run: Verification, place: Place, record: bytes, row: dict[str,
         run.tally["unreadable"] += 1
         return previous
     where += f" {example['id']!r}"
-    told, found = provenance_of(example)
-    entry = Entry(run.dataset, place, example, samples, told)
-    for check in EXAMPLE_CHECKS + (PROVENANCE_CHECKS if told else ()):
+    provenance, faults = read_provenance(example["provenance"], original=example["recipe"] == ORIGINAL)
+    found = [f"its provenance {each}" for each in faults]
+    entry = Entry(run.dataset, place, example, samples, provenance)
+    for check in EXAMPLE_CHECKS + (PROVENANCE_CHECKS if provenance else ()):
         found.extend(check(entry))
     if row is not None:
         found.extend(differences(entry, row))
@@ -110,23 +104,29 @@ def _check_record(run: Verification, place: Place, record: bytes, row: dict[str,
     if int(key, 16) % count != place.shard:
         found.append(f"by its id it belongs in shard {int(key, 16) % count}")
     if key < previous:
-        found.append("it stands out of the order of the ids' hashes")
+        found.append("it is out of the order of the ids' hashes")
     for what in found:
         run.problems.add(where, what)
     run.tally[f"{example['recipe']}/dreams"] += 1
     run.tally[f"{example['recipe']}/reached"] += int(example["reached"])
-    if told:
-        if told["recipe"] is not None:
-            run.made_on[str(Arithmetic(**told["arithmetic"])) if "arithmetic" in told else UNKNOWN] += 1
-        source, recipe = told["source"], told["recipe"] or {}
-        run.notes.add_source(source["uri"], source["sha256"], "source", example["id"], source.get("record_offset"))
-        if recipe.get("sound") and recipe["sound"] != DEMO and told["sound_sha256"]:
-            run.notes.add_source(recipe["sound"], told["sound_sha256"], "target sound", example["id"])
+    if provenance:
+        _note(run, example["id"], provenance)
     return key
 
 
+def _note(run: Verification, id_: str, provenance: Mapping[str, Any]) -> None:
+    """Note the arithmetic and the sources of a record."""
+    if provenance["recipe"] is not None:
+        known = provenance.get("arithmetic")
+        run.made_on[printable(str(Arithmetic(**known))) if known else UNKNOWN] += 1
+    source, sound = provenance["source"], (provenance["recipe"] or {}).get("sound")
+    run.notes.add_source(source["uri"], source["sha256"], "source", id_, source.get("record_offset"))
+    if isinstance(sound, str) and sound not in ("", DEMO) and provenance["sound_sha256"]:
+        run.notes.add_source(sound, provenance["sound_sha256"], "target sound", id_)
+
+
 class _Table:
-    """The rows of provenance.parquet, taken in step with the records."""
+    """The rows of provenance.parquet, taken record by record."""
 
     def __init__(self, run: Verification):
         self._run = run
@@ -155,7 +155,7 @@ class _Table:
             self._next = next(self._rows, None)
 
     def finish(self) -> None:
-        """Name the rows that are left."""
+        """Report the rows that are left."""
         while self._next is not None:
             self._surplus()
 
@@ -167,7 +167,7 @@ class _Table:
         self._next = next(self._rows, None)
 
     def _ordered(self) -> Iterator[tuple[tuple[int, int, int], dict[str, Any]]]:
-        """Give the rows that stand in order, by place."""
+        """Give the rows that are in order, by place."""
         previous = (-1, -1, -1)
         path = self._run.dataset.folder / "provenance.parquet"
         try:
@@ -181,7 +181,7 @@ class _Table:
                     continue
                 key = (self._order[split], shard, position)
                 if key <= previous:
-                    self._run.problems.add("provenance.parquet", f"its row {row['id']!r} stands out of order")
+                    self._run.problems.add("provenance.parquet", f"its row {row['id']!r} is out of order")
                     continue
                 previous = key
                 yield key, row

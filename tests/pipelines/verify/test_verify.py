@@ -15,8 +15,8 @@ from published import CLIPS, RECIPES, copy, edit, edit_json, edit_provenance, ed
 from recordings import augment, complaint, dreambeam
 
 from augment.ascent.recipe import canonical_json
-from pipelines.dataset import findings
-from pipelines.dataset.verify import verify
+from pipelines.verify import findings
+from pipelines.verify.verify import verify
 
 RECORDS = len(CLIPS) * (len(RECIPES) + 1)
 
@@ -115,7 +115,7 @@ def test_two_records_in_each_others_place_are_named(damaged: Path):
     rewrite(shard(damaged), swap)
     found = problems(damaged)
     assert sum("provenance.parquet has " in line and "in its place" in line for line in found) == 2
-    assert sum("it stands out of the order of the ids' hashes" in line for line in found) == 1
+    assert sum("it is out of the order of the ids' hashes" in line for line in found) == 1
     assert len(found) == 3
 
 
@@ -250,7 +250,7 @@ def test_a_row_too_few_too_many_or_out_of_order_is_named(damaged: Path):
     path = shard(damaged)
     assert problems(damaged) == [f"provenance.parquet: it has no row for {path.name}, record 2"]
     edit_table(damaged, lambda rows: rows.insert(2, {**rows[0], "id": "more"}))
-    assert "provenance.parquet: its row 'more' stands out of order" in problems(damaged)
+    assert "provenance.parquet: its row 'more' is out of order" in problems(damaged)
     edit_table(damaged, lambda rows: rows.append({**rows[-1], "id": "last", "position": 999}))
     assert any(
         "its row 'last' has no record: there is none at train, shard 1, record 999" in x for x in problems(damaged)
@@ -408,3 +408,36 @@ def test_what_is_no_dataset_is_one_line(
     (half / ".dreambeam").touch()
     shutil.copytree(published / "out", half / "dataset")
     assert "has not finished" in complaint(capsys, "verify", half)
+
+
+# Whatever a record's provenance holds
+
+
+VALUES: tuple[Any, ...] = (None, -3, 1 << 70, 0.5, float("nan"), "x\x1b\n", "\ud800", [], {}, [1, "a"], {"a": None})
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the way to each part of a JSON value."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    return [found for key, part in parts for found in [(*path, key), *_paths(part, (*path, key))]]
+
+
+def test_whatever_the_provenance_holds_each_problem_is_a_line(damaged: Path):
+    path = shard(damaged)
+    kept, position = path.read_bytes(), dream_at(path)
+    provenance: list[dict[str, Any]] = []
+    edit_provenance(path, position, provenance.append)
+    for number, place in enumerate(_paths(provenance[0])):
+        for value in (VALUES[number % len(VALUES)], VALUES[(3 * number + 1) % len(VALUES)]):
+            changed = json.loads(json.dumps(provenance[0]))
+            inner = changed
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = value
+
+            def put(features: Any, text: bytes = json.dumps(changed).encode()) -> None:
+                features["provenance"].bytes_list.value[0] = text
+
+            path.write_bytes(kept)
+            edit(path, position, put)
+            assert problems(damaged), place
