@@ -23,15 +23,19 @@ from augment.determinism.arithmetic import arithmetic, warn_if_slower
 from pipelines.clips.listing import SourceError
 from pipelines.config.run_config import RunConfig
 from pipelines.dataset.output import check_output, resolve_output, unfinished
-from pipelines.dataset.records import Labelling, Vocabulary, processor, versions
+from pipelines.dataset.records import Labelling
+from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import Scratch
+from pipelines.dataset.versions import processor, versions
 from pipelines.run import counters, publish
-from pipelines.run.graph import build, write_listing
+from pipelines.run.graph import build
+from pipelines.run.listing_file import write_listing
 from pipelines.run.staging import collect, shared_scratch, stage_weights
 from pipelines.sources.inputs import class_list, list_inputs, place
-from pipelines.worker.dream_worker import label_classes, load_sound, shared_dreamer, target_classes
+from pipelines.worker.dreamers import load_sound, shared_dreamer
 from pipelines.worker.resume import index_finished
 from pipelines.worker.run_model import shared_model, specs_of
+from pipelines.worker.target_choice import label_classes, target_classes
 
 LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""

@@ -27,9 +27,10 @@ from pipelines.dataset.croissant import Described, write_croissant
 from pipelines.dataset.loader_code import loader
 from pipelines.dataset.naming import shard_name
 from pipelines.dataset.output import replace_output
-from pipelines.dataset.records import ORIGINAL, Vocabulary, features, versions
+from pipelines.dataset.schema import ORIGINAL, Vocabulary, features
 from pipelines.dataset.scratch import Scratch
-from pipelines.worker.run_model import about, classes_of, specs_of
+from pipelines.dataset.versions import versions
+from pipelines.worker.run_model import describe_model, described_classes, specs_of
 
 DESCRIPTION = "Audio clips dreamed toward {} classes by dreambeam; provenance.parquet says how each was made."
 VERSION = "1.0.0"
@@ -81,8 +82,8 @@ def publish(
     content = {
         **run,
         "config": config.model_dump(mode="json"),
-        "model": about(model, specs_of(config.model)),
-        **classes_of(model, specs_of(config.model)),
+        "model": describe_model(model, specs_of(config.model)),
+        **described_classes(model, specs_of(config.model)),
         "counts": _counts(manifest, tally, failures, config),
         "splits": list(manifest["splits"]),
         "not_dreamed": {

@@ -22,8 +22,9 @@ from augment.ascent.recipe import canonical_json
 from augment.determinism.arithmetic import arithmetic
 from pipelines.clips.references import ClipRef
 from pipelines.config.run_config import RunConfig
-from pipelines.dataset.records import Vocabulary, versions
+from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import FRAMES, RecordRef, Scratch
+from pipelines.dataset.versions import versions
 from pipelines.files.tfrecord import FrameError, read_frames
 
 _TABLE = """

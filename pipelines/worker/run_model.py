@@ -1,8 +1,8 @@
-"""What a run dreams through: the model of a configuration, loaded once for a process, and as provenance tells it.
+"""The model of a run: loaded once for a process, and described in provenance and run.json.
 
-Of YAMNet the provenance has its name and the identity of its weights. Of any other model, or several, it has besides
-what `augment.models.model_kinds` needs to load it again, and run.json has the classes (`classes_of`): a replay needs
-the files of the models, and no class lists.
+The description of YAMNet is its name and the identity of its weights. For other models it has, too, what
+`augment.models.model_kinds` needs to load them again, and run.json has the classes (`described_classes`): a replay
+needs the files of the models, and no class lists.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def specs_of(models: Sequence[ModelConfig]) -> Specs:
     return () if found == (ModelSpec(),) else found
 
 
-def about(model: AudioModel, specs: Specs) -> dict[str, Any]:
-    """Return what provenance and run.json tell of the model."""
-    told: dict[str, Any] = {"name": model.name, "identity": model.identity}
+def describe_model(model: AudioModel, specs: Specs) -> dict[str, Any]:
+    """Return what provenance and run.json store of the model."""
+    description: dict[str, Any] = {"name": model.name, "identity": model.identity}
     if specs:
-        told |= {"sample_rate": model.sample_rate, "members": [dataclasses.asdict(spec) for spec in specs]}
-    return told
+        description |= {"sample_rate": model.sample_rate, "members": [dataclasses.asdict(spec) for spec in specs]}
+    return description
 
 
-def classes_of(model: AudioModel, specs: Specs) -> dict[str, Any]:
-    """Return what run.json tells of the model's classes, and of those that its members were given; not of YAMNet's."""
+def described_classes(model: AudioModel, specs: Specs) -> dict[str, Any]:
+    """Return what run.json stores of the model's classes, and of those given for its members; nothing of YAMNet."""
     if not specs:
         return {}
     given = [
@@ -46,16 +46,17 @@ def classes_of(model: AudioModel, specs: Specs) -> dict[str, Any]:
     return {"model_classes": [{"mid": item.mid, "name": item.name} for item in model.classes], "given_classes": given}
 
 
-def specs_told(told: Mapping[str, Any], run: Mapping[str, Any], now: Sequence[str] = ()) -> Specs:
-    """Return the models that provenance tells of.
+def described_specs(description: Mapping[str, Any], run: Mapping[str, Any], now: Sequence[str] = ()) -> Specs:
+    """Return the models of a description.
 
     Args:
-        told: of the model (`about`).
+        description: of `describe_model`.
         run: run.json of the dataset, for their classes.
         now: where they are now, one for each; none: where they were.
     """
     known = {each.name for each in dataclasses.fields(ModelSpec)}
-    members, found = told.get("members", []), []
+    members: Sequence[Mapping[str, Any]] = description.get("members", ())
+    found = []
     given: Sequence[Any] = run.get("given_classes") or [None] * len(members)
     for place, member in enumerate(members):
         values = {key: value for key, value in member.items() if key in known}
@@ -71,11 +72,11 @@ _loading = threading.Lock()
 
 
 def shared_model(weights: str | None, specs: Specs = ()) -> AudioModel:
-    """Load what is dreamed through once for the whole process, however many threads ask.
+    """Load the model once for the whole process, also among threads.
 
     Raises:
         ModelError: a model cannot be used.
-        WeightsError: YAMNet's weights are not to be had.
+        WeightsError: YAMNet's weights cannot be read.
     """
     with _loading:
         return _load_model(weights, specs)

@@ -39,7 +39,7 @@ def peak_kilobytes(clips: int, folder: Path) -> int:
 def peak_of(code: str, source: Path, output: Path) -> int:
     """Run code with a source and an output in a process of its own; return the most memory that it held."""
     command = [sys.executable, "-c", code, str(source), str(output)]
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'tests' / 'support'}"}
     run = subprocess.run(command, capture_output=True, check=True, text=True, env=environment)
     return int(run.stdout.splitlines()[-1])
 

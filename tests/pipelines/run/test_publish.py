@@ -23,7 +23,7 @@ from pipelines.run.augmentation import publish
 
 KILLED = """
 import os, signal, sys
-from pipelines import shards
+from pipelines.dataset import shards
 shards.write_shard = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
 from pipelines.cli import main
 main(sys.argv[1:])

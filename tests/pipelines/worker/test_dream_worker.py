@@ -20,12 +20,15 @@ from augment.models import yamnet
 from augment.models.yamnet import DreamingModel
 from pipelines.clips import clips as clips_module
 from pipelines.clips.clips import segments
-from pipelines.clips.references import ClipRef, SoundFileRef
+from pipelines.clips.references import ClipRef, Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError, load_config
-from pipelines.dataset.records import Lost, Record, Vocabulary
+from pipelines.dataset.records import Record
+from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import Scratch
+from pipelines.worker import batches as batching
 from pipelines.worker import dream_worker
-from pipelines.worker.dream_worker import DreamWorker, target_classes
+from pipelines.worker.dream_worker import DreamWorker
+from pipelines.worker.target_choice import target_classes
 
 
 def clip(path: Path) -> ClipRef:
@@ -37,10 +40,10 @@ def make(model: DreamingModel, folder: Path, *changes: str) -> DreamWorker:
     return DreamWorker(config, Vocabulary(("dog",), (1,)), model, Scratch(str(folder)))
 
 
-def run(worker_: DreamWorker, clips: Iterable[ClipRef]) -> tuple[dict[str, Record], list[Lost]]:
+def run(worker_: DreamWorker, clips: Iterable[ClipRef]) -> tuple[dict[str, Record], list[Failure]]:
     results = [result for ref in clips for result in worker_.add(ref)] + list(worker_.finish())
     records = {result.id: result for result in results if isinstance(result, Record)}
-    lost = [result for result in results if isinstance(result, Lost)]
+    lost = [result for result in results if isinstance(result, Failure)]
     assert len(records) + len(lost) == len(results)
     return records, lost
 
@@ -51,8 +54,8 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     seen: list[tuple[int, int]] = []
     pad = dream_worker.pad_batch
 
-    def noted(heard: Any, through: Any) -> Any:
-        waveforms, lengths = pad(heard, through)
+    def noted(inputs: Any, model: Any) -> Any:
+        waveforms, lengths = pad(inputs, model)
         seen.append(waveforms.shape)
         return waveforms, lengths
 
@@ -125,7 +128,7 @@ def test_when_one_dream_fails_the_other_ends_with_its_next_step(
     monkeypatch.setattr(dream_worker, "dream_batch", dream_batch)
     with pytest.raises(MemoryError):
         run(worker_, clips)
-    worker_._pool.shutdown()  # waits for what is under way
+    worker_._background.shutdown()  # waits for what is under way
     assert 0 < worker_.counts["clip_steps"] < 1000
 
 
@@ -147,14 +150,14 @@ def test_clips_that_wait_are_bounded_and_the_fullest_batch_goes_first(
     seconds = [1.0, 2.0, 2.0, 1.0, 3.0, 1.0, 2.0]
     clips = [clip(record(tmp_path / f"{i}.wav", s)) for i, s in enumerate(seconds)]
     limit = 5 * 16_000 * 8  # 5 s: a second is 16,000 samples, as they came and as YAMNet hears them
-    monkeypatch.setattr(dream_worker, "MAX_WAITING_BYTES", limit)
+    monkeypatch.setattr(batching, "MAX_WAITING_BYTES", limit)
     worker_ = make(model, tmp_path)
     for ref in clips:
         list(worker_.add(ref))
-        assert worker_._waiting_bytes() <= limit
+        assert worker_._batches.waiting_bytes <= limit
     assert [count for count, _ in batches] == [2, 3]  # of 2 s each, when 6 s wait; then of 1 s each, when 6 s wait
     list(worker_.finish())
-    assert worker_._waiting_bytes() == 0
+    assert worker_._batches.waiting_bytes == 0
     assert sum(count for count, _ in batches) == len(clips)
 
 
@@ -188,7 +191,7 @@ def test_random_draws_from_the_list_by_seed_clip_and_variant(model: DreamingMode
     names = ["Siren", "Dog", "Rain", "Violin, fiddle"]
     changes = ["seed=5", "variants=6", f"target={{policy: random, classes: {json.dumps(names)}}}"]
     records, _ = run(make(model, tmp_path, *changes), [ref])
-    scores = model.clip_scores(dream_worker.Sound(dream_worker.decode(ref).waveform, 16_000).heard)
+    scores = model.clip_scores(dream_worker.Sound(dream_worker.decode(ref).waveform, 16_000).model_input)
     assert not any(scores[model.classes.find(name).index] >= 0.5 for name in names)
     for variant in range(6):
         expected = names[draws.draw(5, "a.wav", variant, "target") % 4]
@@ -203,8 +206,8 @@ def test_a_clip_that_is_already_all_that_random_may_draw_is_a_failure_of_that_re
     top = model.classes.names[int(np.argmax(model.clip_scores(dream_worker.decode(clips[0]).waveform[:, 0])))]
     records, lost = run(make(model, tmp_path, f"target={{policy: random, classes: ['{top}']}}"), clips[:1])
     assert set(records) == {"0.wav:original"}
-    assert [(one.failure.id, one.failure.stage, one.records) for one in lost] == [("0.wav:deep_dream:0", "target", 1)]
-    assert "name more classes" in lost[0].failure.error
+    assert [(one.id, one.stage, one.records_lost) for one in lost] == [("0.wav:deep_dream:0", "target", 1)]
+    assert "name more classes" in lost[0].error
 
 
 def test_a_recipe_goes_to_its_own_target_and_provenance_says_so(model: DreamingModel, tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_a_clip_that_cannot_be_decoded_loses_all_its_records_and_the_others_none
     Path(bad.uri).unlink()
     records, lost = run(make(model, tmp_path, "variants=3"), [bad, good])
     assert len(records) == 4
-    assert [(one.failure.id, one.failure.stage, one.records) for one in lost] == [("bad.wav", "read", 4)]
+    assert [(one.id, one.stage, one.records_lost) for one in lost] == [("bad.wav", "read", 4)]
 
 
 def test_a_dream_that_is_not_finite_is_a_failure(
@@ -263,7 +266,7 @@ def test_a_dream_that_is_not_finite_is_a_failure(
     clips = [clip(record(tmp_path / f"{i}.wav")) for i in range(2)]
     records, lost = run(make(model, tmp_path), clips)
     assert set(records) == {"0.wav:original", "1.wav:original", "1.wav:deep_dream:0"}
-    assert [(one.failure.id, one.failure.stage, one.records) for one in lost] == [("0.wav:deep_dream:0", "dream", 1)]
+    assert [(one.id, one.stage, one.records_lost) for one in lost] == [("0.wav:deep_dream:0", "dream", 1)]
 
 
 def test_counts_tell_clips_records_and_failures(model: DreamingModel, tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ from recordings import complaint, dreambeam, samples
 
 from augment.ascent.loop import Dreamer
 from augment.ascent.recipe import Recipe
-from augment.models.weights import demo_recording
+from augment.models.mirror import demo_recording
 from augment.models.yamnet import DreamingModel
 from augment.sound.distance import distance, lufs, snr_db
 from augment.sound.resampling import to_model
 from augment.targets.policies import Aim
-from pipelines.cli.commands.dream_command import WHOLE_SECONDS
+from pipelines.cli.runs.dream_run import WHOLE_SECONDS
 from pipelines.clips.whole_files import WriteError, find_sound, read_sound, write_sound, writing
 from pipelines.files.containers import ClipError
 from pipelines.worker import long_files

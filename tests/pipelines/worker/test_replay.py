@@ -16,7 +16,8 @@ from recordings import augment, complaint, dreambeam, load, record, samples
 from augment.determinism.draws import draw
 from pipelines.clips.clips import segments
 from pipelines.clips.references import SoundFileRef, clip_ref
-from pipelines.dataset.reader import DamagedError, DatasetError, open_dataset, read_example
+from pipelines.dataset.reader import DamagedError, DatasetError, open_dataset
+from pipelines.dataset.record_reader import read_example
 from pipelines.worker.replay import ReplayError, replay
 
 DREAM = "dog/a.wav:deep_dream:0"
@@ -180,9 +181,18 @@ def test_a_target_sound_that_changed_or_went_is_said_and_can_be_named(published:
             "transform.*'shallow'.*made by dreambeam",
         ),
         (lambda told: told.pop("seed"), DamagedError, "not complete.*'seed'"),
-        (lambda told: told["source"].pop("start"), DamagedError, "not complete.*'start'"),
+        (lambda told: told["source"].pop("start"), DamagedError, "not complete.*'source.start'"),
+        (lambda told: told["arithmetic"].update(colour=3), DamagedError, "'arithmetic.colour', which this version"),
+        (lambda told: told["arithmetic"].pop("onednn"), DamagedError, "lacks 'arithmetic.onednn'"),
+        (lambda told: told.update(versions="new"), DamagedError, "has 'versions' as 'new'"),
+        (lambda told: told.update(recipe=[1]), DamagedError, r"has 'recipe' as \[1\]"),
+        (lambda told: told["target"].update(classes=[]), DamagedError, "not complete"),
+        (lambda told: told["target"].update(classes=["x"]), DamagedError, "not complete"),
     ],
-    ids=["model", "unknown field", "unknown transform", "no seed", "no start"],
+    ids=[
+        *("model", "unknown field", "unknown transform", "no seed", "no start", "unknown arithmetic", "no oneDNN"),
+        *("no versions", "no recipe", "no target", "a class that is no number"),
+    ],
 )
 def test_provenance_that_cannot_be_followed_is_said(dataset: Path, tmp_path: Path, change: Any, error: Any, match: str):
     with pytest.raises(error, match=match) as caught:

@@ -19,7 +19,8 @@ from recordings import augment, dreambeam, failures_of, load, record, shards_of
 from pipelines.clips.clips import segments
 from pipelines.clips.references import SoundFileRef
 from pipelines.config.run_config import load_config
-from pipelines.dataset.records import Record, Vocabulary
+from pipelines.dataset.records import Record
+from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import Scratch, SpillWriter, read_records
 from pipelines.worker.resume import Finished, clip_digest, index_finished, run_digest
 
@@ -99,10 +100,10 @@ def test_a_run_that_goes_on_says_which_dreams_it_did_not_make(
     assert found["reused"] in (2 * 2, 3 * 2)
     printed = capsys.readouterr().out.splitlines()
     assert (
-        f"  deep_dream: {found['reached']} of {CLIPS * 2} dreams reached their target; {found['reused']} were reused, "
-        f"of which {found['reused_reached']} had reached it"
+        f"  deep_dream: {found['reached']} of {CLIPS * 2} dreams reached their target; {found['reused']} of an earlier "
+        f"run, {found['reused_reached']} of them on target"
     ) in printed
-    assert f"  {told['counts']['reused']} records were finished already by a run that was stopped" in printed
+    assert f"  {told['counts']['reused']} records were finished by an earlier run" in printed
 
 
 def test_a_run_that_goes_on_may_have_other_batches(recordings: Path, undisturbed: Path, killed: Path) -> None:

@@ -13,7 +13,7 @@ from recordings import augment, complaint, dreambeam, load, record
 
 from pipelines.config.run_config import load_config
 from pipelines.dataset.reader import open_dataset
-from pipelines.dataset.verify import verify
+from pipelines.verify.verify import verify
 from pipelines.worker.replay import ReplayError, replay
 from pipelines.worker.run_model import specs_of
 
@@ -67,7 +67,7 @@ def test_a_replay_through_another_model_is_refused(made: Path, tmp_path: Path):
     dataset = open_dataset(made / "out")
     ear(gain=1.0).save(tmp_path / "mine.keras")
     for models, expected in (
-        ([str(tmp_path / "mine.keras")], "dreamed through weights of identity"),
+        ([str(tmp_path / "mine.keras")], "dreamed with weights of identity"),
         (["nowhere.keras"], "is not there"),
         (["a", "b"], "names 2 models"),
     ):
