@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from augment.models.yamnet import (
+from augment.models.yamnet import DreamingModel
+from augment.models.yamnet_layers import (
     FFT_LENGTH,
     FRAME_HOP,
     FRAME_LENGTH,
     LOG_OFFSET,
     MEL_BANDS,
     PATCH_FRAMES,
-    DreamingModel,
 )
 
 HOP_FRAMES = 10

@@ -30,7 +30,8 @@ from pipelines.benchmark import naive
 from pipelines.clips.clips import decode, segments
 from pipelines.clips.references import SoundFileRef
 from pipelines.config.run_config import RunConfig
-from pipelines.dataset.records import Encoder, Labelling, Record, Vocabulary
+from pipelines.dataset.records import Encoder, Labelling, Record
+from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import SpillWriter
 from pipelines.run.augmentation import augment_dataset
 
@@ -167,7 +168,7 @@ def parts(model: DreamingModel, folder: Path) -> list[Work]:
     waveforms, lengths = pad_batch(clips)
     recipe = Recipe.model_validate({"hold": None, "steps": 10})
     sounds = [Sound(clip.waveform, FILE_RATE) for clip in decoded]
-    scores = model.scores(*pad_batch([sound.heard for sound in sounds]))
+    scores = model.scores(*pad_batch([sound.model_input for sound in sounds]))
     dreamer = Dreamer(model, recipe)
     dreams = dream_batch(Dreamer(model, recipe.model_copy(update={"steps": 1})), sounds, scores, range(CLIPS))
     encoder = Encoder(Vocabulary((), (1,)), model, 0, Labelling("none", {}), "float32")
@@ -357,14 +358,18 @@ def measure(
 
 def expected_seconds(model: DreamingModel, *, rounds: int, clips: int, quick: bool = False) -> float:
     """Return about how many seconds `measure` takes, by a first look at how long a gradient takes here."""
-    plain, waveforms = naive.plain_gradient(model), tf.constant(pad_batch(noise(4))[0])
-    plain(waveforms, tf.range(4)).numpy()
-    start = time.perf_counter()
-    plain(waveforms, tf.range(4)).numpy()
-    one = (time.perf_counter() - start) / 4  # a step of a clip
     kinds = len(QUICK_STEPS) if quick else len(list(kinds_of_steps()))
     batched = CLIPS * (1 + kinds) + (0 if quick else sum(BATCHES))
     timed_steps = (rounds + 1) * STEPS * batched + (0 if quick else (rounds + 1) * 12 * CLIPS)
     runs = [(min(clips, QUICK_CLIPS), 1, PIPELINE_STEPS[:1])] if quick else [(clips, min(rounds, 3), PIPELINE_STEPS)]
     piped = sum((count * times + 64 * 4) * sum(each) for count, times, each in runs)
-    return one * (timed_steps + piped) + (20 if quick else 60)
+    return step_seconds(model) * (timed_steps + piped) + (20 if quick else 60)
+
+
+def step_seconds(model: DreamingModel) -> float:
+    """Return about how many seconds a gradient step of one clip takes."""
+    plain, waveforms = naive.plain_gradient(model), tf.constant(pad_batch(noise(4))[0])
+    plain(waveforms, tf.range(4)).numpy()
+    start = time.perf_counter()
+    plain(waveforms, tf.range(4)).numpy()
+    return (time.perf_counter() - start) / 4

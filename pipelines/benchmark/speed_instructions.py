@@ -13,9 +13,10 @@ import subprocess
 import sys
 
 from augment.determinism.arithmetic import LIMIT, ONEDNN_NAMES, instructions
-from pipelines.benchmark.speed import Row
+from pipelines.benchmark.speed import CLIPS, STEPS, Row
 
 _KINDS = ("SSE4.1", "AVX2", "AVX-512")
+_START_SECONDS = 20  # of each process
 
 
 def rows(rounds: int) -> list[Row]:
@@ -25,9 +26,8 @@ def rows(rounds: int) -> list[Row]:
         subprocess.CalledProcessError: a process failed; it has printed why.
     """
     own = instructions()
-    kinds = _KINDS[: _KINDS.index(own) + 1] if own in _KINDS else (own,)
     found: list[Row] = []
-    for kind in kinds:
+    for kind in _kinds(own):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         if kind != own:
             environment[LIMIT] = ONEDNN_NAMES[kind]
@@ -35,6 +35,22 @@ def rows(rounds: int) -> list[Row]:
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         found += [Row(**row) for row in json.loads(done.stdout)]
     return found
+
+
+def expected_seconds(step_seconds: float, rounds: int) -> float:
+    """Return about how many seconds `rows` takes.
+
+    Args:
+        step_seconds: of a gradient step of one clip with the newest instructions; older ones take about twice as long.
+        rounds: as `rows` takes them.
+    """
+    steps = 2 * (rounds + 1) * STEPS * CLIPS  # exact and fast, after a round that warms up
+    return len(_kinds(instructions())) * (_START_SECONDS + 2 * step_seconds * steps)
+
+
+def _kinds(own: str) -> tuple[str, ...]:
+    """Return the kinds of instructions that a processor has."""
+    return _KINDS[: _KINDS.index(own) + 1] if own in _KINDS else (own,)
 
 
 def _own_rows(rounds: int) -> list[Row]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.benchmark.speed import Row
-from pipelines.dataset.records import processor, versions
+from pipelines.dataset.versions import processor, versions
 
 PARTS = {
     "matrix products": "What the machine can do: products of square matrices.",

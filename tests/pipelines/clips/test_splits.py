@@ -12,8 +12,9 @@ from pipelines.clips.shard_clips import ShardRef
 from pipelines.clips.splits import HELD_OUT, is_dreamed, split_fault, warnings
 from pipelines.clips.tf_examples import Fields, Layout
 from pipelines.config.run_config import RunConfig
-from pipelines.dataset.records import Vocabulary
-from pipelines.run.graph import SINGLE_ITEMS, ClipSummary, in_order, listing_blocks, read_block, write_listing
+from pipelines.dataset.schema import Vocabulary
+from pipelines.run.clip_summary import ClipSummary, in_order
+from pipelines.run.listing_file import SINGLE_ITEMS, listing_blocks, read_block, write_listing
 
 
 @pytest.mark.parametrize("split", ["train", "unlabelled", "fold1", "testing", "tests", "training"])
