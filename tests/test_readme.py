@@ -123,6 +123,21 @@ def test_links_and_files_that_pages_name_exist():
             assert (REPOSITORY / name).exists(), (page, name)
 
 
+def test_the_tables_for_additions_are_where_they_are_said_to_be():
+    table = PAGES["CONTRIBUTING.md"].split("| a new | function in | line in |\n")[1].split("\n\n")[0]
+    for row in table.splitlines()[1:]:
+        *_, file = re.findall(r"`([a-z_/]+\.py)`", row)
+        for name in re.findall(r"`([A-Z][A-Za-z_]+|block)`", row):
+            text = (REPOSITORY / file).read_text(encoding="utf-8")
+            assert re.search(rf"^(def |class )?{name}\b", text, re.MULTILINE), (file, name)
+
+
+def test_make_targets_are_listed():
+    targets = re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for target in {*targets} - {"help", "install", "clean"}:
+        assert f"`make {target}" in PAGES["CONTRIBUTING.md"], target
+
+
 def test_the_new_import_paths_of_the_changelog_exist():
     text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     table = text.split("| old import path | new |\n|---|---|\n")[1].split("\n\n")[0]
