@@ -1,8 +1,8 @@
-"""Whose classes are whose: from a dream's target and a dataset's labels to the classes that a judge knows.
+"""Maps a dream's target and a dataset's labels to the classes of a judge.
 
-Targets are YAMNet's classes. A judge with other classes knows those that have the same MID or the same name, and those
-that the user maps by a CSV with the columns name (of a YAMNet class, its MID, or a label of the dataset) and class (the
-judge's). What is not known is left out of the figures that need it, and the report says so.
+Targets are YAMNet's classes. A judge with other classes knows those with the same MID or name, and those in the user's
+CSV, with the columns name (a YAMNet class, its MID, or a label of the dataset) and class (the judge's). Figures leave
+out what is unknown, and the report says so.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from evaluation.judges.judge import JudgeError
 
 @dataclass(frozen=True)
 class ClassMap:
-    """A judge's classes for what a dataset speaks of.
+    """A judge's classes for the targets and labels of a dataset.
 
     Attributes:
         targets: the judge's class by the dreaming model's.
         labels: the judge's class by label.
-        dreamed: the dreaming model's classes: YAMNet's, unless another was dreamed through.
+        dreamed: the dreaming model's classes.
     """
 
     targets: Mapping[int, int]
@@ -32,13 +32,13 @@ class ClassMap:
     dreamed: ClassList = field(default_factory=yamnet_classes)
 
     def aim(self, classes: Iterable[int], away: bool) -> Aim | None:
-        """Return a target in the judge's classes, None if the judge does not know all of it."""
+        """Return a target in the judge's classes, None unless the judge knows all of it."""
         found = [self.targets.get(index) for index in classes]
         known = tuple(dict.fromkeys(index for index in found if index is not None))
         return Aim(known, away) if known and None not in found else None
 
     def known_labels(self, labels: Iterable[str]) -> tuple[int, ...]:
-        """Return the judge's classes for labels, as far as it knows them, each once."""
+        """Return the judge's classes for labels, without unknown ones, each once."""
         return tuple(dict.fromkeys(self.labels[label] for label in labels if label in self.labels))
 
 
@@ -68,13 +68,13 @@ def map_classes(
     label_classes: Mapping[str, str],
     dreamed: ClassList | None = None,
 ) -> ClassMap:
-    """Find a judge's classes for YAMNet's and for a dataset's labels.
+    """Find a judge's classes for the targets and labels of a dataset.
 
     Args:
         classes: the judge's.
         labels: the dataset's.
-        given: what the user maps: name of a YAMNet class, MID or label, to the judge's class.
-        label_classes: the dreaming model's class by label, as far as the dataset's run was told.
+        given: the user's mapping: name of a YAMNet class, MID or label, to the judge's class.
+        label_classes: the dreaming model's class by label, where the dataset's run knew it.
         dreamed: the dreaming model's classes, None for YAMNet's.
 
     Raises:
@@ -89,7 +89,24 @@ def map_classes(
         found = chosen.get(item.name, chosen.get(item.mid or item.name, by_mid.get(item.mid, by_name.get(item.name))))
         if found is not None:
             targets[item.index] = found
-    found_labels = {label: _label(label, classes, chosen, targets, label_classes, dreamed) for label in labels}
+
+    def label_class(label: str) -> int | None:
+        """Return the judge's class for a label: as the user maps it, or the run, or else by its name."""
+        if label in chosen:
+            return chosen[label]
+        if label in by_name:
+            return by_name[label]
+        words = label.replace("_", " ")
+        if words.strip().isdigit():  # a number is a name, not one of the judge's indices
+            return None
+        try:
+            if label in label_classes:
+                return targets.get(dreamed.find(label_classes[label]).index)
+            return classes.find(words).index
+        except ClassLookupError:
+            return None
+
+    found_labels = {label: label_class(label) for label in labels}
     return ClassMap(targets, {label: index for label, index in found_labels.items() if index is not None}, dreamed)
 
 
@@ -98,27 +115,3 @@ def _chosen(name: str, wanted: str, classes: ClassList) -> int:
         return classes.find(wanted).index
     except ClassLookupError as error:
         raise JudgeError(f"class map, {name!r}: {error}") from error
-
-
-def _label(
-    label: str,
-    classes: ClassList,
-    chosen: Mapping[str, int],
-    targets: Mapping[int, int],
-    label_classes: Mapping[str, str],
-    dreamed: ClassList,
-) -> int | None:
-    """Return the judge's class for a label: as the user, or else the run, maps it, or else by its name."""
-    if label in chosen:
-        return chosen[label]
-    if label in classes.names:
-        return classes.names.index(label)
-    words = label.replace("_", " ")
-    if words.strip().isdigit():  # a number is no index of the judge's
-        return None
-    try:
-        if label in label_classes:
-            return targets.get(dreamed.find(label_classes[label]).index)
-        return classes.find(words).index
-    except ClassLookupError:
-        return None

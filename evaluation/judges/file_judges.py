@@ -1,12 +1,11 @@
 """Judges of one's own: a SavedModel, a Keras model, or a Python function.
 
 A model takes waveforms (float32 [samples], [batch, samples] or [batch, samples, 1] at its sample rate) or YAMNet's
-embeddings (float32 [patches, 1024], or one patch after the other as [batch, 1024]), and gives scores: the last axis has
-one for each class, and the others are averaged over. Which of the two it takes is told by its input: a last axis of
-1024 means embeddings; `JudgeSpec.input` overrules that. A model whose input has a fixed number of samples hears a clip
-in windows of so many, the last padded with zeros.
+embeddings (float32 [batch, 1024] or [batch, patches, 1024]). A last axis of 1024 means embeddings, unless
+`JudgeSpec.input` says otherwise. The last axis of its output has one score for each class; other axes are averaged. A
+model with a fixed number of samples scores a clip in windows of that length, the last padded with zeros.
 
-Scores are probabilities in [0, 1]: a model that gives logits needs its sigmoid or softmax first.
+Scores are probabilities in [0, 1]: a model that returns logits needs its sigmoid or softmax first.
 """
 
 from __future__ import annotations
@@ -26,17 +25,13 @@ from augment.models.model_files import SCORES, Loaded, files_digest, first_line,
 from augment.sound.samples import SAMPLE_RATE
 from augment.targets.classes import ClassList
 from evaluation.judges.judge import Judge, JudgeError, Judgement, JudgeSpec, as_judge
-from evaluation.judges.yamnet_graph import shared_yamnet
+from evaluation.judges.yamnet_graph import YamnetGraph, shared_yamnet
 
 
 class Model:
     """A judge that is a function from waveforms or embeddings to scores.
 
-    Attributes:
-        name: for reports.
-        identity: a hash of its files, where it has some.
-        classes: in the order of the scores.
-        sample_rate: Hz.
+    The attributes are those of `evaluation.judges.judge.Judge`; the identity is a hash of its files.
     """
 
     def __init__(
@@ -48,21 +43,21 @@ class Model:
         score: Callable[[np.ndarray], Any],
         *,
         window: int | None = None,
-        yamnet: Judge | None = None,
+        yamnet: YamnetGraph | None = None,
     ):
-        """Put a judge together, and try it on two seconds of silence.
+        """Make a judge, and try it on two seconds of silence.
 
         Args:
             name: for reports.
-            identity: as above.
-            classes: as above.
-            sample_rate: as above.
+            identity: a hash of its files.
+            classes: in the order of the scores.
+            sample_rate: Hz.
             score: (float32 [samples], or [patches, 1024]) -> scores [..., classes].
-            window: samples that it hears at a time, None for any number.
-            yamnet: gives the embeddings, if that is what the function takes.
+            window: samples per call, None for any number.
+            yamnet: computes the embeddings, if the function takes those.
 
         Raises:
-            JudgeError: the function fails, or gives something else.
+            JudgeError: the function fails, or returns no scores.
         """
         self.name, self.identity, self.classes, self.sample_rate = name, identity, classes, sample_rate
         self._score, self._window, self._yamnet = score, window, yamnet
@@ -71,13 +66,12 @@ class Model:
     def judge(self, waveform: np.ndarray) -> Judgement:
         """Score a waveform, float32 [samples] at the judge's sample rate."""
         if self._yamnet is not None:
-            embeddings = self._yamnet.judge(waveform).embeddings
-            assert embeddings is not None
+            embeddings = self._yamnet.embed(waveform)
             return Judgement(self._scores(embeddings), embeddings)
         if self._window is None:
             return Judgement(self._scores(np.asarray(waveform, np.float32)))
-        heard = [self._scores(each) for each in windows(waveform, self._window)]
-        return Judgement(np.stack(heard).mean(axis=0, dtype=np.float64).astype(np.float32))
+        scores = [self._scores(each) for each in windows(waveform, self._window)]
+        return Judgement(np.stack(scores).mean(axis=0, dtype=np.float64).astype(np.float32))
 
     def _scores(self, given: np.ndarray) -> np.ndarray:
         try:
@@ -102,7 +96,7 @@ class Model:
 
 
 def load_savedmodel(spec: JudgeSpec) -> Judge:
-    """Load a SavedModel by its serving signature: one input, and one output that is as wide as the class list.
+    """Load a SavedModel by its serving signature: one input, and one output as wide as the class list.
 
     Raises:
         JudgeError: it is not such a model.
@@ -113,7 +107,7 @@ def load_savedmodel(spec: JudgeSpec) -> Judge:
 
 
 def load_keras(spec: JudgeSpec) -> Judge:
-    """Load a Keras model; one that holds code of its own (a Lambda) is refused by Keras.
+    """Load a Keras model; Keras refuses one that holds code of its own (a Lambda).
 
     Raises:
         JudgeError: it is not such a model.
@@ -125,10 +119,10 @@ def load_keras(spec: JudgeSpec) -> Judge:
 def load_callable(spec: JudgeSpec) -> Judge:
     """Import ``module:function``, from the working folder too: waveform float32 [samples] -> scores [..., classes].
 
-    It may say its `classes` (names) and `sample_rate` in attributes; what the specification says must not differ.
+    Its attributes `classes` (names) and `sample_rate` may replace the specification's, and must not contradict them.
 
     Raises:
-        JudgeError: there is no such function, or it does not say what it needs to.
+        JudgeError: there is no such function, or its classes or rate are missing.
     """
     module_name, _, attribute = spec.judge.partition(":")
     if os.getcwd() not in sys.path:
@@ -143,7 +137,7 @@ def load_callable(spec: JudgeSpec) -> Judge:
         raise JudgeError(f"judge {spec.judge!r} is a {type(found).__name__}; expected a function of a waveform")
     own_rate: int | None = getattr(found, "sample_rate", None)
     if None not in (own_rate, spec.sample_rate) and own_rate != spec.sample_rate:
-        raise JudgeError(f"judge {spec.judge!r} hears {own_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
+        raise JudgeError(f"judge {spec.judge!r} takes {own_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
     own: Sequence[str] | None = getattr(found, "classes", None)
     with as_judge():
         classes = named_classes(list(own)) if own is not None and spec.classes is None else _classes(spec)
@@ -155,7 +149,7 @@ def load_callable(spec: JudgeSpec) -> Judge:
 
 
 def _model(spec: JudgeSpec, loaded: Loaded, classes: ClassList) -> Model:
-    """Make a judge of a function of batches, by the shape of its input."""
+    """Make a judge from a function of batches, by the shape of its input."""
     shape, identity = loaded.shape, loaded.identity
 
     def call(given: np.ndarray) -> np.ndarray:
@@ -168,7 +162,7 @@ def _model(spec: JudgeSpec, loaded: Loaded, classes: ClassList) -> Model:
             raise JudgeError(f"judge {name} takes {shape}; expected YAMNet's embeddings, [batch, {EMBEDDING}]")
         if spec.sample_rate not in (None, SAMPLE_RATE):
             raise JudgeError(
-                f"judge {name} hears YAMNet's embeddings, of {SAMPLE_RATE} Hz, not {spec.sample_rate}: leave out "
+                f"judge {name} takes YAMNet's embeddings, at {SAMPLE_RATE} Hz, not {spec.sample_rate}: leave out "
                 "--sample-rate"
             )
         rows = (lambda given: call(given[None])) if len(shape) == 3 else call
@@ -187,13 +181,13 @@ def _model(spec: JudgeSpec, loaded: Loaded, classes: ClassList) -> Model:
 
 def _classes(spec: JudgeSpec) -> ClassList:
     if spec.classes is None:
-        raise JudgeError(f"judge {spec.judge!r} does not say what its scores mean: give --classes FILE")
+        raise JudgeError(f"judge {spec.judge!r} has no class names: give --classes FILE")
     return read_classes(spec.classes)
 
 
 def _rate(spec: JudgeSpec) -> int:
     if spec.sample_rate is None:
-        raise JudgeError(f"judge {spec.judge!r} does not say which rate it hears: give --sample-rate HZ")
+        raise JudgeError(f"judge {spec.judge!r} has no sample rate: give --sample-rate HZ")
     return spec.sample_rate
 
 

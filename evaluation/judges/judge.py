@@ -1,7 +1,7 @@
-"""The interface of judges: what scores the outputs. A judge is never the model that dreamed them.
+"""The interface of judges: what re-classifies the outputs. A judge is never the model that dreamed them.
 
-A judge takes one mono waveform at its own sample rate and gives its scores. `JudgeSpec` says which is wanted, and is
-what crosses to a worker; `evaluation.judges.judge_kinds.shared_judge` loads it, once for a process.
+A judge takes one mono waveform at its own sample rate and returns its scores. `JudgeSpec` names a judge and is what
+crosses to a worker; `evaluation.judges.judge_kinds.shared_judge` loads it once for each process.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from augment.models.model_files import ModelError
 from augment.targets.classes import ClassList
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class JudgeError(ValueError):
@@ -24,11 +25,11 @@ class JudgeError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a judge says of one clip.
+    """A judge's output for one clip.
 
     Attributes:
         scores: float32 [classes] in [0, 1], the mean over its patches.
-        embeddings: float32 [patches, 1024], YAMNet's; None of a judge that has none.
+        embeddings: float32 [patches, 1024], YAMNet's; None for a judge without them.
     """
 
     scores: np.ndarray
@@ -36,11 +37,11 @@ class Judgement:
 
 
 class Judge(Protocol):
-    """What scores waveforms.
+    """A classifier of waveforms.
 
     Attributes:
         name: for reports.
-        identity: tells whether two judges are the same: a hash of the weights, where there are some.
+        identity: equal for equal judges: a hash of the weights, where there are some.
         classes: in the order of the scores.
         sample_rate: Hz, of the waveforms that it takes.
     """
@@ -57,14 +58,14 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class JudgeSpec:
-    """Which judge is wanted.
+    """Which judge to load.
 
     Attributes:
-        judge: a key of `JUDGES` that needs no more, a path of a SavedModel or Keras model, or ``module:function``.
-        classes: file of the classes' names, in the order of the scores: a CSV as of YAMNet (index, mid, display_name),
-            or a text file with a name in each line.
-        sample_rate: Hz, of what the judge takes.
-        input: waveform or embeddings; auto tells by the shape of the model's input.
+        judge: a judge's name, the path of a model, or ``module:function`` (`evaluation.judges.judge_kinds.JUDGES`).
+        classes: file of the class names, in the order of the scores: a CSV as of YAMNet (index, mid, display_name),
+            or a text file with one name per line.
+        sample_rate: Hz, of the judge's input.
+        input: waveform or embeddings; auto decides by the shape of the model's input.
         weights: YAMNet's, None for the usual places.
     """
 
@@ -77,7 +78,7 @@ class JudgeSpec:
 
 @contextlib.contextmanager
 def as_judge() -> Iterator[None]:
-    """Say what is wrong with a model of a judge that cannot be used."""
+    """Turn a `ModelError` into a `JudgeError`."""
     try:
         yield
     except ModelError as error:

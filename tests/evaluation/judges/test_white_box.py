@@ -16,13 +16,14 @@ from ears import NAMES, RATE, classes_file, ear, save_ears
 from recordings import complaint, dreambeam, samples, sound
 
 from augment.ascent.dreaming import Sound
-from augment.models.weights import demo_recording
+from augment.models.mirror import demo_recording
 from augment.sound.resampling import to_model
 from evaluation.judges.judge import JudgeSpec
 from evaluation.judges.judge_kinds import make_judge
 from evaluation.judges.white_box import why_not_through
-from evaluation.robustness.attacks import JUDGE, YAMNET, Item, Subject, Trial, shared_route
+from evaluation.robustness.attacks import JUDGE, YAMNET, shared_attack_model
 from evaluation.robustness.perturbations import PERTURBATIONS
+from evaluation.robustness.robustness_plan import AttackedClip, Item, RobustnessPlan
 
 LABELS = ("helicopter", "rain", "rooster")
 CLIP = 57_000  # samples at 44.1 kHz, 1.3 s: no whole quarter of a second
@@ -180,14 +181,14 @@ def ear_spec(ears: Path, name: str) -> JudgeSpec:
     return JudgeSpec(str(ears / name), str(ears / "classes.txt"), rate)
 
 
-def trial_of(spec: JudgeSpec, count: int) -> Trial:
+def plan_of(spec: JudgeSpec, count: int) -> RobustnessPlan:
     names = NAMES[:count]
-    return Trial(spec, tuple(range(count)), names, ((names[0], 0),), (), ("untargeted",), (20.0,), 4, 0)
+    return RobustnessPlan(spec, tuple(range(count)), names, ((names[0], 0),), (), ("untargeted",), (20.0,), 4, 0)
 
 
-def subject(name: str, seconds: float, rate: int = 44_100, channels: int = 1) -> Subject:
+def attacked_clip(name: str, seconds: float, rate: int = 44_100, channels: int = 1) -> AttackedClip:
     waveform = sound(name, seconds, rate, channels).astype(np.float32)
-    return Subject(Item(name, name, name, ("Dog",), {}), Sound(waveform, rate), (0,), 1)
+    return AttackedClip(Item(name, name, name, ("Dog",), {}), Sound(waveform, rate), (0,), 1)
 
 
 @pytest.mark.parametrize(
@@ -203,20 +204,20 @@ def subject(name: str, seconds: float, rate: int = 44_100, channels: int = 1) ->
 )
 def test_a_clip_leads_by_what_the_judge_hears_of_it(ears: Path, name: str, seconds: float):
     spec = JudgeSpec("crnn") if name == "crnn" else ear_spec(ears, name)
-    judge, clip = make_judge(spec), subject(f"{name}{seconds}", seconds)
-    route = shared_route(trial_of(spec, len(judge.classes)), JUDGE)
-    assert route.sample_rate == judge.sample_rate
-    heard = Sound(clip.sound.waveform, clip.sound.sample_rate, route.sample_rate)
-    scores = judge.judge(heard.heard).scores.astype(np.float64)
+    judge, clip = make_judge(spec), attacked_clip(f"{name}{seconds}", seconds)
+    attack_model = shared_attack_model(plan_of(spec, len(judge.classes)), JUDGE)
+    assert attack_model.sample_rate == judge.sample_rate
+    heard = Sound(clip.sound.waveform, clip.sound.sample_rate, attack_model.sample_rate)
+    scores = judge.judge(heard.model_input).scores.astype(np.float64)
     expected = np.log(scores[1] / np.max(np.delete(scores, 1)))
-    (lead,) = route.leads([clip], [heard], targeted=True)
+    (lead,) = attack_model.leads([clip], [heard], targeted=True)
     assert lead == pytest.approx(expected, abs=5e-3)
 
 
 def test_a_change_is_made_at_the_judges_rate_and_brought_to_the_clips_own(ears: Path):
-    clips = [subject("a", 1.1, channels=2), subject("b", 1.37), subject("c", 1.1, rate=RATE)]
-    route = shared_route(trial_of(ear_spec(ears, "whole"), 3), JUDGE)
-    changes = route.changes(clips, 20.0, targeted=True)
+    clips = [attacked_clip("a", 1.1, channels=2), attacked_clip("b", 1.37), attacked_clip("c", 1.1, rate=RATE)]
+    attack_model = shared_attack_model(plan_of(ear_spec(ears, "whole"), 3), JUDGE)
+    changes = attack_model.changes(clips, 20.0, targeted=True)
     for clip, change in zip(clips, changes, strict=True):
         assert change is not None
         assert change.shape == clip.sound.waveform.shape
@@ -246,7 +247,7 @@ def blind(ears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     monkeypatch.syspath_prepend(tmp_path)
     own = [f"--classes={ears / 'classes.txt'}", f"--sample-rate={RATE}"]
     return {
-        "is a function, and nothing tells its gradient": ["--judge=level:level"],
+        "is a function, which has no gradient": ["--judge=level:level"],
         "judge steps.keras has no gradient to dream by": [f"--judge={ears / 'steps.keras'}", *own],
     }
 
