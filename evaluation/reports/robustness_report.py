@@ -1,23 +1,23 @@
-"""One robustness report: from labelled clips and a classifier to figures on disk.
+"""The robustness report: from labelled clips and a classifier to files on disk.
 
 The folder gets report.html (`evaluation.pages.robustness_page`), metrics.json, robustness.parquet (a row for each clip,
-perturbation and SNR), curve.csv, robustness.png, failures.jsonl and, where a head was trained, head.npz. Keys of
-metrics.json that stay:
+perturbation and SNR), curve.csv, robustness.png, failures.jsonl and, where a head was trained, head.npz. Stable keys of
+metrics.json:
 
-    clean_accuracy         on the clips as they came; clean.{value,low,high,n,sources}
+    clean_accuracy         of the unchanged clips; clean.{value,low,high,n,sources}
     curve[]                {perturbation, snr_db, accuracy, low, high, n}
-    trusted, warnings[]    whether the report believes itself (`evaluation.robustness.trust`), and why not;
+    trusted, warnings[]    whether the report is to be trusted (`evaluation.robustness.trust`), and why not;
     checks.<check>[] per_class[], halving.<perturbation>.{snr_db,at}, worst[], judge, seed, versions
 
-With several labels for a clip ``metric`` is "map": `accuracy` is then the mean average precision, and the checks of
-trust look at how often the top answer is right.
+For clips with several labels ``metric`` is "map": `accuracy` is then the mean average precision, and the checks of
+trust use the accuracy of the top class.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,39 +26,32 @@ import pandas as pd
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from augment.determinism import draws
+from evaluation.dreams import report_folder
 from evaluation.dreams.dream_evaluator import Failed
-from evaluation.dreams.evaluation_graph import read_failures
-from evaluation.dreams.report_folder import (
-    ReportError,
-    check_folder,
-    parts_folder,
-    write_failures,
-    write_json,
-    write_table,
-    write_text,
-)
+from evaluation.dreams.evaluation_graph import read_failures, read_rows
+from evaluation.dreams.report_folder import ReportError
 from evaluation.judges.class_map import read_mapping
 from evaluation.judges.judge_kinds import shared_judge
 from evaluation.pages.robustness_page import robustness_page
-from evaluation.robustness import robustness_curves
-from evaluation.robustness import robustness_graph as pipeline
-from evaluation.robustness.attacks import BATCH, Item
+from evaluation.robustness.attacks import BATCH
 from evaluation.robustness.curve_files import write_curve
-from evaluation.robustness.robustness_curves import Point
+from evaluation.robustness.robustness_curves import ROWS, Point
+from evaluation.robustness.robustness_graph import attack
 from evaluation.robustness.robustness_metrics import summarise
+from evaluation.robustness.robustness_plan import Item
 from evaluation.robustness.robustness_worker import ReadItem
 from evaluation.robustness.trained_head import overlap, train
-from evaluation.robustness.trials import Settings, check_settings, make_trial
+from evaluation.robustness.trials import Settings, check_settings, make_plan
 from evaluation.robustness.worst_clips import remake
 from pipelines.progress import Watch, unwatched
 
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """What came out: all that a page needs.
+    """The results of a report.
 
     Attributes:
-        folder: that holds the files.
+        folder: of the files.
         metrics: content of metrics.json.
         points: the curve.
         rows: of robustness.parquet.
@@ -84,65 +77,58 @@ def robustness(
     command: str = "",
     watch: Watch = unwatched,
 ) -> Robustness:
-    """Try a classifier.
+    """Test a classifier.
 
     Args:
         items: the labelled clips.
         report: folder to write to; local, and seen by all workers.
-        settings: what the user chose.
+        settings: the user's.
         read: reads clips; it is pickled.
         options: Beam's.
-        training: clips that a linear head on YAMNet is trained on, which is then the classifier; none uses the judge.
-            Their mean embeddings (4 kB each) are all held at once.
-        lost: what failed before.
+        training: clips to train a linear head on, which is then the classifier; none uses the judge. Their mean
+            embeddings (4 kB each) are in memory at once.
+        lost: earlier failures.
         command: the command line, for the page.
-        watch: shows how far it is.
+        watch: shows the progress.
 
     Raises:
-        JudgeError: the classifier cannot be used, or knows none of the labels.
+        JudgeError: the classifier cannot be used, or has no class for any of the labels.
         ReportError: the report cannot be written there, or the settings make no sense.
-        WeightsError: YAMNet's weights are not to be had.
+        WeightsError: YAMNet's weights cannot be found.
     """
     check_settings(settings)
     known, failures = read_mapping(settings.class_map), list(lost)
     read_mapping(settings.yamnet_map)
-    folder = check_folder(report)
+    folder = report_folder.check_folder(report)
     judge, trained = settings.judge, None
     if training:
         judge, trained, more = train(training, folder, settings.judge, read, options, watch)
         failures += more
     loaded = shared_judge(judge)
-    notes: list[str] = []
-    notes += overlap(training, items)
-    trial = make_trial(items, loaded, judge, known, settings, notes)
-    used = [item for item in items if trial.truth(item.labels)]
-    with parts_folder(folder) as parts:
-        with watch(parts, len(used) * trial.sounds_per_clip, "sounds tried"):
-            pipeline.try_batches(trial, batches(used, settings.seed), read, parts, options)
-        rows = pipeline.read_parts(parts, robustness_curves.ROWS, ("id", "perturbation", "snr_db"))
+    notes = overlap(training, items)
+    plan = make_plan(items, loaded, judge, known, settings, notes)
+    used = [item for item in items if plan.truth(item.labels)]
+    with report_folder.parts_folder(folder) as parts:
+        with watch(parts, len(used) * plan.sounds_per_clip, "sounds tested"):
+            attack(plan, batches(used, settings.seed), read, parts, options)
+        rows = read_rows(parts, ROWS, ["id", "perturbation", "snr_db"])
         failures += read_failures(parts)
     if rows.empty:
         first = f"; the first: {failures[0].error}" if failures else ""
         raise ReportError(f"none of the {len(items)} clips could be used{first}")
-    found, points = summarise(rows, trial, loaded, settings, trained, notes, failures)
-    _write(folder, found, points, rows, failures)
-    worst = remake(found["worst"], used, trial, read)
-    write_text(folder / "report.html", robustness_page(found, worst, command))
-    return Robustness(folder, found, points, rows, failures)
+    metrics, points = summarise(rows, plan, loaded, settings, trained, notes, failures)
+    clean = metrics["clean_accuracy"]
+    report_folder.write_table(folder / "robustness.parquet", rows, ROWS)
+    report_folder.write_failures(folder, failures)
+    write_curve(folder, points, math.nan if clean is None else clean, metrics["metric"])
+    report_folder.write_json(folder / "metrics.json", metrics)
+    page = robustness_page(metrics, remake(metrics["worst"], used, plan, read), command)
+    report_folder.write_text(folder / "report.html", page)
+    return Robustness(folder, metrics, points, rows, failures)
 
 
 def batches(items: Sequence[Item], seed: int) -> list[list[Item]]:
-    """Share clips out in batches of nearly equal size, mixed by the seed, the same whoever works on them."""
+    """Divide clips into batches of nearly equal size, shuffled by the seed alone."""
     mixed = sorted(items, key=lambda item: (draws.draw(seed, item.id, 0, "batch"), item.id))
     count = -(-len(mixed) // BATCH)
     return [mixed[first::count] for first in range(count)]
-
-
-def _write(
-    folder: Path, found: Mapping[str, Any], points: Sequence[Point], rows: pd.DataFrame, failures: Sequence[Failed]
-) -> None:
-    write_table(folder / "robustness.parquet", rows, robustness_curves.ROWS)
-    write_failures(folder, failures)
-    clean = found["clean_accuracy"]
-    write_curve(folder, points, math.nan if clean is None else clean, found["metric"])
-    write_json(folder / "metrics.json", found)

@@ -1,1 +1,1 @@
-"""The robustness report: what perturbs a clip, the trial of a classifier, curves and signs of a weak attack."""
+"""The robustness report: perturbations, attacks on a classifier, curves, and signs of a weak attack."""

@@ -1,42 +1,35 @@
-"""The security curve as a table (curve.csv) and a simple picture (robustness.png)."""
+"""The robustness curve as a table (curve.csv) and a simple picture (robustness.png)."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from evaluation.robustness.perturbations import PERTURBATIONS
 from evaluation.robustness.robustness_curves import Point
 
 METRICS = {"accuracy": "accuracy", "map": "mean average precision"}
-"""The figures that a curve can be of, as they are called."""
+"""The figures of curves, and their names."""
 
 
 def write_curve(folder: Path, points: Sequence[Point], clean: float, metric: str) -> None:
-    """Write curve.csv and robustness.png.
-
-    Args:
-        folder: to write to.
-        points: the curve.
-        clean: the figure on the clips as they came.
-        metric: a key of `METRICS`.
-    """
+    """Write curve.csv and robustness.png into a folder; `clean` is the figure of the unchanged clips."""
     with open(folder / "curve.csv", "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["perturbation", "snr_db", "accuracy", "low", "high", "n"], lineterminator="\n")
+        writer = csv.DictWriter(file, [field.name for field in fields(Point)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**asdict(point)} for point in points)
+        writer.writerows(asdict(point) for point in points)
     draw_curve(folder / "robustness.png", points, clean, metric)
 
 
 def draw_curve(path: Path, points: Sequence[Point], clean: float, metric: str) -> None:
-    """Draw accuracy against SNR, the smallest change at the left, dreams in lines and controls dashed."""
+    """Draw accuracy against SNR, the smallest change at the left, dreams as lines and controls dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.axhline(clean, color="black", linewidth=0.8, label="as it came")
+    axes.axhline(clean, color="black", linewidth=0.8, label="unchanged")
     for name in dict.fromkeys(point.perturbation for point in points):
         own = [point for point in points if point.perturbation == name]
         snr = [point.snr_db for point in own]

@@ -1,9 +1,8 @@
-"""The figures of a robustness report: from rows of what the classifier heard to curve, tables and halving budgets.
+"""The figures of a robustness report: from rows of the classifier's answers to curve, tables and halving budgets.
 
-A row is one clip under one perturbation at one SNR (`ROWS`); rows of `CLEAN` are the clips as they came. With one label
-for each clip the figure is accuracy; with several it is mean average precision (macro: over the classes that some clip
-has). Intervals are 95 % bootstrap intervals over sources (`evaluation.metrics.intervals`): the file, for clips cut from
-one.
+A row is one clip under one perturbation at one SNR (`ROWS`); rows of `CLEAN` are the unchanged clips. With one label
+for each clip the figure is accuracy, with several it is mean average precision (macro: over the classes that occur).
+Intervals are 95 % bootstrap intervals over recordings (`evaluation.metrics.intervals`).
 
 Sources: security curves as in Biggio & Roli 2018; average precision over a ranking as in Gemmeke et al. 2017.
 """
@@ -13,18 +12,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from evaluation.dreams import dream_metrics
 from evaluation.dreams.dream_metrics import number
-from evaluation.metrics.intervals import Estimate, cluster_codes, mean_intervals, resamples
+from evaluation.metrics.intervals import Estimate, cluster_codes, interval_ends, mean_intervals, resamples
 
 CLEAN = "clean"
-"""What stands in place of the perturbation for a clip as it came."""
+"""Stands for the perturbation of an unchanged clip."""
 
 WORST = 10
 
@@ -36,7 +36,7 @@ ROWS = pa.schema(
         ("labels", pa.list_(pa.string())),
         ("truth", pa.list_(pa.int32())),  # positions among the classes under test
         ("perturbation", pa.string()),
-        ("snr_db", pa.float64()),  # that was asked for; null of clean
+        ("snr_db", pa.float64()),  # the budget; null of clean
         ("measured_snr_db", pa.float64()),
         ("predicted", pa.int32()),
         ("correct", pa.bool_()),
@@ -56,8 +56,8 @@ class Point:
         perturbation: a key of `evaluation.robustness.perturbations.PERTURBATIONS`.
         snr_db: budget.
         accuracy: or mean average precision.
-        low: end of its interval; nan of fewer than two sources.
-        high: the other.
+        low: end of its interval; nan for fewer than two recordings.
+        high: the other end.
         n: clips.
     """
 
@@ -84,16 +84,14 @@ def figure(rows: pd.DataFrame, *, multi_label: bool) -> Estimate:
     value = float(mean_average_precision(scores, truth, np.ones((1, len(codes))))[0])
     count = int(codes.max()) + 1
     drawn = np.concatenate([mean_average_precision(scores, truth, block[:, codes]) for block in resamples(count)])
-    drawn = drawn[np.isfinite(drawn)] if count > 1 else np.empty(0)
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (math.nan, math.nan)
-    return Estimate(value, float(low), float(high), len(codes), count)
+    return Estimate(value, *interval_ends(drawn if count > 1 else np.empty(0)), len(codes), count)
 
 
 def mean_average_precision(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean over classes of the average precision, [resamples].
 
-    AP is the mean over a class's own clips of the precision at their place in the ranking by the class's score; equal
-    scores share the last of their places. Classes that no clip has do not count.
+    AP is the mean over a class's own clips of the precision at their rank by the class's score; equal scores share the
+    last of their ranks. Classes without a clip do not count.
 
     Args:
         scores: [clips, classes].
@@ -117,7 +115,7 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray, weights: np.nd
 
 
 def curve(rows: pd.DataFrame, order: Sequence[str], *, multi_label: bool) -> list[Point]:
-    """Return the points, by perturbation in the order given and from the smallest change to the largest."""
+    """Return the points, by perturbation in the given order and from the smallest change to the largest."""
     found = []
     for name in order:
         own = rows[rows["perturbation"] == name]
@@ -130,8 +128,8 @@ def curve(rows: pd.DataFrame, order: Sequence[str], *, multi_label: bool) -> lis
 def halving(points: Sequence[Point], clean: float) -> dict[str, dict[str, Any]]:
     """Return the SNR at which each perturbation halves the clean accuracy.
 
-    Linear in dB between the two budgets that it lies between, at the first of them. ``snr_db`` is null where it lies
-    outside what was measured: ``at`` then says "above" (halved at the smallest budget already) or "not reached".
+    Linear in dB between two budgets, at the first crossing. ``snr_db`` is null outside the measured budgets: ``at`` is
+    then "above" (halved at the smallest change already) or "not reached".
     """
     found: dict[str, dict[str, Any]] = {}
     for name, group in itertools.groupby(points, key=lambda point: point.perturbation):
@@ -145,14 +143,14 @@ def halving(points: Sequence[Point], clean: float) -> dict[str, dict[str, Any]]:
             found[name] = {"snr_db": own[0].snr_db, "at": "within"}
         else:
             before, after = own[crossing - 1], own[crossing]
-            share = (before.accuracy - clean / 2) / (before.accuracy - after.accuracy)
-            snr = before.snr_db + share * (after.snr_db - before.snr_db)
+            part = (before.accuracy - clean / 2) / (before.accuracy - after.accuracy)
+            snr = before.snr_db + part * (after.snr_db - before.snr_db)
             found[name] = {"snr_db": number(snr), "at": "within"}
     return found
 
 
 def per_class(rows: pd.DataFrame, names: Sequence[str], order: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each class how often its clips are answered rightly: ``{class, n, sources, clean, curve[]}``."""
+    """Return the accuracy on each class's clips: ``{class, n, sources, clean, curve[]}``."""
     found = []
     for position, name in enumerate(names):
         own = rows[[position in truth for truth in rows["truth"]]]
@@ -160,22 +158,15 @@ def per_class(rows: pd.DataFrame, names: Sequence[str], order: Sequence[str]) ->
         if clean.empty:
             continue
         here = figure(clean, multi_label=False)
-        found.append(
-            {
-                "class": name,
-                "n": here.n,
-                "sources": here.clips,
-                "clean": share(here),
-                "curve": [as_json(point) for point in curve(own, order, multi_label=False)],
-            }
-        )
+        points = [as_json(point) for point in curve(own, order, multi_label=False)]
+        found.append({"class": name, "n": here.n, "sources": here.clips, "clean": share(here), "curve": points})
     return found
 
 
 def worst(rows: pd.DataFrame, perturbation: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the clips that the smallest budgets turn: right when clean, wrong at the highest SNR.
+    """Return the clips that the smallest changes mislead: right when clean, wrong at the highest SNR.
 
-    Among equals those come first that end with the lowest score of their own class.
+    At equal SNR, the clips with the lowest score of their own class come first.
     """
     clean = rows[rows["perturbation"] == CLEAN].set_index("id")
     own = rows[(rows["perturbation"] == perturbation) & ~rows["correct"].astype(bool)]
@@ -205,22 +196,11 @@ def worst(rows: pd.DataFrame, perturbation: str, names: Sequence[str]) -> list[d
 
 def share(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate for JSON: value, low, high, n, sources."""
-    return {
-        "value": number(estimate.value),
-        "low": number(estimate.low),
-        "high": number(estimate.high),
-        "n": estimate.n,
-        "sources": estimate.clips,
-    }
+    found = dream_metrics.share(estimate)
+    found["sources"] = found.pop("clips")
+    return found
 
 
 def as_json(point: Point) -> dict[str, Any]:
-    """Return a point for JSON, null for what is not known."""
-    return {
-        "perturbation": point.perturbation,
-        "snr_db": point.snr_db,
-        "accuracy": number(point.accuracy),
-        "low": number(point.low),
-        "high": number(point.high),
-        "n": point.n,
-    }
+    """Return a point for JSON, null for unknown values."""
+    return {**asdict(point), **{key: number(getattr(point, key)) for key in ("accuracy", "low", "high")}}

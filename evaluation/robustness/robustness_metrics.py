@@ -14,9 +14,10 @@ from evaluation.dreams.report_folder import versions
 from evaluation.judges.judge import Judge
 from evaluation.judges.judge_kinds import judge_kind
 from evaluation.robustness import robustness_curves, trust
-from evaluation.robustness.attacks import JUDGE, Trial, shared_route
+from evaluation.robustness.attacks import JUDGE, shared_attack_model
 from evaluation.robustness.perturbations import PERTURBATIONS
 from evaluation.robustness.robustness_curves import Point
+from evaluation.robustness.robustness_plan import RobustnessPlan
 from evaluation.robustness.trials import Settings
 
 VERSION = 1
@@ -25,7 +26,7 @@ VERSION = 1
 
 def summarise(
     rows: pd.DataFrame,
-    trial: Trial,
+    plan: RobustnessPlan,
     judge: Judge,
     settings: Settings,
     trained: Mapping[str, Any] | None,
@@ -36,14 +37,14 @@ def summarise(
 
     Args:
         rows: of robustness.parquet.
-        trial: what was tried.
+        plan: of the report.
         judge: the classifier.
-        settings: what the user chose.
-        trained: what a head was trained on.
-        notes: what has to be known before the figures are believed.
+        settings: the user's.
+        trained: the training of a head, None if none was trained.
+        notes: warnings from before.
         failures: clips that could not be used.
     """
-    order = trial.perturbations
+    order = plan.perturbations
     clean_rows = rows[rows["perturbation"] == robustness_curves.CLEAN]
     clean = robustness_curves.figure(clean_rows, multi_label=settings.multi_label)
     points = robustness_curves.curve(rows, order, multi_label=settings.multi_label)
@@ -55,9 +56,9 @@ def summarise(
         "version": VERSION,
         "judge": judge.name,
         "judge_details": {
-            "kind": judge_kind(trial.judge.judge),
+            "kind": judge_kind(plan.judge.judge),
             "identity": judge.identity,
-            "classes": list(trial.names),
+            "classes": list(plan.names),
             "sample_rate": judge.sample_rate,
             "trained": dict(trained) if trained else None,
         },
@@ -72,61 +73,59 @@ def summarise(
         "curve": [robustness_curves.as_json(point) for point in points],
         "halving": robustness_curves.halving(points, clean.value),
         "reached": _reached(rows, order),
-        "per_class": robustness_curves.per_class(rows, trial.names, order),
-        "worst": robustness_curves.worst(rows, main, trial.names) if main else [],
+        "per_class": robustness_curves.per_class(rows, plan.names, order),
+        "worst": robustness_curves.worst(rows, main, plan.names) if main else [],
         "trusted": not reasons,
         "checks": doubts,
-        "warnings": [*reasons, *notes, *_no_gradient(rows), *_notes(clean.clips, failures)],
-        "dreamed_through": _routes(trial),
+        "warnings": [*reasons, *notes, *_warnings(rows, clean.clips, failures)],
+        "dreamed_through": _attack_models(plan),
         "versions": versions(),
     }
     return found, points
 
 
 def main_dream(order: Sequence[str]) -> str | None:
-    """Return the perturbation that says most: the first dream there is, None if there are controls only."""
+    """Return the first dream among perturbations, None if there are controls only."""
     return next((name for name in order if PERTURBATIONS[name].through), None)
 
 
-def _routes(trial: Trial) -> dict[str, Any]:
-    """Return what was dreamed through, with the identity of its weights and its recipe at the largest budget."""
-    through = [name for name in dict.fromkeys(PERTURBATIONS[each].through for each in trial.perturbations) if name]
-    routes = {name: shared_route(trial, name) for name in through}
+def _attack_models(plan: RobustnessPlan) -> dict[str, Any]:
+    """Return the identity of each model that was dreamed through, and its recipe at the largest budget."""
+    through = [name for name in dict.fromkeys(PERTURBATIONS[each].through for each in plan.perturbations) if name]
+    models = {name: shared_attack_model(plan, name) for name in through}
     return {
         name: {
-            "weights": route.identity,
-            "recipe": route.recipe(min(trial.budgets)).model_dump(mode="json", exclude_none=True),
+            "weights": model.identity,
+            "recipe": model.recipe(min(plan.budgets)).model_dump(mode="json", exclude_none=True),
         }
-        for name, route in routes.items()
+        for name, model in models.items()
     }
 
 
 def _reached(rows: pd.DataFrame, order: Sequence[str]) -> list[dict[str, Any]]:
-    """Return how often targeted dreams are heard as their target: {perturbation, snr_db, value, low, high, n}."""
-    found = []
+    """Return how often targeted dreams reach their target: {perturbation, snr_db, value, low, high, n}."""
+    rows = rows[rows["reached"].notna()]
+    points = []
     for name in order:
-        own = rows[(rows["perturbation"] == name) & rows["reached"].notna()]
+        own = rows[rows["perturbation"] == name]
         for snr in sorted(set(own["snr_db"]), reverse=True):
             here = own[own["snr_db"] == snr]
-            told = robustness_curves.figure(here.assign(correct=here["reached"].astype(float)), multi_label=False)
-            found.append({"perturbation": name, "snr_db": snr, **robustness_curves.share(told)})
-    return found
+            share = robustness_curves.figure(here.assign(correct=here["reached"].astype(float)), multi_label=False)
+            points.append({"perturbation": name, "snr_db": snr, **robustness_curves.share(share)})
+    return points
 
 
-def _no_gradient(rows: pd.DataFrame) -> list[str]:
-    """Tell of clips that dreams through the classifier left just as they were."""
-    own = rows[rows["perturbation"].isin([name for name, each in PERTURBATIONS.items() if each.through == JUDGE])]
-    still = set(own[own["measured_snr_db"].isna()]["id"])
-    if not still:
-        return []
-    told = f"{counted(len(still), 'clip')} of {own['id'].nunique()} had no gradient in a dream through the classifier"
-    return [f"{told}, such as {min(still)}: left as they were, they say nothing of what they withstand"]
-
-
-def _notes(sources: int, failures: Sequence[Failed]) -> list[str]:
+def _warnings(rows: pd.DataFrame, sources: int, failures: Sequence[Failed]) -> list[str]:
     found = []
+    own = rows[rows["perturbation"].isin([name for name, each in PERTURBATIONS.items() if each.through == JUDGE])]
+    if still := set(own[own["measured_snr_db"].isna()]["id"]):
+        clips = f"{counted(len(still), 'clip')} of {own['id'].nunique()}"
+        found.append(
+            f"{clips} had no gradient in a dream through the classifier, such as {min(still)}: they stayed unchanged, "
+            "and their robustness is unknown"
+        )
     if sources < FEW_CLIPS:
-        found.append(f"intervals come from {sources} recordings: of fewer than {FEW_CLIPS} they are too narrow")
+        found.append(f"intervals come from {sources} recordings: with fewer than {FEW_CLIPS} they are too narrow")
     if failures:
         found.append(f"{len(failures)} clips could not be used (failures.jsonl), such as {failures[0].id}")
     return found

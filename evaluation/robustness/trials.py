@@ -1,7 +1,7 @@
-"""What a robustness report tries: from the user's settings and the clips' labels to a `Trial`.
+"""From the user's settings and the clips' labels to the plan of a robustness report.
 
-Which of the classifier's classes compete, what each label means to it and to YAMNet, what is dreamed through, and so
-which perturbations there are.
+The plan fixes which of the classifier's classes compete, their labels, the models that are dreamed through, and so the
+perturbations.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from evaluation.judges.class_map import map_classes, read_mapping
 from evaluation.judges.judge import Judge, JudgeError, JudgeSpec
 from evaluation.judges.judge_kinds import judge_kind
 from evaluation.judges.white_box import why_not_through
-from evaluation.robustness import trust
-from evaluation.robustness.attacks import JUDGE, YAMNET, Item, Trial
-from evaluation.robustness.perturbations import PERTURBATIONS
+from evaluation.robustness.attacks import JUDGE, YAMNET
+from evaluation.robustness.perturbations import PERTURBATIONS, Perturbation
+from evaluation.robustness.robustness_plan import Item, RobustnessPlan
 
 BUDGETS = (40.0, 35.0, 30.0, 25.0, 20.0, 15.0, 10.0)
-"""SNRs in dB that are tried where none are named."""
+"""Default SNRs in dB."""
 
 BUDGET_RANGE = (-20.0, 100.0)
 
 THROUGH = ("auto", "judge", "yamnet", "both")
-"""auto: the classifier for YAMNet itself, both for any other that can be dreamed through, YAMNet for what cannot."""
+"""auto: the classifier if it is YAMNet, both for any other that can be dreamed through, else YAMNet."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Settings:
     """What the user may choose.
 
     Attributes:
-        judge: the classifier; not looked at where a head is trained. Of YAMNet's 521 classes only those compete that a
-            label means, or a bark would be lost to "Animal"; of any other classifier all do.
+        judge: the classifier; unused where a head is trained. Of YAMNet's 521 classes only those with a label compete,
+            or a bark would be lost to "Animal"; of any other classifier all do.
         class_map: CSV from labels to the classifier's classes.
         yamnet_map: CSV from labels to YAMNet's classes, for dreams through it.
-        through: of `THROUGH`.
+        through: one of `THROUGH`.
         targeted: dream toward random classes.
         untargeted: dream toward whichever wrong class is nearest.
         budgets: SNRs in dB.
@@ -72,30 +72,30 @@ def check_settings(settings: Settings) -> None:
     if settings.through not in THROUGH:
         raise ReportError(f"--through is {settings.through!r}; choices: {', '.join(THROUGH)}")
     if not (settings.targeted or settings.untargeted):
-        raise ReportError("neither targeted nor untargeted dreams are wanted: choose one")
+        raise ReportError("neither targeted nor untargeted dreams: choose one")
 
 
-def make_trial(
+def make_plan(
     items: Sequence[Item],
     judge: Judge,
     spec: JudgeSpec,
     given: Mapping[str, str],
     settings: Settings,
     notes: list[str],
-) -> Trial:
-    """Settle what is tried.
+) -> RobustnessPlan:
+    """Make the plan of a report.
 
     Args:
         items: the labelled clips.
         judge: the classifier.
         spec: of the classifier.
-        given: the user's classes of it for labels.
-        settings: what else the user chose.
-        notes: takes what has to be known before the figures are believed.
+        given: the user's mapping from labels to its classes.
+        settings: the user's other choices.
+        notes: takes the report's warnings.
 
     Raises:
-        JudgeError: the classifier knows none of the labels.
-        ReportError: it cannot be dreamed through as is wished.
+        JudgeError: the classifier has no class for any of the labels.
+        ReportError: it cannot be dreamed through as the settings say.
     """
     labels = sorted({label for item in items for label in item.labels})
     known = map_classes(judge.classes, labels, given, {})
@@ -110,36 +110,38 @@ def make_trial(
             f"the judge has no class for {len(missing)} of {len(labels)} labels ({', '.join(missing[:5])}): their "
             "clips are left out; map them with --class-map"
         )
-    if judge_kind(spec.judge) != "yamnet" or len(columns) == 1:  # a classifier of one's own answers with any class
+    if judge_kind(spec.judge) != "yamnet" or len(columns) == 1:  # all classes of a user's own classifier compete
         columns = tuple(range(len(judge.classes)))
     position = {column: place for place, column in enumerate(columns)}
-    truths = tuple((label, position[column]) for label, column in sorted(known.labels.items()))
-    through = _routes(spec, settings, notes)
+    truths = {label: position[column] for label, column in sorted(known.labels.items())}
+    names = tuple(judge.classes[column].name for column in columns)
+    through = _through(spec, settings, notes)
     answers: tuple[tuple[int, int], ...] = ()
     if YAMNET in through:
-        answers = _answers(dict(truths), len(columns), judge, columns, settings, notes)
+        answers = _answers(truths, names, settings, notes)
         through = through if answers else through - {YAMNET}
-    aims = {False: settings.untargeted, True: settings.targeted}
-    dreams = [
-        name
-        for name, each in PERTURBATIONS.items()
-        if (each.through in through and (name == trust.ONE_STEP or aims[each.targeted]))
-        or (each.through is None and (through or name != "other_dream"))
-    ]
-    return Trial(
+
+    def wanted(each: Perturbation) -> bool:
+        if each.through is None:
+            return bool(through) or not each.of_dreams
+        kinds = {False: settings.untargeted, True: settings.targeted, None: True}
+        return each.through in through and kinds[each.targeted]
+
+    return RobustnessPlan(
         judge=spec,
         columns=columns,
-        names=tuple(judge.classes[column].name for column in columns),
-        truths=truths,
+        names=names,
+        truths=tuple(truths.items()),
         answers=answers,
-        perturbations=tuple(dreams),
+        perturbations=tuple(name for name, each in PERTURBATIONS.items() if wanted(each)),
         budgets=tuple(sorted(set(map(float, settings.budgets)), reverse=True)),
         steps=settings.steps,
         seed=settings.seed,
     )
 
 
-def _routes(spec: JudgeSpec, settings: Settings, notes: list[str]) -> set[str]:
+def _through(spec: JudgeSpec, settings: Settings, notes: list[str]) -> set[str]:
+    """Return the models to dream through."""
     if judge_kind(spec.judge) == "yamnet":
         return {JUDGE}
     if settings.through == "yamnet":
@@ -156,27 +158,21 @@ def _routes(spec: JudgeSpec, settings: Settings, notes: list[str]) -> set[str]:
 
 
 def _answers(
-    truths: Mapping[str, int],
-    count: int,
-    judge: Judge,
-    columns: Sequence[int],
-    settings: Settings,
-    notes: list[str],
+    truths: Mapping[str, int], names: Sequence[str], settings: Settings, notes: list[str]
 ) -> tuple[tuple[int, int], ...]:
     """Return YAMNet's classes for the classes under test, by their labels or else by their own names."""
-    given = read_mapping(settings.yamnet_map)
-    names = {**dict(truths.items())}
-    for position in set(range(count)) - set(truths.values()):
-        names.setdefault(judge.classes[columns[position]].name, position)
-    found = map_classes(yamnet_classes(), names, given, {})
+    positions = dict(truths)
+    for position in set(range(len(names))) - set(truths.values()):
+        positions.setdefault(names[position], position)
+    found = map_classes(yamnet_classes(), positions, read_mapping(settings.yamnet_map), {})
     by_class: dict[int, set[int]] = {}
     for name, index in found.labels.items():
-        by_class.setdefault(index, set()).add(names[name])
+        by_class.setdefault(index, set()).add(positions[name])
     answers = tuple(sorted((index, min(places)) for index, places in by_class.items() if len(places) == 1))
-    unknown = sorted(name for name in names if found.labels.get(name) not in dict(answers))
+    unknown = sorted(name for name in positions if found.labels.get(name) not in dict(answers))
     if unknown:
         notes.append(
-            f"YAMNet has no class of its own for {len(unknown)} of {len(names)} labels ({', '.join(unknown[:5])}): "
+            f"YAMNet has no class of its own for {len(unknown)} of {len(positions)} labels ({', '.join(unknown[:5])}): "
             "their clips have no dream through it; map them with --yamnet-map"
         )
     return answers if len({position for _, position in answers}) > 1 else ()

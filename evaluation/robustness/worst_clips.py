@@ -1,9 +1,8 @@
-"""The worst clips of a robustness report, made again to be heard.
+"""The worst clips of a robustness report, made again for its players.
 
-Rows hold no sound, and which clips are the worst is known at the end only. A dream depends on its clip alone, so that
-the few that are wanted are made again as they were: through the same budgets from the smallest change on, as dreams
-that have arrived are turned up to the next (`evaluation.robustness.attacks.Bench`). What comes out is heard anew and
-compared with its row.
+Rows hold no sound, and the worst clips are known only at the end. A dream depends on its clip alone, so these few are
+made again exactly: through the same budgets from the smallest change on, as arrived dreams are scaled up from budget to
+budget (`evaluation.robustness.attacks.AttackBatch`). Each result is classified again and compared with its row.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import numpy as np
 
 from augment.sound.distance import at_snr
 from evaluation.dreams.dream_evaluator import Failed
-from evaluation.robustness.attacks import Bench, Item, Subject, Trial
+from evaluation.robustness.attacks import AttackBatch, Changes
 from evaluation.robustness.perturbations import PERTURBATIONS
+from evaluation.robustness.robustness_plan import AttackedClip, Item, RobustnessPlan
 from evaluation.robustness.robustness_worker import ReadItem, RobustnessWorker
 
 SAME = 1e-3
-"""Scores that differ by no more are those of the same sound, on any machine."""
+"""Largest difference between scores of the same sound on different machines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +30,14 @@ class Remade:
     """One of the worst clips.
 
     Attributes:
-        told: of metrics.json's worst[].
-        before: float32 [samples, channels], as it came.
+        entry: of metrics.json's worst[].
+        before: float32 [samples, channels], unchanged.
         after: likewise, at its budget.
         sample_rate: Hz.
-        same: the classifier hears in it what its row says.
+        same: its scores equal those of its row.
     """
 
-    told: Mapping[str, Any]
+    entry: Mapping[str, Any]
     before: np.ndarray
     after: np.ndarray
     sample_rate: int
@@ -45,44 +45,42 @@ class Remade:
 
 
 def remake(
-    worst: Sequence[Mapping[str, Any]], items: Sequence[Item], trial: Trial, read: ReadItem
+    worst: Sequence[Mapping[str, Any]], items: Sequence[Item], plan: RobustnessPlan, read: ReadItem
 ) -> Iterator[Remade | Failed]:
-    """Make clips again, in the order given: from the smallest change on.
+    """Make clips again, in their order in metrics.json.
 
     Args:
         worst: of metrics.json.
-        items: the clips, those of `worst` among them.
-        trial: what was tried.
+        items: clips, those of `worst` among them.
+        plan: of the report.
         read: reads clips.
 
     Yields:
-        For each the sounds, or why they cannot be had; those of one budget are held at a time.
+        The sounds of each clip, or why it cannot be read; the clips of one budget are in memory at a time.
     """
-    by_id, worker = {item.id: item for item in items}, RobustnessWorker(trial, read)
+    by_id, worker = {item.id: item for item in items}, RobustnessWorker(plan, read)
     for (name, snr), group in itertools.groupby(worst, key=lambda each: (each["perturbation"], each["snr_db"])):
-        told = list(group)
-        subjects = [worker.subject(by_id[each["id"]]) for each in told]
-        changes = iter(_changes(trial, [each for each in subjects if isinstance(each, Subject)], name, snr))
-        for each, subject in zip(told, subjects, strict=True):
-            if isinstance(subject, Failed):
-                yield subject
-            else:
-                yield _remade(worker, each, subject, next(changes))
+        entries = list(group)
+        clips = [worker.read_clip(by_id[entry["id"]]) for entry in entries]
+        changes = iter(_changes(plan, [each for each in clips if isinstance(each, AttackedClip)], name, snr))
+        for entry, clip in zip(entries, clips, strict=True):
+            yield clip if isinstance(clip, Failed) else _remade(worker, entry, clip, next(changes))
 
 
-def _changes(trial: Trial, subjects: Sequence[Subject], name: str, snr_db: float) -> list[np.ndarray | None]:
-    bench, change = Bench(trial, subjects), PERTURBATIONS[name].change
-    found: list[np.ndarray | None] = []
-    for budget in trial.budgets:
+def _changes(plan: RobustnessPlan, clips: Sequence[AttackedClip], name: str, snr_db: float) -> Changes:
+    batch, found = AttackBatch(plan, clips), []
+    for budget in plan.budgets:
         if budget >= snr_db:
-            found = change(bench, budget)
+            found = PERTURBATIONS[name].change(batch, budget)
     return found
 
 
-def _remade(worker: RobustnessWorker, told: Mapping[str, Any], subject: Subject, change: np.ndarray | None) -> Remade:
-    sound = subject.sound
-    after = sound.waveform if change is None else at_snr(sound.waveform, change, told["snr_db"])
-    scores = worker.hear(after, sound.sample_rate)
-    own = max(float(scores[position]) for position in subject.truth)
-    same = worker.trial.names[int(np.argmax(scores))] == told["predicted"] and abs(own - told["score_after"]) < SAME
-    return Remade(told, sound.waveform, after, sound.sample_rate, same)
+def _remade(
+    worker: RobustnessWorker, entry: Mapping[str, Any], clip: AttackedClip, change: np.ndarray | None
+) -> Remade:
+    sound = clip.sound
+    after = sound.waveform if change is None else at_snr(sound.waveform, change, entry["snr_db"])
+    scores = worker.classify(after, sound.sample_rate)
+    own = max(float(scores[position]) for position in clip.truth)
+    same = worker.plan.names[int(np.argmax(scores))] == entry["predicted"] and abs(own - entry["score_after"]) < SAME
+    return Remade(entry, sound.waveform, after, sound.sample_rate, same)

@@ -13,14 +13,15 @@ import pytest
 import soundfile
 from recordings import complaint, dreambeam, record, samples
 
-from augment.models.weights import demo_recording
-from evaluation.judges.head_judge import load_head
+from augment.models.heads import load_head
+from augment.models.mirror import demo_recording
 from evaluation.judges.judge import JudgeSpec
 from evaluation.judges.judge_kinds import make_judge
 from evaluation.reports.robustness_report import batches
-from evaluation.robustness.attacks import BATCH, Item
+from evaluation.robustness.attacks import BATCH
 from evaluation.robustness.perturbations import PERTURBATIONS
 from evaluation.robustness.robustness_curves import CLEAN
+from evaluation.robustness.robustness_plan import Item
 from evaluation.robustness.trained_head import overlap
 
 LABELS = {"rooster": "Crowing, cock-a-doodle-doo", "rain": "Rain", "helicopter": "Helicopter"}
@@ -119,14 +120,15 @@ def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_p
 def test_every_class_of_a_head_competes_though_no_clip_that_is_tried_has_it(data: Path, report: Path, tmp_path: Path):
     from evaluation.reports.robustness_report import robustness
     from evaluation.robustness.trials import Settings
-    from pipelines.cli.commands.robustness_command import Data, list_items, read_item
+    from pipelines.cli.runs.robustness_run import Data, list_items
+    from pipelines.cli.runs.study_clips import read_clip
     from pipelines.run.augmentation import pipeline_options
 
     given = Data(str(data / "labels.csv"), test="fold=2")
     _, items, _ = list_items([str(data)], given, 0)
     few = [item for item in items if item.labels == ("rain",)]
     settings = Settings(JudgeSpec(str(report / "head.npz")), through="judge", budgets=(10.0,), steps=1, targeted=False)
-    done = robustness(few, tmp_path / "few", settings, read_item, pipeline_options([]))
+    done = robustness(few, tmp_path / "few", settings, read_clip, pipeline_options([]))
     assert done.metrics["judge_details"]["classes"] == sorted(LABELS)
     assert len(done.rows["scores"].iloc[0]) == len(LABELS)
 
@@ -176,7 +178,7 @@ def test_several_labels_give_mean_average_precision_through_the_whole_report(dat
         point = next((p for p in told["curve"] if (p["perturbation"], p["snr_db"]) == (name, snr)), None)
         value = told["clean_accuracy"] if name == CLEAN else point and point["accuracy"]
         assert value == pytest.approx(expected, abs=1e-5)
-    assert "mean average precision, as they came" in (folder / "report.html").read_text("utf-8")
+    assert "mean average precision, unchanged" in (folder / "report.html").read_text("utf-8")
 
 
 def _average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -222,7 +224,8 @@ def test_a_black_box_is_tried_through_yamnet_and_the_report_says_what_that_is_wo
 
 
 def test_takes_of_one_recording_count_as_one_source(data: Path):
-    from pipelines.cli.commands.robustness_command import Data, list_items
+    from pipelines.cli.runs.robustness_run import Data, list_items
+    from pipelines.tables.columns import Columns
 
     with (data / "takes.csv").open("w", newline="") as file:
         names = [f"{label}-{number}.wav" for label in LABELS for number in range(3)]
@@ -230,11 +233,11 @@ def test_takes_of_one_recording_count_as_one_source(data: Path):
         csv.writer(file).writerows(
             [("path", "label", "take"), *((n, n.split("-")[0], take) for n, take in zip(names, takes, strict=True))]
         )
-    _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), group_column="take"), 0)
+    _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), Columns(groups=("take",))), 0)
     by_id = {item.id: item.source for item in items}
     assert overlap([item for item in items if item.source == "a"], [item for item in items if item.source != "a"]) == []
     (told,) = overlap([item for item in items if item.id == "rooster-2.wav"], items)
-    assert told.startswith("1 recording both trained on and tried, such as b: ")
+    assert told.startswith("1 recording both trained on and tested, such as b: ")
     found = [by_id[name] for name in names]
     assert found == ["a", "a", "b", "b", "b", "rain-2.wav", "helicopter-0.wav", "c", "c"]
 

@@ -1,4 +1,4 @@
-"""The bench: dreams that arrived are turned up or go on, and the dream of another clip is of another source."""
+"""Attacks: arrived dreams are scaled up or take every step; another clip's dream is from another source."""
 
 from __future__ import annotations
 
@@ -13,73 +13,78 @@ from augment.ascent.dreaming import Sound
 from augment.sound.distance import at_snr
 from augment.targets.classes import yamnet_classes
 from evaluation.judges.judge import JudgeSpec
-from evaluation.robustness.attacks import JUDGE, Bench, Item, Subject, Trial, shared_route
+from evaluation.robustness.attacks import JUDGE, AttackBatch, shared_attack_model
 from evaluation.robustness.perturbations import PERTURBATIONS
+from evaluation.robustness.robustness_plan import AttackedClip, Item, RobustnessPlan
 
 CLASSES = ("Dog", "Rain", "Siren", "Music")
 SMALL, LARGE = 40.0, 5.0
 
 
 @pytest.fixture(scope="module")
-def trial() -> Trial:
+def plan() -> RobustnessPlan:
     columns = tuple(yamnet_classes().find(name).index for name in CLASSES)
     names = ("untargeted", "other_dream")
-    return Trial(JudgeSpec(), columns, CLASSES, (("dog", 0),), (), names, (SMALL, LARGE), 4, 0)
+    return RobustnessPlan(JudgeSpec(), columns, CLASSES, (("dog", 0),), (), names, (SMALL, LARGE), 4, 0)
 
 
-def subject(
+def clip(
     name: str, source: str | None = None, rate: int = 16_000, seconds: float = 1.0, channels: int = 1
-) -> Subject:
+) -> AttackedClip:
     waveform = sound(name, seconds, rate, channels).astype(np.float32)
-    return Subject(Item(name, source or name, name, ("dog",), {}), Sound(waveform, rate), (0,), 1)
+    return AttackedClip(Item(name, source or name, name, ("dog",), {}), Sound(waveform, rate), (0,), 1)
 
 
-def test_a_dream_is_turned_up_dreamed_anew_or_goes_on_where_the_whole_budget_undoes_it(trial: Trial) -> None:
-    subjects = [subject(name) for name in "abcdef"]
-    bench, route = Bench(trial, subjects), shared_route(trial, JUDGE)
+def test_a_dream_is_scaled_up_dreamed_again_or_takes_every_step_where_scaling_loses_its_lead(
+    plan: RobustnessPlan,
+) -> None:
+    clips = [clip(name) for name in "abcdef"]
+    batch, model = AttackBatch(plan, clips), shared_attack_model(plan, JUDGE)
 
-    def leads(each: Subject, changed: np.ndarray) -> bool:
-        heard = Sound(changed.astype(np.float32), each.sound.sample_rate)
-        return bool(route.leads([each], [heard], targeted=True)[0] >= route.hold)
+    def leads(each: AttackedClip, changed: np.ndarray) -> bool:
+        model_input = Sound(changed.astype(np.float32), each.sound.sample_rate)
+        return bool(model.leads([each], [model_input], targeted=True)[0] >= model.hold)
 
-    small = list(bench.dreams(JUDGE, SMALL, targeted=True))
-    large = bench.dreams(JUDGE, LARGE, targeted=True)
-    fresh = route.changes(subjects, LARGE, targeted=True)
-    whole = route.changes(subjects, LARGE, targeted=True, every_step=True)
+    small = list(batch.dreams(JUDGE, SMALL, targeted=True))
+    large = batch.dreams(JUDGE, LARGE, targeted=True)
+    fresh = model.changes(clips, LARGE, targeted=True)
+    whole = model.changes(clips, LARGE, targeted=True, every_step=True)
     ways = []
-    for place, each in enumerate(subjects):
+    for place, each in enumerate(clips):
         before, after, new = (cast(np.ndarray, changes[place]) for changes in (small, large, fresh))
         waveform = each.sound.waveform
         if leads(each, at_snr(waveform, before, LARGE)):
-            ways.append("turned up")
+            ways.append("scaled up")
             expected = before
         elif leads(each, waveform + new) and not leads(each, at_snr(waveform, new, LARGE)):
-            ways.append("went on")
+            ways.append("every step")
             expected = cast(np.ndarray, whole[place])
         else:
-            ways.append("anew")
+            ways.append("again")
             expected = new
         np.testing.assert_array_equal(after, expected)
-    assert {"turned up", "went on"} <= set(ways)  # both happen among these sounds
+    assert {"scaled up", "every step"} <= set(ways)  # both happen among these sounds
 
 
-def test_the_same_budget_again_gives_the_same_dreams_without_work_and_a_smaller_one_is_dreamed_anew(
-    trial: Trial,
+def test_the_same_budget_again_gives_the_same_dreams_without_work_and_a_smaller_one_is_dreamed_again(
+    plan: RobustnessPlan,
 ) -> None:
-    bench = Bench(trial, [subject("a")])
-    large = bench.dreams(JUDGE, LARGE, targeted=False)
-    assert bench.dreams(JUDGE, LARGE, targeted=False) is large
-    (small,) = bench.dreams(JUDGE, SMALL, targeted=False)
-    (alone,) = shared_route(trial, JUDGE).changes(bench.subjects, SMALL, targeted=False)
+    batch = AttackBatch(plan, [clip("a")])
+    large = batch.dreams(JUDGE, LARGE, targeted=False)
+    assert batch.dreams(JUDGE, LARGE, targeted=False) is large
+    (small,) = batch.dreams(JUDGE, SMALL, targeted=False)
+    (alone,) = shared_attack_model(plan, JUDGE).changes(batch.clips, SMALL, targeted=False)
     np.testing.assert_array_equal(cast(np.ndarray, small), cast(np.ndarray, alone))
 
 
-def test_another_clips_dream_is_of_the_next_of_another_source_fitted_in_rate_length_and_channels(trial: Trial) -> None:
-    takes = subject("one", "recording"), subject("two", "recording")
-    other = subject("other", rate=44_100, seconds=0.5, channels=2)
-    bench = Bench(trial, [*takes, other])
-    own = [cast(np.ndarray, change) for change in PERTURBATIONS["untargeted"].change(bench, LARGE)]
-    found = [cast(np.ndarray, change) for change in PERTURBATIONS["other_dream"].change(bench, LARGE)]
+def test_another_clips_dream_is_of_the_next_of_another_source_fitted_in_rate_length_and_channels(
+    plan: RobustnessPlan,
+) -> None:
+    takes = clip("one", "recording"), clip("two", "recording")
+    other = clip("other", rate=44_100, seconds=0.5, channels=2)
+    batch = AttackBatch(plan, [*takes, other])
+    own = [cast(np.ndarray, change) for change in PERTURBATIONS["untargeted"].change(batch, LARGE)]
+    found = [cast(np.ndarray, change) for change in PERTURBATIONS["other_dream"].change(batch, LARGE)]
     fitted = soxr.resample(own[2].mean(axis=1), 44_100, 16_000)
     for change in found[:2]:  # both takes have the third's, repeated as it is half as long
         np.testing.assert_array_equal(change[:, 0], np.resize(fitted, 16_000))
@@ -89,6 +94,6 @@ def test_another_clips_dream_is_of_the_next_of_another_source_fitted_in_rate_len
         np.testing.assert_array_equal(channel, fitted[:22_050])
 
 
-def test_clips_of_one_source_alone_have_no_other_dream(trial: Trial) -> None:
-    bench = Bench(trial, [subject("one", "recording"), subject("two", "recording")])
-    assert PERTURBATIONS["other_dream"].change(bench, LARGE) == [None, None]
+def test_clips_of_one_source_alone_have_no_other_dream(plan: RobustnessPlan) -> None:
+    batch = AttackBatch(plan, [clip("one", "recording"), clip("two", "recording")])
+    assert PERTURBATIONS["other_dream"].change(batch, LARGE) == [None, None]

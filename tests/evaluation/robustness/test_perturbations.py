@@ -13,21 +13,22 @@ from recordings import sound
 from augment.ascent.dreaming import Sound
 from augment.sound.distance import at_snr, snr_db
 from evaluation.judges.judge import JudgeSpec
-from evaluation.robustness.attacks import Bench, Item, Subject, Trial
+from evaluation.robustness.attacks import AttackBatch
 from evaluation.robustness.perturbations import PERTURBATIONS, filter_change
+from evaluation.robustness.robustness_plan import AttackedClip, Item, RobustnessPlan
 
 CONTROLS = ("white_noise", "pink_noise", "smooth_filter")
 BUDGETS = (40.0, 20.0, 0.0)
 
 
-def subject(name: str, channels: int = 1, rate: int = 16_000, scale: float = 1.0) -> Subject:
+def clip(name: str, channels: int = 1, rate: int = 16_000, scale: float = 1.0) -> AttackedClip:
     waveform = (scale * sound(name, 0.5, rate, channels)).astype(np.float32)
-    return Subject(Item(name, name, name, ("dog",), {}), Sound(waveform, rate), (0,), 1)
+    return AttackedClip(Item(name, name, name, ("dog",), {}), Sound(waveform, rate), (0,), 1)
 
 
-def bench(*subjects: Subject, seed: int = 0) -> Bench:
-    trial = Trial(JudgeSpec(), (0, 1), ("a", "b"), (("dog", 0),), (), tuple(PERTURBATIONS), BUDGETS, 1, seed)
-    return Bench(trial, subjects)
+def batch(*clips: AttackedClip, seed: int = 0) -> AttackBatch:
+    plan = RobustnessPlan(JudgeSpec(), (0, 1), ("a", "b"), (("dog", 0),), (), tuple(PERTURBATIONS), BUDGETS, 1, seed)
+    return AttackBatch(plan, clips)
 
 
 @settings(deadline=None, max_examples=30)
@@ -49,9 +50,9 @@ def test_silence_and_no_change_stay_as_they_are():
 @pytest.mark.parametrize("name", CONTROLS)
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_controls_meet_their_snr_exactly(name: str, budget: float):
-    loud = subject("loud", channels=2, rate=44_100, scale=3.0)  # beyond full scale
-    for each in (subject("one"), subject("two", channels=3), loud):
-        (change,) = PERTURBATIONS[name].change(bench(each), budget)
+    loud = clip("loud", channels=2, rate=44_100, scale=3.0)  # beyond full scale
+    for each in (clip("one"), clip("two", channels=3), loud):
+        (change,) = PERTURBATIONS[name].change(batch(each), budget)
         assert change is not None
         written = at_snr(each.sound.waveform, change, budget)
         assert (written.dtype, written.shape) == (np.float32, each.sound.waveform.shape)
@@ -60,17 +61,17 @@ def test_controls_meet_their_snr_exactly(name: str, budget: float):
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_depends_on_seed_and_clip_and_not_on_its_neighbours(name: str):
-    one, two = subject("one"), subject("two")
-    alone = PERTURBATIONS[name].change(bench(one), 20)[0]
-    beside = PERTURBATIONS[name].change(bench(two, one), 40)[1]
+    one, two = clip("one"), clip("two")
+    alone = PERTURBATIONS[name].change(batch(one), 20)[0]
+    beside = PERTURBATIONS[name].change(batch(two, one), 40)[1]
     np.testing.assert_array_equal(cast(np.ndarray, alone), cast(np.ndarray, beside))
-    other = PERTURBATIONS[name].change(bench(one, seed=1), 20)[0]
+    other = PERTURBATIONS[name].change(batch(one, seed=1), 20)[0]
     assert not np.array_equal(cast(np.ndarray, alone), cast(np.ndarray, other))
 
 
 def test_pink_noise_falls_by_three_decibels_an_octave():
-    long = Subject(Item("a", "a", "a", (), {}), Sound(np.ones((160_000, 1), np.float32), 16_000), (0,), 1)
-    (noise,) = PERTURBATIONS["pink_noise"].change(bench(long), 20)
+    long = AttackedClip(Item("a", "a", "a", (), {}), Sound(np.ones((160_000, 1), np.float32), 16_000), (0,), 1)
+    (noise,) = PERTURBATIONS["pink_noise"].change(batch(long), 20)
     power = np.abs(np.fft.rfft(cast(np.ndarray, noise)[:, 0])) ** 2
     bands = [power[10 * low : 20 * low].mean() for low in (250, 500, 1000, 2000)]  # bins of 0.1 Hz
     np.testing.assert_allclose(10 * np.log10(np.divide(bands[:-1], bands[1:])), 3, atol=0.3)
