@@ -1,7 +1,4 @@
-"""Learning: what the small classifiers share, the order of examples and Adam in NumPy.
-
-A classifier learns from features [examples, ...] with soft labels [examples, classes], drawn from a seed alone.
-"""
+"""What the small classifiers share: the order of examples, and Adam in NumPy."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 Predict = Callable[[np.ndarray], np.ndarray]
-"""Takes features [clips, ...] and gives logits [clips, classes]."""
+"""Takes features [clips, ...] and returns logits [clips, classes]."""
 
 Fit = Callable[[np.ndarray, np.ndarray, int], Predict]
-"""Takes features [examples, ...], soft labels [examples, classes] and a seed; learns."""
+"""Learns from features [examples, ...], soft labels [examples, classes] and a seed."""
 
 
 class Adam:
@@ -35,7 +32,7 @@ class Adam:
 
 
 def draw_batches(count: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Give rows for each step: examples in a mixed order, each as often as any other, to one."""
+    """Give the rows of each step: shuffled examples, whose numbers of uses differ by one at most."""
     order = np.empty(0, np.int64)
     for _ in range(steps):
         while len(order) < size:

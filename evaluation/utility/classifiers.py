@@ -1,8 +1,8 @@
-"""Classifiers that learn from examples with soft labels, to see what examples are worth.
+"""Classifiers that learn from examples with soft labels, to measure what the examples are worth.
 
 `linear` and `mlp` take a clip's mean YAMNet embedding, `cnn` its log-mel spectrogram, from scratch. All are small: a
-training takes from a tenth of a second to a minute. Each is the same for every set of examples, with the same number of
-steps, and is drawn from a seed alone. To add one, write the function and list it in `CLASSIFIERS`.
+training takes from a tenth of a second to a minute, with the same number of steps for every set of examples, and all
+randomness comes from a seed. To add one, write the function and list it in `CLASSIFIERS`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
 import scipy.special
 
+from evaluation.judges.softmax_regression import fit_softmax, standardise
 from evaluation.utility import cnn
 from evaluation.utility.adam import Adam, Fit, Predict, draw_batches
 
@@ -23,11 +23,11 @@ class Classifier:
 
     Attributes:
         title: for tables.
-        takes: which field of `evaluation.utility.views.Views` it learns from.
+        takes: the features that it learns from (`evaluation.utility.views.ViewStore`).
         fit: learns.
-        about: what shapes it, for the record; another text is another classifier.
-        examples: of each clip that it learns from, beside the clip itself; how many are worth it.
-        drawn: the seed shapes it, too.
+        about: its settings; another text is another classifier.
+        examples: of each clip, beside the clip itself.
+        drawn: it depends on the seed.
     """
 
     title: str
@@ -39,39 +39,24 @@ class Classifier:
 
 
 LINEAR_PENALTY = 1e-4
-"""Of half the squared weights, beside the mean of the examples' losses, of embeddings scaled to a mean square of 1."""
+"""Of half the squared weights, beside the mean of the examples' losses, for embeddings with a mean square of 1."""
 
 MLP_UNITS, MLP_STEPS, MLP_BATCH, MLP_RATE, MLP_DECAY = 64, 300, 64, 2e-3, 1e-2
 
 
 def fit_linear(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
-    """Fit multinomial logistic regression by L-BFGS.
+    """Fit multinomial logistic regression on standardised features (`evaluation.judges.softmax_regression`).
 
-    Minimises mean_i H(labels_i, softmax(W u_i + b)) + `LINEAR_PENALTY` |W|^2 / 2, H the cross entropy, with
-    u = (e - mean) / scale, the scale one number for all dimensions. The solution is unique, so the seed does nothing;
-    its weights lie in the span of the examples, in which they are sought where these are fewer than dimensions.
+    The solution is unique, so the seed has no effect. Its weights lie in the span of the examples; with fewer examples
+    than dimensions it is sought there.
     """
     del seed
-    given = np.asarray(features, np.float64)
-    middle = given.mean(axis=0)
-    scale = float(np.sqrt(np.mean(np.sum((given - middle) ** 2, axis=1)))) or 1.0
-    unit, count = (given - middle) / scale, labels.shape[1]
+    unit, mean, scale = standardise(features)
     span = np.linalg.qr(unit.T)[0] if len(unit) < unit.shape[1] else np.eye(unit.shape[1])
-    unit = unit @ span
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = flat.reshape(-1, count)
-        logits = unit @ weights[:-1] + weights[-1]
-        value = np.mean(scipy.special.logsumexp(logits, axis=1) - np.sum(labels * logits, axis=1))
-        off = (scipy.special.softmax(logits, axis=1) - labels) / len(unit)
-        gradient = np.concatenate([unit.T @ off + LINEAR_PENALTY * weights[:-1], off.sum(axis=0, keepdims=True)])
-        return float(value + LINEAR_PENALTY / 2 * np.sum(weights[:-1] ** 2)), gradient.ravel()
-
-    start = np.zeros((unit.shape[1] + 1) * count)
-    found = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-6})
-    weights = found.x.reshape(-1, count)
-    slopes = span @ weights[:-1]
-    return lambda features: (features - middle) / scale @ slopes + weights[-1]
+    options = {"maxiter": 500, "gtol": 1e-6}
+    weights, bias = fit_softmax(unit @ span, labels, LINEAR_PENALTY, divisor=len(unit), **options)
+    slopes = span @ weights
+    return lambda features: (features - mean) / scale @ slopes + bias
 
 
 def fit_mlp(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
@@ -114,12 +99,6 @@ CLASSIFIERS: dict[str, Classifier] = {
         fit_mlp,
         f"{MLP_UNITS} units, {MLP_STEPS} steps of {MLP_BATCH}, rate {MLP_RATE:g}, decay {MLP_DECAY:g}",
     ),
-    "cnn": Classifier(
-        "CNN on log-mels, from scratch",
-        "log_mels",
-        cnn.fit_cnn,
-        cnn.ABOUT,
-        examples=16,
-    ),
+    "cnn": Classifier("CNN on log-mels, from scratch", "log_mels", cnn.fit_cnn, cnn.ABOUT, examples=16),
 }
 """The classifiers by name."""

@@ -1,7 +1,7 @@
 """A compact convolutional network on log-mel spectrograms, trained from scratch.
 
-Three convolutions of 3 by 3 with batch norm (Ioffe & Szegedy 2015), rectifier and pooling; the mean and the maximum
-over what is left of time and frequency; one linear layer. Adam, in TensorFlow.
+Three convolutions of 3 by 3 with batch norm (Ioffe & Szegedy 2015), rectifier and pooling; mean and maximum over time
+and frequency; one linear layer. Adam, in TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ABOUT = f"frames of 80 ms, channels {CHANNELS}, {STEPS} steps of {BATCH}, rate {
 
 
 def fit_cnn(features: np.ndarray, labels: np.ndarray, seed: int) -> Predict:
-    """Fit three convolutions of 3 by 3 with batch norm and pooling on log-mels, with Adam, in TensorFlow."""
+    """Fit the network on log-mels [examples, frames, bands] with soft labels [examples, classes]."""
     rng = np.random.default_rng(seed)
     middle, spread = features.mean(axis=(0, 1)), features.std(axis=(0, 1)) + 1e-3  # of each band
     unit = _image(features, middle, spread)

@@ -1,8 +1,8 @@
-"""Conventional augmentation: what a classifier's training data usually gets, to hold dreams against.
+"""Conventional augmentation, the competition of dreams.
 
-`Conventional` is audiomentations' usual set (gain, shift, noise, pitch, stretch, filter), which the extra
-``dreambeam[utility]`` brings; SpecAugment (Park et al. 2019) and mixup (Zhang et al. 2018) are a few lines of our own
-on what a classifier takes. Everything is drawn from seed, clip and variant.
+`Conventional` is a usual set of audiomentations (gain, shift, noise, pitch, stretch, filter), which needs the extra
+``dreambeam[utility]``. SpecAugment (Park et al. 2019) and mixup (Zhang et al. 2018) work on a classifier's features.
+All draws come from seed, clip and variant.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 
 from augment.determinism import draws
 from augment.sound.samples import SAMPLE_RATE
-from evaluation.utility.views import Heard, Made
+from evaluation.utility.views import LoadedClip, View
 
 MIXUP_ALPHA = 0.4
-"""Of the Beta distribution that mixup's shares are drawn from."""
+"""Of the Beta distribution of mixup's shares."""
 
 FREQUENCY_MASKS, MAX_BANDS = 2, 12
 TIME_MASKS, MAX_FRAMES = 2, 20
@@ -31,34 +31,30 @@ TIME_MASKS, MAX_FRAMES = 2, 20
 
 
 class MissingExtraError(ValueError):
-    """A library is not there; the message names the extra that brings it."""
+    """A library is missing; the message names its extra."""
 
 
 @dataclass
 class Conventional:
-    """Audiomentations' usual set.
-
-    Attributes:
-        seed: of its draws.
-    """
+    """A usual set of audiomentations, drawn from a seed."""
 
     seed: int
     _apply: Any = field(default=None, init=False)
 
     def key(self) -> dict[str, Any]:
-        """Return what tells it from other makers."""
+        """Return everything that shapes the views."""
         version = importlib.metadata.version("audiomentations")
         return {"kind": "conventional", "set": repr(_SETTINGS), "library": version, "seed": self.seed}
 
-    def make(self, clips: Sequence[Heard], variant: int) -> list[Made]:
-        """Augment the clips; a sound of full scale or more is turned down to it."""
+    def make(self, clips: Sequence[LoadedClip], variant: int) -> list[View]:
+        """Augment the clips, and scale down peaks above full scale."""
         self._apply = self._apply or _usual_set()
         found = []
         for each in clips:
             with _drawn_from(draws.draw(self.seed, each.clip.id, variant, "conventional")):
                 changed = np.asarray(self._apply(each.waveform, SAMPLE_RATE), np.float32)
             peak = float(np.max(np.abs(changed), initial=0.0))
-            found.append(Made(changed / max(1.0, peak), each.clip.label))
+            found.append(View(changed / max(1.0, peak), each.clip.label))
         return found
 
 
@@ -71,18 +67,18 @@ _SETTINGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("AddGaussianSNR", {"min_snr_in_db": 5, "max_snr_in_db": 40, "p": 0.5}),
     ("Gain", {"min_gain_in_db": -18, "max_gain_in_db": 6, "p": 0.5}),
 )
-"""Of audiomentations' transforms, in their order."""
+"""Audiomentations' transforms, in their order."""
 
 
 def check_library() -> None:
-    """See whether audiomentations is there.
+    """Import audiomentations.
 
     Raises:
-        MissingExtraError: it is not.
+        MissingExtraError: it is not installed.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pkg_resources is deprecated, says librosa
+            warnings.simplefilter("ignore")  # librosa warns that pkg_resources is deprecated
             importlib.import_module("audiomentations")
     except ImportError as error:
         raise MissingExtraError(
@@ -99,7 +95,7 @@ def _usual_set() -> Any:
 
 @contextmanager
 def _drawn_from(number: int) -> Iterator[None]:
-    """Seed the global generators that the library draws from, and put them back."""
+    """Seed the global generators, from which the library draws, and restore them."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     seed = number % (1 << 32)
     random.seed(seed)
@@ -129,7 +125,7 @@ def mask_spectrogram(log_mel: np.ndarray, number: int) -> np.ndarray:
 
 
 def draw_mix(count: int, number: int) -> tuple[int, float]:
-    """Draw which of so many examples another one is mixed with, and the share that is its own, at least a half."""
+    """Draw which of `count` examples another is mixed with, and its own share, at least a half."""
     rng = np.random.default_rng(number)
     share = float(rng.beta(MIXUP_ALPHA, MIXUP_ALPHA))
     return int(rng.integers(count)), max(share, 1 - share)

@@ -1,8 +1,8 @@
 """Common corruptions: what happens to a sound between its source and a classifier, at fixed severities.
 
-They are what a classifier is tried on, never trained on, and share no code with any augmentation. All take and give
-float32 [samples] at a sample rate in Hz; what is random is drawn from a whole number. After Hendrycks & Dietterich 2019
-(ICLR), who fix the severities of image corruptions so that figures can be compared.
+Classifiers are tested on them, never trained, and they share no code with any augmentation. All take and return float32
+[samples] at a sample rate in Hz; a whole number seeds each draw. Fixed severities make figures comparable, as for image
+corruptions (Hendrycks & Dietterich, ICLR 2019). To add one, write the function and list it in `CORRUPTIONS`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,19 @@ import scipy.signal
 import soundfile
 
 Corrupt = Callable[[np.ndarray, int, int], np.ndarray]
-"""Takes a waveform [samples], its Hz and a draw; gives a waveform of the same length."""
+"""Takes a waveform [samples], its Hz and a draw; returns a waveform of the same length."""
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption at one severity.
-
-    Attributes:
-        title: for tables.
-        apply: does it.
-    """
+    """One corruption at one severity, with its title for tables."""
 
     title: str
     apply: Corrupt
 
 
 def add_noise(waveform: np.ndarray, number: int, *, snr_db: float, exponent: float) -> np.ndarray:
-    """Add noise whose power falls by frequency to the given exponent (0: white, 1: pink), at an SNR."""
+    """Add noise at an SNR, with a power that falls with frequency to an exponent (0: white, 1: pink)."""
     rng = np.random.default_rng(number)
     spectrum = np.fft.rfft(rng.standard_normal(len(waveform)))
     spectrum[1:] /= np.arange(1, len(spectrum)) ** (exponent / 2)
@@ -45,9 +40,9 @@ def add_noise(waveform: np.ndarray, number: int, *, snr_db: float, exponent: flo
 
 
 def reverberate(waveform: np.ndarray, sample_rate: int, number: int, *, seconds: float) -> np.ndarray:
-    """Put a sound into a room: convolve it with noise that decays by 60 dB in so many seconds, at the sound's own rms.
+    """Convolve a sound with noise that decays by 60 dB in `seconds`, and keep its rms.
 
-    Polack 1988's model of a late reverberation, with the direct sound 0 dB above the rest.
+    Polack 1988's model of late reverberation, with direct sound and reverberation at the same level.
     """
     time = np.arange(int(seconds * sample_rate)) / sample_rate
     tail = np.random.default_rng(number).standard_normal(len(time)) * 10 ** (-3 * time / seconds)
@@ -58,14 +53,14 @@ def reverberate(waveform: np.ndarray, sample_rate: int, number: int, *, seconds:
 
 
 def band_pass(waveform: np.ndarray, sample_rate: int, *, low_hz: float, high_hz: float) -> np.ndarray:
-    """Let a band pass: Butterworth, 4th order (24 dB an octave)."""
+    """Apply a Butterworth band-pass of 4th order (24 dB an octave)."""
     sections = scipy.signal.butter(4, [low_hz, high_hz], "bandpass", fs=sample_rate, output="sos")
     passed: Any = scipy.signal.sosfilt(sections, waveform.astype(np.float64))
     return passed.astype(np.float32)
 
 
 def clip_peaks(waveform: np.ndarray, *, share: float) -> np.ndarray:
-    """Cut the sound off where the loudest share of its samples begins, then bring it back to its rms."""
+    """Clip the loudest share of the samples, and keep the rms."""
     limit = float(np.quantile(np.abs(waveform), 1 - share))
     if limit == 0:
         return waveform
@@ -73,18 +68,15 @@ def clip_peaks(waveform: np.ndarray, *, share: float) -> np.ndarray:
 
 
 def turn(waveform: np.ndarray, *, gain_db: float) -> np.ndarray:
-    """Turn a sound up or down, and round it to 16 bits as a file does."""
+    """Scale a sound, and round it to 16 bits as a file does."""
     turned = np.clip(waveform * 10 ** (gain_db / 20), -1, 1)
     return (np.rint(turned * 32767) / 32767).astype(np.float32)
 
 
 def mp3(waveform: np.ndarray, sample_rate: int, *, compression: float) -> np.ndarray:
-    """Store a sound as MP3 and read it back; from 24 kbit/s down it comes back 69 ms late, as the decoder gives it.
+    """Encode a sound as MP3 and decode it; at 24 kbit/s and below the decoder delays it by 69 ms.
 
-    Args:
-        waveform: float32 [samples].
-        sample_rate: Hz.
-        compression: from 0, the highest bit rate (160 kbit/s at 16 kHz), to 0.99, the lowest (8 kbit/s).
+    The compression is from 0, the highest bit rate (160 kbit/s at 16 kHz), to 0.99, the lowest (8 kbit/s).
     """
     file = io.BytesIO()
     options = {"compression_level": compression, "bitrate_mode": "CONSTANT"}
@@ -125,3 +117,14 @@ CORRUPTIONS: dict[str, Corruption] = {
     "mp3_16": Corruption("MP3, 16 kbit/s", lambda x, rate, n: mp3(x, rate, compression=0.95)),
 }
 """The corruptions by name, in the order of tables."""
+
+
+def find_corruption(name: str) -> Corruption:
+    """Return a corruption.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in CORRUPTIONS:
+        raise ValueError(f"there is no corruption {name!r}; choices: {', '.join(CORRUPTIONS)}")
+    return CORRUPTIONS[name]

@@ -1,8 +1,8 @@
-"""Folds: which clips a classifier is trained on, and which it is tried on.
+"""Folds: which clips a classifier is trained on, and which it is tested on.
 
-A dataset that comes in folds says itself which clips may stand on either side: what was cut from one recording lies in
-one fold. Each fold is tried once by a classifier that was trained on all others; a few clips of each class are drawn
-from these for the training with little data. Nothing is ever made of a clip for the fold that it is tried in.
+The dataset defines the folds: clips of one recording lie in one fold. Each fold is tested once, with a classifier that
+was trained on all others. For training with little data, a few clips of each class are drawn from these. No training
+example is made from a test clip.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from augment.determinism import draws
 
 
 class FoldError(ValueError):
-    """The clips do not make folds; the message is one line that says what is expected."""
+    """The clips do not form folds; the message is one line that says what is expected."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Clip:
     Attributes:
         id: of the clip.
         label: its class.
-        fold: that it lies in.
+        fold: of the clip.
         group: of clips that belong together, such as those of one recording; intervals are drawn over these.
-        content: a hash that tells whether its samples are still the same.
-        where: what the reader needs to know.
+        content: a hash of its samples.
+        where: what the reader needs.
     """
 
     id: str
@@ -42,13 +42,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Split:
-    """One fold that is tried.
-
-    Attributes:
-        fold: its name.
-        train: positions of the clips to learn from, in the clips' order.
-        test: positions of the clips to be tried.
-    """
+    """One test fold: its name, and the positions of training and test clips, in the clips' order."""
 
     fold: str
     train: tuple[int, ...]
@@ -56,10 +50,10 @@ class Split:
 
 
 def check_clips(clips: Sequence[Clip]) -> None:
-    """Refuse clips that a classifier cannot be trained and tried on.
+    """Refuse clips that cannot train and test a classifier.
 
     Raises:
-        FoldError: there is one fold or one class, a fold lacks a class, or a group lies in two folds.
+        FoldError: there is one fold or one class, a class lies in one fold only, or a group lies in two.
     """
     folds, labels = sorted({clip.fold for clip in clips}), sorted({clip.label for clip in clips})
     if len(folds) < 2:
@@ -74,7 +68,7 @@ def check_clips(clips: Sequence[Clip]) -> None:
         if homes.setdefault(clip.group, clip.fold) != clip.fold:
             raise FoldError(
                 f"group {clip.group!r} lies in folds {homes[clip.group]!r} and {clip.fold!r}: a classifier would be "
-                "tried on what it has learned; mend the fold column, or name another --group-column"
+                "tested on its training data; correct the fold column, or name another --group-column"
             )
     counts = Counter((clip.fold, clip.label) for clip in clips)
     for fold in folds:
@@ -84,7 +78,7 @@ def check_clips(clips: Sequence[Clip]) -> None:
 
 
 def splits(clips: Sequence[Clip]) -> list[Split]:
-    """Return each fold with the clips of all others to learn from, in the folds' order."""
+    """Return each fold as a test fold, in the folds' order."""
     found = []
     for fold in sorted({clip.fold for clip in clips}):
         inside = tuple(place for place, clip in enumerate(clips) if clip.fold == fold)
@@ -94,12 +88,12 @@ def splits(clips: Sequence[Clip]) -> list[Split]:
 
 
 def draw_shots(clips: Sequence[Clip], train: Sequence[int], shots: int | None, seed: int) -> tuple[int, ...]:
-    """Draw so many clips of each class, each from another group as long as there are groups.
+    """Draw clips of each class, from different groups as long as there are any.
 
     Args:
         clips: all of them.
-        train: positions that may be drawn.
-        shots: of each class; a class that has fewer gives all. None draws all.
+        train: positions to draw from.
+        shots: clips of each class, or all of a smaller class; None draws all.
         seed: of the draw.
 
     Returns:
@@ -115,7 +109,7 @@ def draw_shots(clips: Sequence[Clip], train: Sequence[int], shots: int | None, s
 
 
 def _groups_first(clips: Sequence[Clip], places: Sequence[int]) -> Iterator[int]:
-    """Give the first clip of each group, then the second ones, and so on."""
+    """Give the first clip of each group, then the second of each, and so on."""
     seen: Counter[str] = Counter()
     rounds = []
     for place in places:

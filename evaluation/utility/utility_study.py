@@ -1,12 +1,12 @@
-"""Utility: whether a classifier gets better by what it is trained on, measured over folds, seeds and few clips.
+"""The utility study: how much a classifier improves by its training set, over folds, seeds and few clips.
 
-A trial trains one classifier on one arm's examples of the training folds and tries it on every view of the test fold;
-its outcomes are kept in a file as soon as it is finished. `summarise` takes the outcomes of all trials of an arm: the
-accuracy on each test set, its difference from the arm "none" and from the best conventional arm, on the same clips,
-with 95 % intervals drawn over the clips' groups (`evaluation.metrics.intervals`).
+A run trains one classifier on one training set of the training folds, and tests it on every view of the test fold. Its
+outcomes are stored as soon as it is finished. `summarise` takes the outcomes of all runs of a set: the accuracy on each
+test set, and its difference from the set "none" and from the best conventional set, on the same clips, with 95 %
+intervals over the clips' groups (`evaluation.metrics.intervals`).
 
-An outcome of a clip is the mean over seeds, which draw the few clips and start the classifier: intervals tell how
-much the figures would differ on other clips, with seeds averaged out.
+The outcome of a clip is the mean over seeds, which draw the few clips and initialise the classifier: intervals describe
+other clips, with seeds averaged out.
 """
 
 from __future__ import annotations
@@ -27,13 +27,22 @@ from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.corruptions import CORRUPTIONS
 from evaluation.utility.dream_views import YAMNET, DreamSpec
 from evaluation.utility.folds import draw_shots, splits
-from evaluation.utility.training_sets import ARMS, ORIGINAL, Arm, Kitchen, make_examples, slots
-from evaluation.utility.views import Corrupted, Maker, Original
+from evaluation.utility.training_sets import (
+    MASKED,
+    MIXUP,
+    ORIGINAL,
+    TRAINING_SETS,
+    StudyData,
+    TrainingSet,
+    make_examples,
+    slots,
+)
+from evaluation.utility.views import Corrupted, Original, ViewMaker
 
 BASELINE = "none"
 
 CLEAN, CORRUPTED = "clean", "corrupted"
-"""Test sets: the clips as they came, and the mean over all of `CORRUPTIONS`."""
+"""Test sets: the unchanged clips, and the mean over all of `CORRUPTIONS`."""
 
 DREAMED: dict[str, DreamSpec] = {
     "dreamed": DreamSpec({"snr_db": 25, "steps": 20}, "random", seed=1001),
@@ -43,14 +52,14 @@ DREAMED: dict[str, DreamSpec] = {
     ),
     "transferred": DreamSpec({"snr_db": 25, "steps": 20}, "away", seed=1001, through="crnn"),
 }
-"""Dreamed test sets, by draws that no training example is made by: through YAMNet, and through a stranger to it."""
+"""Dreamed test sets, with draws of their own, through YAMNet and through an unrelated model."""
 
 CORRUPTION_SEED = 0
 
 
 @dataclass(frozen=True)
-class Course:
-    """What is tried for one classifier with so many clips.
+class Condition:
+    """One classifier with a number of training clips.
 
     Attributes:
         classifier: key of `CLASSIFIERS`.
@@ -67,64 +76,64 @@ class Course:
         """For files and tables."""
         return f"{self.classifier}, {'all' if self.shots is None else self.shots}"
 
+    def sets(self, names: Sequence[str], sets: Mapping[str, TrainingSet] = TRAINING_SETS) -> list[str]:
+        """Return the training sets for its classifier, "none" first."""
+        chosen = [name for name in names if not sets[name].classifiers or self.classifier in sets[name].classifiers]
+        return [BASELINE, *(name for name in chosen if name != BASELINE)]
+
 
 @dataclass
-class Bench:
-    """Where trials are made.
+class Study:
+    """Trains and tests classifiers.
 
     Attributes:
-        kitchen: what examples are made with.
-        folder: where outcomes are kept.
-        arms: by name.
+        data: the clips' views.
+        folder: of the outcomes.
+        sets: training sets by name.
     """
 
-    kitchen: Kitchen
+    data: StudyData
     folder: Path
-    arms: Mapping[str, Arm]
+    sets: Mapping[str, TrainingSet]
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.splits = splits(self.kitchen.store.clips)
-        self.tests = self._tests()
-
-    def _tests(self) -> dict[str, Maker]:
-        made: dict[str, Maker] = {CLEAN: Original()}
-        made |= {name: Corrupted(name, CORRUPTION_SEED) for name in CORRUPTIONS}
-        return made | {
-            name: self.kitchen.dreams_by(spec)
-            for name, spec in DREAMED.items()
-            if spec.through == YAMNET or spec.through in self.kitchen.others
-        }
+        self.splits = splits(self.data.store.clips)
+        self.tests: dict[str, ViewMaker] = {CLEAN: Original()}
+        self.tests |= {name: Corrupted(name, CORRUPTION_SEED) for name in CORRUPTIONS}
+        for name, spec in DREAMED.items():
+            if spec.through == YAMNET or spec.through in self.data.others:
+                self.tests[name] = self.data.dreams_by(spec)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of `gather`: the test sets, all corruptions as one."""
+        """Names of the columns of `gather`: the test sets, with all corruptions as one."""
         return (CLEAN, CORRUPTED, *(name for name in self.tests if name in DREAMED))
 
-    def makers(self, courses: Sequence[Course]) -> Iterator[tuple[str, Maker, int]]:
-        """Give all views that the test sets and the arms of some courses need: a name, the maker and the variant."""
+    def makers(self, conditions: Sequence[Condition]) -> Iterator[tuple[str, ViewMaker, int]]:
+        """Give all views for the test and training sets of some conditions: a name, the maker and the variant."""
         for name, maker in self.tests.items():
             yield name, maker, 0
         needed = [
             (each.what, variant)
-            for course in courses
-            for arm in arms_for(course, list(self.arms), self.arms)
-            for each, variant in slots(self.arms[arm], CLASSIFIERS[course.classifier].examples)
+            for condition in conditions
+            for name in condition.sets(list(self.sets), self.sets)
+            for each, variant in slots(self.sets[name], CLASSIFIERS[condition.classifier].examples)
         ]
         for what, variant in dict.fromkeys(needed):
-            if what not in (ORIGINAL, "mixup", "masked"):
-                yield what, self.kitchen.maker(what), variant
+            if what not in (ORIGINAL, MIXUP, MASKED):
+                yield what, self.data.maker(what), variant
 
-    def outcomes(self, course: Course, arm: str, seed: int) -> np.ndarray:
-        """Train and try an arm over all folds, or read what came out before.
+    def outcomes(self, condition: Condition, name: str, seed: int) -> np.ndarray:
+        """Train and test a training set over all folds, or read the stored outcomes.
 
         Returns:
-            bool [clips, test sets]: which clips were told right, each in its own fold.
+            bool [clips, test sets]: which clips were classified rightly, each in its own fold.
         """
-        path = self.folder / f"{self._digest(course, arm, seed)[:32]}.npy"
+        path = self.folder / f"{self._digest(condition, name, seed)[:32]}.npy"
         if path.exists():
             return np.load(path, allow_pickle=False)
-        found = self._try(course, arm, seed)
+        found = self._train_and_test(condition, name, seed)
         partial = path.with_suffix(".partial")
         with open(partial, "wb") as file:
             np.save(file, found)
@@ -132,109 +141,98 @@ class Bench:
         return found
 
     @threadpool_limits.wrap(limits=1, user_api="blas")  # the matrices are small: threads would wait for each other
-    def _try(self, course: Course, arm: str, seed: int) -> np.ndarray:
-        kitchen, classifier = self.kitchen, CLASSIFIERS[course.classifier]
-        clips = kitchen.store.clips
-        truth = np.array([kitchen.labels.index(clip.label) for clip in clips])
+    def _train_and_test(self, condition: Condition, name: str, seed: int) -> np.ndarray:
+        data, classifier, clips = self.data, CLASSIFIERS[condition.classifier], self.data.store.clips
+        truth = np.array([data.labels.index(clip.label) for clip in clips])
         found = np.zeros((len(clips), len(self.tests)), bool)
         for split in self.splits:
-            train = draw_shots(clips, split.train, course.shots, seed)
-            features, labels = make_examples(self.arms[arm], kitchen, train, classifier, seed)
-            predict = classifier.fit(features, labels, seed)
-            test = list(split.test)
+            train, test = draw_shots(clips, split.train, condition.shots, seed), list(split.test)
+            predict = classifier.fit(*make_examples(self.sets[name], data, train, classifier, seed), seed)
             for column, maker in enumerate(self.tests.values()):
-                views = kitchen.store.features(maker, classifier.takes)[test]
+                views = data.store.features(maker, classifier.takes)[test]
                 found[test, column] = predict(views).argmax(axis=1) == truth[test]
         return found
 
-    def _digest(self, course: Course, arm: str, seed: int) -> str:
-        made, classifier = self.arms[arm], CLASSIFIERS[course.classifier]
-        drawn = course.shots is not None or classifier.drawn or made.drawn
-        chosen = slots(made, classifier.examples)
-        parts = [[each.what, each.label, self.kitchen.maker(each.what).key(), n] for each, n in chosen]
+    def _digest(self, condition: Condition, name: str, seed: int) -> str:
+        chosen, classifier, store = self.sets[name], CLASSIFIERS[condition.classifier], self.data.store
+        drawn = condition.shots is not None or classifier.drawn or chosen.drawn
+        used = slots(chosen, classifier.examples)
         about = {
-            "store": self.kitchen.store.digest,
-            "folds": [[clip.fold, clip.group] for clip in self.kitchen.store.clips],
+            "store": store.digest,
+            "folds": [[clip.fold, clip.group] for clip in store.clips],
             "tests": [[name, maker.key()] for name, maker in self.tests.items()],
-            "slots": parts,
-            "classifier": [course.classifier, classifier.about],
-            "shots": course.shots,
-            "seed": seed if drawn else 0,  # the others would come out the same
+            "slots": [[each.what, each.label, self.data.maker(each.what).key(), n] for each, n in used],
+            "classifier": [condition.classifier, classifier.about],
+            "shots": condition.shots,
+            "seed": seed if drawn else 0,  # all seeds give the same
         }
         return hashlib.sha256(canonical_json(about).encode()).hexdigest()
 
-    def run(self, course: Course, arm: str, on_trial: Callable[[], None] | None = None) -> np.ndarray:
-        """Return an arm's outcomes, the mean over seeds: float64 [clips, test sets], corruptions in one column."""
-        total = np.zeros((len(self.kitchen.store.clips), len(self.tests)))
-        for seed in range(course.seeds):
-            total += self.outcomes(course, arm, seed)
-            if on_trial:
-                on_trial()
-        return total / course.seeds
+    def run(self, condition: Condition, name: str, on_run: Callable[[], None] | None = None) -> np.ndarray:
+        """Return the mean outcomes of a training set over seeds: float64 [clips, test sets]."""
+        total = np.zeros((len(self.data.store.clips), len(self.tests)))
+        for seed in range(condition.seeds):
+            total += self.outcomes(condition, name, seed)
+            if on_run:
+                on_run()
+        return total / condition.seeds
 
 
 def gather(outcomes: np.ndarray) -> np.ndarray:
-    """Put the corruptions into one column: [clips, clean, corrupted, dreamed ...] of [clips, test sets]."""
+    """Average the corruptions into one column: [clips, clean, corrupted, dreamed ...] of [clips, test sets]."""
     last = 1 + len(CORRUPTIONS)
     return np.column_stack([outcomes[:, 0], outcomes[:, 1:last].mean(axis=1), outcomes[:, last:]])
 
 
 def summarise(
-    course: Course,
+    condition: Condition,
     outcomes: Mapping[str, np.ndarray],
-    arms: Mapping[str, Arm],
+    sets: Mapping[str, TrainingSet],
     groups: Sequence[str],
     names: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Return a row for each arm of a course.
+    """Return a row for each training set under a condition.
 
     Args:
-        course: what was tried.
-        outcomes: by arm, [clips, test sets] of `Bench.run`; "none" among them.
-        arms: by name.
+        condition: of the runs.
+        outcomes: by set, [clips, test sets] of `Study.run`; "none" among them.
+        sets: training sets by name.
         groups: of the clips.
-        names: of the columns (`Bench.columns`).
+        names: of the columns (`Study.columns`).
 
     Returns:
-        {classifier, shots, seeds, arm, title, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}; a gain
-        is over none, `over_best` over the conventional arm that is best on the clean clips; each {value, low, high}.
+        {classifier, shots, seeds, arm, title, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}, where
+        the arm is the training set. A gain is over none, `over_best` over the conventional set that is best on the
+        clean clips; each {value, low, high}.
     """
-    columns = {arm: gather(each) for arm, each in outcomes.items()}
-    conventional = [arm for arm in outcomes if arms[arm].kind == "conventional"]
-    best = max(conventional, key=lambda arm: columns[arm][:, 0].mean(), default=None)
-    rows = []
-    for arm, found in columns.items():
+    columns = {name: gather(each) for name, each in outcomes.items()}
+    conventional = [name for name in outcomes if sets[name].kind == "conventional"]
+    best = max(conventional, key=lambda name: columns[name][:, 0].mean(), default=None)
+    last, rows = 1 + len(CORRUPTIONS), []
+    for name, found in columns.items():
         accuracy = mean_intervals(found, groups)
         gain = mean_intervals(found - columns[BASELINE], groups)
         over = mean_intervals(found - columns[best], groups) if best else [None] * len(names)
-        sets = {
-            name: {"accuracy": figure(a), "gain": figure(g), "over_best": o and figure(o)}
-            for name, a, g, o in zip(names, accuracy, gain, over, strict=True)
-        }
-        last = 1 + len(CORRUPTIONS)
-        by_corruption = dict(zip(CORRUPTIONS, outcomes[arm][:, 1:last].mean(axis=0).round(4).tolist(), strict=True))
+        by_corruption = outcomes[name][:, 1:last].mean(axis=0).round(4).tolist()
         rows.append(
             {
-                "classifier": course.classifier,
-                "shots": course.shots,
-                "seeds": course.seeds,
-                "arm": arm,
-                "title": arms[arm].title,
-                "kind": arms[arm].kind,
+                "classifier": condition.classifier,
+                "shots": condition.shots,
+                "seeds": condition.seeds,
+                "arm": name,
+                "title": sets[name].title,
+                "kind": sets[name].kind,
                 "best_conventional": best,
-                "sets": sets,
-                "by_corruption": by_corruption,
+                "sets": {
+                    column: {"accuracy": figure(a), "gain": figure(g), "over_best": o and figure(o)}
+                    for column, a, g, o in zip(names, accuracy, gain, over, strict=True)
+                },
+                "by_corruption": dict(zip(CORRUPTIONS, by_corruption, strict=True)),
             }
         )
     return rows
 
 
 def figure(found: Estimate) -> dict[str, float]:
-    """Return an estimate as it is stored."""
+    """Return an estimate for JSON."""
     return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4)}
-
-
-def arms_for(course: Course, names: Sequence[str], arms: Mapping[str, Arm] = ARMS) -> list[str]:
-    """Return the arms that a course's classifier has, "none" first."""
-    chosen = [name for name in names if not arms[name].classifiers or course.classifier in arms[name].classifiers]
-    return [BASELINE, *(name for name in chosen if name != BASELINE)]

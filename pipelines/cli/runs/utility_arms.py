@@ -9,7 +9,7 @@ from pathlib import Path
 from augment.targets.classes import yamnet_classes
 from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.dream_views import DreamSpec
-from evaluation.utility.training_sets import ARMS, DREAMS, Arm, Ingredient
+from evaluation.utility.training_sets import DREAMS, TRAINING_SETS, Component, TrainingSet
 from evaluation.utility.utility_study import BASELINE
 from pipelines.config.run_config import ConfigError, RunConfig, load_config
 
@@ -37,17 +37,17 @@ class Plan:
     white_box: tuple[str, ...] = ()
 
 
-def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec], dict[str, str]]:
+def read_arms(plan: Plan) -> tuple[dict[str, TrainingSet], dict[str, DreamSpec], dict[str, str]]:
     """Return the wanted arms, the ways of dreaming that they use, and the classes that configs give to labels.
 
     Raises:
         ConfigError: there is no such arm, classifier or number, or a config cannot be an arm.
     """
     files = {Path(path).stem: path for path in plan.configs}
-    taken = [path for name, path in files.items() if name in ARMS]
+    taken = [path for name, path in files.items() if name in TRAINING_SETS]
     if taken:
         raise ConfigError(f"--config: {taken[0]!r} has the name of the arm {Path(taken[0]).stem!r}; rename the file")
-    choices = (*ARMS, *files)
+    choices = (*TRAINING_SETS, *files)
     for given, known, flag in (
         (plan.only, choices, "--only"),
         (plan.white_box, choices, "--white-box"),
@@ -58,26 +58,30 @@ def read_arms(plan: Plan) -> tuple[dict[str, Arm], dict[str, DreamSpec], dict[st
             raise ConfigError(f"{flag}: there is no {unknown[0]!r}; choices: {', '.join(known)}")
     if plan.seeds < 1 or any(shots is not None and shots < 1 for shots in plan.shots):
         raise ConfigError("--seeds and --shots take numbers from 1 on, --shots also all, such as --shots 2,10,all")
-    names = plan.only or (() if files else tuple(ARMS))
-    arms = {name: ARMS[name] for name in dict.fromkeys((BASELINE, *names, *plan.white_box)) if name in ARMS}
+    names = plan.only or (() if files else tuple(TRAINING_SETS))
+    arms = {
+        name: TRAINING_SETS[name]
+        for name in dict.fromkeys((BASELINE, *names, *plan.white_box))
+        if name in TRAINING_SETS
+    }
     dreams, mapped = dict(DREAMS), {}
     for name, path in files.items():
         config = load_config(path)
-        made, ingredients = config_arm(name, config)
+        made, components = config_arm(name, config)
         dreams |= made
         mapped |= {label: str(each) for label, each in config.target.labels.items()}
-        arms[name] = Arm(f"{name} (--config)", "dream", ingredients)
+        arms[name] = TrainingSet(f"{name} (--config)", "dream", components)
     return arms, dreams, mapped
 
 
-def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tuple[Ingredient, ...]]:
-    """Return the ways of dreaming of a config of ``dreambeam augment``, and the ingredients of its arm.
+def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tuple[Component, ...]]:
+    """Return the ways of dreaming of a config of ``dreambeam augment``, and the components of its arm.
 
     Raises:
         ConfigError: an arm cannot dream like that.
     """
     targets = config.targets()
-    dreams, ingredients = {}, []
+    dreams, components = {}, []
     for key, recipe in config.named_recipes().items():
         target = targets[key]
         if target.policy in ("sound", "class") or target.label_policy == "none":
@@ -89,18 +93,18 @@ def config_arm(name: str, config: RunConfig) -> tuple[dict[str, DreamSpec], tupl
         classes = tuple(yamnet_classes().find(each).index for each in target.classes)
         settings = recipe.model_dump(mode="json", exclude_unset=True)
         dreams[f"{name}.{key}"] = DreamSpec(settings, target.policy, "classes", config.seed, classes)
-        ingredients.append(Ingredient(f"{name}.{key}", target.label_policy, config.variants))
-    return dreams, tuple(ingredients)
+        components.append(Component(f"{name}.{key}", target.label_policy, config.variants))
+    return dreams, tuple(components)
 
 
-def check_labels(missing: Sequence[str], arms: Mapping[str, Arm], dreams: Mapping[str, DreamSpec]) -> None:
+def check_labels(missing: Sequence[str], arms: Mapping[str, TrainingSet], dreams: Mapping[str, DreamSpec]) -> None:
     """Refuse labels without a class of YAMNet, if an arm dreams toward labels.
 
     Raises:
         ConfigError: with the remedies.
     """
     for name, arm in arms.items():
-        specs = [dreams[each.what] for each in arm.ingredients if each.what in dreams]
+        specs = [dreams[each.what] for each in arm.components if each.what in dreams]
         if missing and any(spec.policy == "label" or spec.among == "labels" for spec in specs):
             raise ConfigError(
                 f"label {missing[0]!r} names no class of YAMNet, and the arm {name} dreams toward it: name the classes "

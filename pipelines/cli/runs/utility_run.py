@@ -26,16 +26,17 @@ from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.conventional import check_library
 from evaluation.utility.dream_views import YAMNET
 from evaluation.utility.folds import Clip, check_clips, splits
-from evaluation.utility.head_attacks import SNRS, summarise_heads, try_heads
-from evaluation.utility.training_sets import CONVENTIONAL, Kitchen
-from evaluation.utility.utility_study import BASELINE, DREAMED, Bench, Course, arms_for, summarise
-from evaluation.utility.views import Store
+from evaluation.utility.head_attacks import SNRS, attack_heads, summarise_heads
+from evaluation.utility.training_sets import CONVENTIONAL, StudyData
+from evaluation.utility.utility_study import BASELINE, DREAMED, Condition, Study, summarise
+from evaluation.utility.views import ViewStore
 from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED, complain
 from pipelines.cli.quiet import only_own_messages
-from pipelines.cli.runs.labelled_clips import read_clip
+from pipelines.cli.runs.study_clips import read_clip
 from pipelines.cli.runs.utility_arms import Plan, check_labels, read_arms
 from pipelines.cli.runs.utility_clips import Data, label_classes, read_clips
 from pipelines.cli.watch import bar
+from pipelines.clips.listing import TableNotes
 
 
 def run(
@@ -51,22 +52,25 @@ def run(
 ) -> int:
     """Measure the wanted arms, print the tables, and write the page; return 3 if some files were left out."""
     arms, dreams, mapped = read_arms(plan)
-    clips, classes, left_out = read_clips(inputs, data)
+    notes = TableNotes()
+    clips, classes, left_out = read_clips(inputs, data, notes)
     check_clips(clips)
     labels = tuple(sorted({clip.label for clip in clips}))
     known = label_classes(labels, {**mapped, **classes})
-    if any(each.what == CONVENTIONAL for arm in arms.values() for each in arm.ingredients):
+    if any(each.what == CONVENTIONAL for arm in arms.values() for each in arm.components):
         check_library()
     check_labels([label for label in labels if label not in known], arms, dreams)
+    for note in notes.lines:
+        complain(note)
     _warn_of_few(clips, plan.shots)
     folder = Path(work) if work is not None else cache_directory() / "utility"
-    courses = [Course(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
+    conditions = [Condition(name, shots, plan.seeds) for name in plan.classifiers for shots in plan.shots]
     with only_own_messages(local=True, debug=debug):
         model = load_dreaming_model(weights)
-        store = Store(clips, read_clip, model, folder / "views")
-        bench = Bench(Kitchen(store, model, known, dreams, labels, transfer_models()), folder / "outcomes", arms)
-        rows = _measure(bench, courses)
-        heads = _attack(bench, plan.white_box)
+        store = ViewStore(clips, read_clip, model, folder / "views")
+        study = Study(StudyData(store, model, known, dreams, labels, transfer_models()), folder / "outcomes", arms)
+        rows = _measure(study, conditions)
+        heads = _attack(study, plan.white_box)
     about = {
         "data": ", ".join(Path(each).resolve().name for each in inputs),
         "clips": len(clips),
@@ -75,7 +79,7 @@ def run(
         "folds": sorted({clip.fold for clip in clips}),
         "groups": len({clip.group for clip in clips}),
         "model": model.identity,
-        "tests": list(bench.columns),
+        "tests": list(study.columns),
     }
     if report is not None:
         write_page(Path(report), rows, heads, arms, dreams, about)
@@ -108,10 +112,10 @@ def transfer_models() -> dict[str, AudioModel]:
     return found
 
 
-def _measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
+def _measure(study: Study, conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     """Compute all views, then train and test every arm; return the rows of `summarise`."""
-    makers = list(bench.makers(courses))
-    store = bench.kitchen.store
+    makers = list(study.makers(conditions))
+    store = study.data.store
     with _progress("views", len(makers) * len(store.clips)) as advance:
         for name, maker, variant in makers:
             done = 0
@@ -123,25 +127,25 @@ def _measure(bench: Bench, courses: Sequence[Course]) -> list[dict[str, Any]]:
 
             store.prepare(maker, variant, count)
             count(len(store.clips) - done)
-    names = {course: arms_for(course, list(bench.arms), bench.arms) for course in courses}
+    names = {condition: condition.sets(list(study.sets), study.sets) for condition in conditions}
     groups = [clip.group for clip in store.clips]
     rows = []
-    with _progress("trials", sum(len(names[course]) * course.seeds for course in courses)) as advance:
-        for course in courses:
+    with _progress("trials", sum(len(names[condition]) * condition.seeds for condition in conditions)) as advance:
+        for condition in conditions:
             found: dict[str, np.ndarray] = {}
-            for arm in names[course]:
-                found[arm] = bench.run(course, arm, lambda text=f"{course.name}: {arm}": advance(1, text))
-            rows += summarise(course, found, bench.arms, groups, bench.columns)
+            for arm in names[condition]:
+                found[arm] = study.run(condition, arm, lambda text=f"{condition.name}: {arm}": advance(1, text))
+            rows += summarise(condition, found, study.sets, groups, study.columns)
     return rows
 
 
-def _attack(bench: Bench, arms: Sequence[str]) -> dict[str, Any]:
+def _attack(study: Study, arms: Sequence[str]) -> dict[str, Any]:
     """Attack the linear heads of some arms; return `summarise_heads`, or nothing without arms."""
     if not arms:
         return {}
-    clips = bench.kitchen.store.clips
+    clips = study.data.store.clips
     with _progress("white box", len({BASELINE, *arms}) * len(SNRS) * len(clips)) as advance:
-        found = try_heads(bench, arms, lambda arm, count: advance(count, f"white box: {arm}"))
+        found = attack_heads(study, arms, lambda arm, count: advance(count, f"white box: {arm}"))
     return summarise_heads(found, [clip.group for clip in clips])
 
 

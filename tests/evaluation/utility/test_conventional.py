@@ -7,9 +7,9 @@ from recordings import sound
 
 from evaluation.utility.conventional import Conventional, MissingExtraError, check_library, draw_mix, mask_spectrogram
 from evaluation.utility.folds import Clip
-from evaluation.utility.views import Heard
+from evaluation.utility.views import LoadedClip
 
-HEARD = [Heard(Clip(f"{name}.wav", name, "1", name), sound(name)[:, 0].astype(np.float32)) for name in ("a", "b")]
+CLIPS = [LoadedClip(Clip(f"{name}.wav", name, "1", name), sound(name)[:, 0].astype(np.float32)) for name in ("a", "b")]
 
 
 def test_without_the_library_the_message_names_the_extra(monkeypatch):
@@ -22,19 +22,19 @@ def test_without_the_library_the_message_names_the_extra(monkeypatch):
 def test_the_usual_set_is_drawn_from_seed_clip_and_variant_and_from_nothing_else():
     pytest.importorskip("audiomentations", reason="needs the extra dreambeam[utility]")
     states = random.getstate(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
-    first = Conventional(0).make(HEARD, 0)
+    first = Conventional(0).make(CLIPS, 0)
     assert random.getstate() == states[0]
     np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], states[1])  # noqa: NPY002
     random.seed(5)
-    again = Conventional(0).make(HEARD[1:], 0)
+    again = Conventional(0).make(CLIPS[1:], 0)
     np.testing.assert_array_equal(first[1].waveform, again[0].waveform)
-    others = [Conventional(1).make(HEARD, 0), Conventional(0).make(HEARD, 1)]
+    others = [Conventional(1).make(CLIPS, 0), Conventional(0).make(CLIPS, 1)]
     for other in others:
         assert not np.array_equal(first[0].waveform, other[0].waveform)
-    for made, heard in zip(first, HEARD, strict=True):
-        assert made.waveform.shape == heard.waveform.shape
+    for made, loaded in zip(first, CLIPS, strict=True):
+        assert made.waveform.shape == loaded.waveform.shape
         assert np.abs(made.waveform).max() <= 1
-        assert made.label == heard.clip.label
+        assert made.label == loaded.clip.label
 
 
 def test_masks_set_bands_and_frames_to_the_mean_and_leave_the_rest():

@@ -12,9 +12,9 @@ from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.corruptions import CORRUPTIONS
 from evaluation.utility.dream_views import Dreams
 from evaluation.utility.folds import Clip
-from evaluation.utility.training_sets import ARMS, DREAMS, Kitchen, slots
-from evaluation.utility.utility_study import CLEAN, CORRUPTED, DREAMED, Bench, Course, arms_for, gather, summarise
-from evaluation.utility.views import Heard, Store
+from evaluation.utility.training_sets import DREAMS, TRAINING_SETS, StudyData, slots
+from evaluation.utility.utility_study import CLEAN, CORRUPTED, DREAMED, Condition, Study, gather, summarise
+from evaluation.utility.views import LoadedClip, ViewStore
 from pipelines.cli.runs.utility_arms import Plan, config_arm, read_arms
 from pipelines.cli.runs.utility_clips import label_classes
 from pipelines.cli.runs.utility_run import transfer_models
@@ -35,7 +35,7 @@ def outcomes(clean: list[float], rest: float = 0.0) -> np.ndarray:
 
 def test_an_arm_that_tells_the_same_clips_right_gains_nothing_with_certainty():
     same = outcomes([1, 0, 1, 1], 0.5)
-    rows = summarise(Course("linear", None, 1), {"none": same, "mixup": same}, ARMS, list("abcd"), COLUMNS)
+    rows = summarise(Condition("linear", None, 1), {"none": same, "mixup": same}, TRAINING_SETS, list("abcd"), COLUMNS)
     for figure in rows[1]["sets"].values():
         assert figure["gain"] == figure["over_best"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert rows[0]["sets"]["clean"]["accuracy"]["value"] == 0.75
@@ -47,7 +47,9 @@ def test_gains_are_paired_by_clip_and_held_against_the_best_conventional_arm_too
         "mixup": outcomes([1, 1, 0, 0]),
         "audiomentations": outcomes([1, 1, 1, 0]),
     }
-    rows = {row["arm"]: row for row in summarise(Course("linear", 2, 3), found, ARMS, list("abcd"), COLUMNS)}
+    rows = {
+        row["arm"]: row for row in summarise(Condition("linear", 2, 3), found, TRAINING_SETS, list("abcd"), COLUMNS)
+    }
     assert rows["mixup"]["best_conventional"] == "audiomentations"
     assert rows["mixup"]["sets"]["clean"]["gain"]["value"] == 0.25
     assert rows["mixup"]["sets"]["clean"]["over_best"]["value"] == -0.25
@@ -61,7 +63,9 @@ def test_intervals_are_drawn_over_groups():
     widths = []
     for size in (1, 4):
         groups = [str(number // size) for number in range(40)]
-        figure = summarise(Course("linear", None, 1), found, ARMS, groups, COLUMNS)[1]["sets"]["clean"]["gain"]
+        figure = summarise(Condition("linear", None, 1), found, TRAINING_SETS, groups, COLUMNS)[1]["sets"]["clean"][
+            "gain"
+        ]
         widths.append(figure["high"] - figure["low"])
     assert widths[1] > 1.5 * widths[0]
 
@@ -76,9 +80,9 @@ def test_corruptions_are_one_column_their_mean():
 
 
 def test_a_classifier_has_only_the_arms_that_are_for_it():
-    assert "specaugment" in arms_for(Course("cnn", None, 1), list(ARMS))
-    assert "specaugment" not in arms_for(Course("linear", None, 1), list(ARMS))
-    assert arms_for(Course("linear", None, 1), ["mixup", "none"]) == ["none", "mixup"]
+    assert "specaugment" in Condition("cnn", None, 1).sets(list(TRAINING_SETS))
+    assert "specaugment" not in Condition("linear", None, 1).sets(list(TRAINING_SETS))
+    assert Condition("linear", None, 1).sets(["mixup", "none"]) == ["none", "mixup"]
 
 
 @pytest.fixture(scope="module")
@@ -162,15 +166,15 @@ def test_a_test_set_through_a_model_that_is_not_to_be_had_is_told_and_left_out(m
     others = transfer_models()
     assert "left out: test set transferred: crnn is not to be had" in capsys.readouterr().err
     clips = [Clip(f"{label}{fold}", label, fold, f"{label}{fold}") for label in ("bark", "rain") for fold in "12"]
-    kitchen = Kitchen(
-        Store(clips, lambda where: (np.zeros(1, np.float32), 16_000), model, tmp_path),
+    study_data = StudyData(
+        ViewStore(clips, lambda where: (np.zeros(1, np.float32), 16_000), model, tmp_path),
         model,
         {},
         {},
         ("bark", "rain"),
         others,
     )
-    assert Bench(kitchen, tmp_path, ARMS).columns == (CLEAN, CORRUPTED, "dreamed", "away", "filtered")
+    assert Study(study_data, tmp_path, TRAINING_SETS).columns == (CLEAN, CORRUPTED, "dreamed", "away", "filtered")
 
 
 def test_what_cannot_be_measured_is_one_clear_line(recordings, tmp_path, capsys):
@@ -213,21 +217,21 @@ def test_a_config_gives_labels_their_classes_and_its_arm_is_named_as_its_file(tm
 @pytest.mark.parametrize(("name", "arm"), [("train_robust", "robust"), ("train_fewshot", "fewshot")])
 def test_the_configs_that_ship_make_what_the_page_measured(name, arm):
     config = load_config(CONFIGS / f"{name}.yaml")
-    made, ingredients = config_arm(name, config)
-    assert [each.label for each in ingredients] == [each.label for each in ARMS[arm].ingredients]
-    for mine, measured in zip(ingredients, ARMS[arm].ingredients, strict=True):
+    made, components = config_arm(name, config)
+    assert [each.label for each in components] == [each.label for each in TRAINING_SETS[arm].components]
+    for mine, measured in zip(components, TRAINING_SETS[arm].components, strict=True):
         ours, theirs = made[mine.what], DREAMS[measured.what]
         assert Recipe.model_validate(ours.recipe).digest() == Recipe.model_validate(theirs.recipe).digest()
         assert (ours.policy, ours.seed, ours.classes) == (theirs.policy, theirs.seed, theirs.classes)
         assert mine.variants == config.variants == measured.variants == 1
 
 
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize("name", TRAINING_SETS)
 def test_every_arm_has_as_many_examples_of_a_clip(name):
     for classifier in CLASSIFIERS.values():
-        chosen = slots(ARMS[name], classifier.examples)
+        chosen = slots(TRAINING_SETS[name], classifier.examples)
         assert len(chosen) == classifier.examples
-        assert {each.what for each, _ in chosen} == {each.what for each in ARMS[name].ingredients}
+        assert {each.what for each, _ in chosen} == {each.what for each in TRAINING_SETS[name].components}
         assert all(variant < (each.variants or classifier.examples) for each, variant in chosen)
 
 
@@ -236,8 +240,8 @@ def test_an_arm_of_a_config_is_made_of_the_dreams_that_augment_makes(model, tmp_
     config = load_config(CONFIGS / "train_robust.yaml", ["recipes={near: {snr_db: 25, steps: 2, target: random}}"])
     augment_dataset([str(tmp_path / "in")], tmp_path / "out", config)
     written = load(tmp_path / "out")["bark/a.wav:near:0"]
-    made, ingredients = config_arm("robust", config)
-    heard = Heard(Clip("bark/a.wav", "bark", "1", "a"), samples(path)[:, 0])
-    (dream,) = Dreams(made[ingredients[0].what], model, {}).make([heard], 0)
+    made, components = config_arm("robust", config)
+    loaded = LoadedClip(Clip("bark/a.wav", "bark", "1", "a"), samples(path)[:, 0])
+    (dream,) = Dreams(made[components[0].what], model, {}).make([loaded], 0)
     np.testing.assert_allclose(dream.waveform, written["audio"].ravel(), atol=1e-6)
-    assert not np.allclose(dream.waveform, heard.waveform, atol=1e-6)
+    assert not np.allclose(dream.waveform, loaded.waveform, atol=1e-6)
