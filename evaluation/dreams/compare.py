@@ -1,10 +1,8 @@
 """Comparison: datasets or recipes side by side, on the clips and targets that they share.
 
-Entries are datasets, or where one of them has several recipes its recipes one by one. Two entries are compared on
-units: dreams of the same clip (the same bytes and frames, whatever it is called) toward the same target; where no
-clip has the same target in both, dreams of the same clip. An entry's value for a unit is the mean over its dreams, the
-difference is taken unit by unit, and its 95 % interval is drawn over recordings: what is common to both, such as how
-hard a clip is, falls out.
+Entries are datasets, or recipes where a dataset has several. Two entries are compared on units: dreams of the same clip
+(equal bytes and frames) toward the same target, or dreams of the same clip if no target is shared. An entry's value for
+a unit is the mean over its dreams. Differences are paired by unit, with 95 % intervals over recordings.
 """
 
 from __future__ import annotations
@@ -17,18 +15,26 @@ import numpy as np
 import pandas as pd
 
 from evaluation.dreams.dream_metrics import block, number
+from evaluation.dreams.measures import MEASURES
 from evaluation.metrics.intervals import mean_intervals
 from evaluation.metrics.shifts import FAILED, SUCCESS
 
-MEASURES = (
-    *("success_top1", "success_top5", "top_changed", "label_kept"),
-    *("js_divergence", "embedding_distance", "snr_db", "segmental_snr_db", "log_spectral_distance_db"),
-)
-"""What is compared; a measure that has no finite value for a unit in both entries leaves the unit out."""
+SHARES = {
+    "success_top1": "target on top",
+    "success_top5": "target in the top 5",
+    "top_changed": "another class on top",
+    "label_kept": "label stays in the top 5",
+}
+"""Compared shares, with their titles."""
+
+
+def compared() -> list[str]:
+    """Return the compared columns; each leaves out units without a finite value in both entries."""
+    return [*SHARES, *(name for name, measure in MEASURES.items() if measure.compared)]
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """Return the names, the second of a kind with "-2" and so on; letter case does not tell them apart."""
+    """Return unique names, repeated ones with "-2" and so on; letter case does not count."""
     given: set[str] = set()
     found = []
     for name in names:
@@ -48,7 +54,7 @@ def compare(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     Returns:
         comparison.json's content: ``entries`` (name, dataset, recipe, and the figures of
         `evaluation.dreams.dream_metrics.block`) and ``pairs`` (a, b, shared_sources, shared_units, matched_by, and by
-        measure {a, b, difference, low, high, n}, the difference being b minus a).
+        measure {a, b, difference, low, high, n}, where the difference is b minus a).
     """
     entries: dict[str, tuple[str, str | None, pd.DataFrame]] = {}
     for dataset, rows in tables.items():
@@ -82,7 +88,7 @@ def _pair(a: str, first: pd.DataFrame, b: str, second: pd.DataFrame) -> dict[str
     difference = np.where(both, np.subtract(right, left, where=both, out=np.full(left.shape, np.nan)), np.nan)
     estimates = mean_intervals(difference, clusters)
     measures = {}
-    for column, (name, found) in enumerate(zip(MEASURES, estimates, strict=True)):
+    for column, (name, found) in enumerate(zip(compared(), estimates, strict=True)):
         kept = both[:, column]
         measures[name] = {
             "a": number(float(left[kept, column].mean())) if kept.any() else None,
@@ -107,4 +113,4 @@ def _units(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
         success_top1=rows["result_top1"].map({SUCCESS: 1.0, FAILED: 0.0}),
         success_top5=rows["result_top5"].map({SUCCESS: 1.0, FAILED: 0.0}),
     )
-    return values.astype(dict.fromkeys(MEASURES, float)).groupby(keys, sort=True)[list(MEASURES)].mean()
+    return values.astype(dict.fromkeys(compared(), float)).groupby(keys, sort=True)[compared()].mean()

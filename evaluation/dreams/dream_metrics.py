@@ -1,18 +1,17 @@
-"""Metrics: from the rows of the examples to metrics.json.
+"""The metrics of a dataset: from the rows of its examples to metrics.json.
 
 All shares and means have 95 % intervals over source recordings (`evaluation.metrics.intervals`): ``{value, low, high,
-n}``, with n the number of examples that they are taken over. What cannot be said is null: a share over no example, an
-interval of one recording. Stable keys:
+n}``, where n counts examples. What cannot be measured is null, such as the interval of one recording. Stable keys:
 
     n_examples, n_sources (recordings), judge
-    success.top1, success.top5     targets that came among the judge's top classes, of those that were not there before
+    success.top1, success.top5     targets that reached the judge's top classes, among those not there before
     top_changed                    another class is on top
-    label_kept                     a label that was among the top classes and still is, of those that were
+    label_kept                     a label is still among the top classes, among those that were
     target_rank.{before,after}_median
     snr_db.{median,p10,p90}        over finite values; `identical` counts outputs equal to their originals (infinite)
     fad                            Fréchet audio distance of YAMNet's embeddings, outputs against originals
-    by_transform.<name>            the same again; so by_recipe, by_target, by_label and by_budget (measured SNR)
-    warnings[]                     what to know before believing the figures
+    by_transform.<name>            the same by group; so by_recipe, by_target, by_label and by_budget (measured SNR)
+    warnings[]                     what limits the figures
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ import pandas as pd
 
 from evaluation.dreams.dream_evaluator import ORIGINALS
 from evaluation.dreams.dream_rows import LEVELS
+from evaluation.dreams.measures import MEASURES
 from evaluation.metrics import frechet
 from evaluation.metrics.frechet import Sums
 from evaluation.metrics.intervals import Estimate, mean_intervals, quantile_interval
@@ -37,14 +37,10 @@ from evaluation.metrics.kinship import OUTCOMES
 from evaluation.metrics.shifts import FAILED, SKIPPED, SUCCESS
 
 FEW_CLIPS = 20
-"""From fewer recordings the bootstrap's intervals are too narrow."""
+"""With fewer recordings the bootstrap's intervals are too narrow."""
 
 BUDGETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0)
 """dB, edges of the bands of measured SNR."""
-
-DISTORTIONS = ("segmental_snr_db", "log_spectral_distance_db", "lufs_difference", "lufs_change", "peak")
-
-_SHIFTS = ("js_divergence", "embedding_distance")
 
 
 def summarise(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> dict[str, Any]:
@@ -54,30 +50,27 @@ def summarise(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> dict[str, Any]:
         rows: of examples.parquet, sorted by id; at least one.
         sums: of the embeddings, by `ORIGINALS` or transform and recipe.
     """
-    found = frechet_distances(sums)
+    distances = frechet_distances(sums)
+    originals, total = (sums[ORIGINALS].n if ORIGINALS in sums else 0), sum(each.n for each in sums.values())
+    transforms, recipes = _groups(rows, "transform"), _groups(rows, "recipe")
+    by_label, by_band = rows.explode("labels"), rows.assign(band=budget_bands(rows))
     return {
         **block(rows),
-        "fad": found.get(("", "")),
-        "fad_n": {"originals": _count(sums, originals=True), "outputs": _count(sums, originals=False)},
-        "by_transform": {
-            name: {**block(own), "fad": found.get((name, ""))} for name, own in _groups(rows, "transform")
-        },
-        "by_recipe": {name: {**block(own), "fad": found.get(("", name))} for name, own in _groups(rows, "recipe")},
+        "fad": distances.get(("", "")),
+        "fad_n": {"originals": originals, "outputs": total - originals},
+        "by_transform": {name: {**block(own), "fad": distances.get((name, ""))} for name, own in transforms},
+        "by_recipe": {name: {**block(own), "fad": distances.get(("", name))} for name, own in recipes},
         "by_target": {name: block(own, medians=False) for name, own in _groups(rows, "target_name")},
-        "by_label": {name: block(own, medians=False) for name, own in _groups(rows.explode("labels"), "labels")},
-        "by_budget": {
-            name: block(own, medians=False) for name, own in _groups(rows.assign(band=budget_bands(rows)), "band")
-        },
+        "by_label": {name: block(own, medians=False) for name, own in _groups(by_label, "labels")},
+        "by_budget": {name: block(own, medians=False) for name, own in _groups(by_band, "band")},
         "shifts": shift_matrices(rows),
     }
 
 
 def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
-    """Return the figures of some rows, all but the Fréchet distance.
+    """Return the figures of some rows of examples.parquet, without the Fréchet distance.
 
-    Args:
-        rows: of examples.parquet.
-        medians: give the medians of SNR and rank an interval, too; other distortions have none.
+    With `medians`, the medians of SNR and rank have intervals; other distortions have none.
     """
     clips = list(rows["recording"])
     top1, top5 = (_success(rows[column]) for column in ("result_top1", "result_top5"))
@@ -85,7 +78,7 @@ def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
         "success_top1": top1,
         "success_top5": top5,
         **{name: rows[name].astype(float) for name in ("top_changed", "label_kept", "label_before", "label_after")},
-        **{name: rows[name] for name in _SHIFTS},
+        **{name: rows[name] for name, measure in MEASURES.items() if measure.summary == "mean"},
     }
     estimates = mean_intervals(np.column_stack([column.to_numpy(float) for column in columns.values()]), clips)
     found = {name: share(estimate) for name, estimate in zip(columns, estimates, strict=True)}
@@ -110,26 +103,30 @@ def block(rows: pd.DataFrame, *, medians: bool = True) -> dict[str, Any]:
             "identical": int(np.sum(snr == np.inf)),
             "silent": int(np.sum(snr == -np.inf)),
         },
-        **{name: quantiles(rows[name].to_numpy(float), None) for name in DISTORTIONS},
+        **{
+            name: quantiles(rows[name].to_numpy(float), None)
+            for name, measure in MEASURES.items()
+            if measure.summary == "quantiles"
+        },
     }
 
 
 def share(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate as metrics.json has it."""
+    """Return an estimate for metrics.json: value, low, high, n, clips."""
     return {key: number(value) if isinstance(value, float) else value for key, value in asdict(estimate).items()}
 
 
 def number(value: float, digits: int = 6) -> float | None:
-    """Return a number for JSON: rounded to so many significant digits, None for what is not finite."""
+    """Return a number for JSON, rounded to significant digits; None if it is not finite."""
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def quantiles(values: np.ndarray, clips: Sequence[str] | None) -> dict[str, Any]:
-    """Return the median with its interval, and the 10th and 90th percentile, of what is finite.
+    """Return the median with its interval, and the 10th and 90th percentile, of the finite values.
 
     Args:
         values: [n].
-        clips: [n], of which recording each value is; None: the interval is not wanted.
+        clips: [n], the recording of each value; None for no interval.
     """
     finite = values[np.isfinite(values)]
     ends = np.quantile(finite, [0.1, 0.5, 0.9]) if len(finite) else np.full(3, math.nan)
@@ -145,9 +142,9 @@ def quantiles(values: np.ndarray, clips: Sequence[str] | None) -> dict[str, Any]
 
 
 def frechet_distances(sums: Mapping[Any, Sums]) -> dict[tuple[str, str], float | None]:
-    """Return the Fréchet distance from originals to outputs, by transform and recipe; "" stands for all of them.
+    """Return the Fréchet distance from all originals to outputs, by transform and recipe; "" stands for all of them.
 
-    The originals are those of the whole dataset. A distance takes seconds, so that equal sets are measured once.
+    A distance takes seconds, so equal sets are measured once.
     """
     if ORIGINALS not in sums:
         return {}
@@ -173,12 +170,11 @@ def budget_bands(rows: pd.DataFrame) -> pd.Series:
 
 
 def shift_matrices(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return what was dreamed from where to where, and what came of it.
+    """Return success by source and target class, and how the judge's top class moved.
 
     Keys are the levels of the ontology (`LEVELS`) and ``label`` (the dataset's label against the target's root). Each
-    has ``targets``: cells {source, target, n, success_top1}, by the source's top class before and the target; the
-    levels also have ``moves``: cells {before, after, n}, by the judge's top class. Levels are left out where there is
-    no ontology.
+    has ``targets``: cells {source, target, n, success_top1}, by the top class before and the target; the levels also
+    have ``moves``: cells {before, after, n}, by the judge's top class. Without an ontology there are no levels.
     """
     found: dict[str, Any] = {}
     scored = rows.assign(success=_success(rows["result_top1"]))
@@ -197,17 +193,17 @@ def shift_matrices(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def warnings_of(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> list[str]:
-    """Return what to know before believing the figures, as far as rows and sums tell."""
+    """Return what limits the figures, by rows and sums."""
     found = []
     recordings = rows["recording"].nunique()
     if recordings < 2:
         found.append("there is one source recording: no interval can be given")
     elif recordings < FEW_CLIPS:
-        found.append(f"intervals come from {recordings} recordings: of fewer than {FEW_CLIPS} they are too narrow")
+        found.append(f"intervals come from {recordings} recordings: with fewer than {FEW_CLIPS} they are too narrow")
     if lost := int((~rows["recording_found"].astype(bool)).sum()):
         found.append(
-            f"{lost} dreams are of dreams whose own dataset is not to be had: what they go back to is not known, and "
-            "recordings may be counted more than once"
+            f"{lost} dreams are of dreams whose own dataset cannot be read: their recordings are unknown, and may be "
+            "counted more than once"
         )
     keys = sorted(key for key in sums if key != ORIGINALS)
     outputs = _total(sums, keys) if keys else None
@@ -216,12 +212,14 @@ def warnings_of(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> list[str]:
     elif not (frechet.enough(sums[ORIGINALS]) and frechet.enough(outputs)):
         size = len(outputs.total)
         found.append(
-            f"fad is taken over {sums[ORIGINALS].n} patches of originals and {outputs.n} of outputs: of {size} or "
+            f"fad is taken over {sums[ORIGINALS].n} patches of originals and {outputs.n} of outputs: with {size} or "
             "fewer it is biased upward (the covariances are not of full rank)"
         )
     known = int(rows["target_rank_after"].notna().sum())
     if known < len(rows):
-        found.append(f"the judge does not know the target of {len(rows) - known} of {len(rows)} examples (--class-map)")
+        found.append(
+            f"the judge has no class for the target of {len(rows) - known} of {len(rows)} examples (--class-map)"
+        )
     labelled = rows[rows["labels"].map(len) > 0]
     unknown = sorted(set(labelled[labelled["label_before"].isna()]["labels"].explode()))
     if unknown:
@@ -229,7 +227,7 @@ def warnings_of(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> list[str]:
         found.append(f"the judge has no class for {len(unknown)} labels ({shown}): map them with --class-map")
     skipped = int((rows["result_top1"] == SKIPPED).sum())
     if skipped:
-        found.append(f"{skipped} targets were on top before the dream: they count neither as success nor as failure")
+        found.append(f"{skipped} targets were on top before the dream: they are neither success nor failure")
     return found
 
 
@@ -238,7 +236,7 @@ def _success(results: pd.Series) -> pd.Series:
 
 
 def _outcomes(outcomes: pd.Series) -> dict[str, Any]:
-    """Return how often the top class is what to the target; empty where that is not known."""
+    """Count the kinship of the top class to the target; empty if it is unknown."""
     counts = outcomes.value_counts()
     return {name: int(counts.get(name, 0)) for name in OUTCOMES} if len(counts) else {}
 
@@ -263,7 +261,3 @@ def _cells(rows: pd.DataFrame, source: str, target: str) -> list[dict[str, Any]]
 
 def _total(sums: Mapping[Any, Sums], keys: Sequence[Any]) -> Sums:
     return functools.reduce(operator.add, (sums[key] for key in keys))
-
-
-def _count(sums: Mapping[Any, Sums], *, originals: bool) -> int:
-    return sum(each.n for key, each in sums.items() if (key == ORIGINALS) == originals)

@@ -1,13 +1,12 @@
-"""Examples: the row of one dream, from its sound, its original's, and what the judge says of both.
+"""The row of one dream: from its sound, its original, and the judge's scores of both.
 
-A row is flat, one line of examples.parquet (`SCHEMA`), and holds all that the metrics and a report need: the audio is
-found again by shard, offset and length. Columns that do not apply are null: the judge does not know the target, the
-dataset has no label, the ontology is not to be had.
+A row is flat, one line of examples.parquet (`schema`), and holds all that metrics and reports need; shard, offset and
+length lead back to the audio. Columns that do not apply are null: the judge has no class for the target, the dataset
+has no label, or the ontology cannot be read.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,24 +18,62 @@ from augment.targets.classes import ClassList
 from augment.targets.ontology import Ontology
 from augment.targets.policies import Aim
 from evaluation.dreams.lineage import Recording
-from evaluation.dreams.originals import ORIGINAL, Reference
+from evaluation.dreams.measures import MEASURES, DreamPair
 from evaluation.judges.class_map import ClassMap
 from evaluation.judges.judge import Judgement
 from evaluation.metrics import kinship, shifts
-from evaluation.metrics.distortion import Distortion
+from evaluation.metrics.distortion import Original
+from pipelines.dataset.record_reader import Reference
+from pipelines.dataset.schema import ORIGINAL
 
 LEVELS = {"category": 0, "subcategory": 1}
-"""Levels of the ontology by the columns' name: its roots, and what is right below them."""
+"""Levels of the ontology by column name: its roots, and the classes right below them."""
 
 _TEXT, _FLAG, _INT, _FLOAT = pa.string(), pa.bool_(), pa.int64(), pa.float64()
 
-SCHEMA = pa.schema(
-    [
+
+@dataclass(frozen=True)
+class RowContext:
+    """What all rows of a dataset share.
+
+    Attributes:
+        classes: the judge's.
+        known: the judge's classes for targets and labels.
+        ontology: AudioSet's, None if it cannot be read.
+    """
+
+    classes: ClassList
+    known: ClassMap
+    ontology: Ontology | None
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredOriginal:
+    """The original of a clip's dreams, classified.
+
+    Attributes:
+        sound: its samples.
+        labels: of the clip; None where the dataset holds no original.
+        judgement: the judge's scores of it.
+        reference: its record, None if it was read from its source.
+        recording: where it comes from.
+    """
+
+    sound: Original
+    labels: tuple[str, ...] | None
+    judgement: Judgement
+    reference: Reference | None
+    recording: Recording
+
+
+def schema() -> pa.Schema:
+    """Return the columns of examples.parquet."""
+    columns = [
         ("id", _TEXT),
         ("source_id", _TEXT),
         ("clip", _TEXT),  # sha256 of the source file and the frames: the same clip in any dataset
-        ("recording", _TEXT),  # that it goes back to, through dreams of dreams (`evaluation.dreams.lineage`)
-        ("recording_found", _FLAG),  # the way back was not lost
+        ("recording", _TEXT),  # the recording behind it, through dreams of dreams (`evaluation.dreams.lineage`)
+        ("recording_found", _FLAG),  # false where a dataset on the way to the recording cannot be read
         ("split", _TEXT),
         ("labels", pa.list_(_TEXT)),
         ("recipe", _TEXT),
@@ -62,9 +99,7 @@ SCHEMA = pa.schema(
         ("label_kept", _FLAG),  # it was there before, and still is
         ("outcome", _TEXT),  # kinship of the top class to the target
         *((f"{level}_{what}", _TEXT) for level in LEVELS for what in ("target", "before", "after")),
-        ("js_divergence", _FLOAT),
-        ("embedding_distance", _FLOAT),
-        *((field.name, _FLOAT) for field in dataclasses.fields(Distortion)),
+        *((name, _FLOAT) for name in MEASURES),
         ("steps_taken", _INT),
         ("sample_rate", _INT),
         ("channels", _INT),
@@ -77,23 +112,7 @@ SCHEMA = pa.schema(
         ("original_offset", _INT),
         ("original_length", _INT),
     ]
-)
-"""Columns of examples.parquet."""
-
-
-@dataclass(frozen=True)
-class Bearings:
-    """What a row is made by: the same for a whole dataset.
-
-    Attributes:
-        classes: the judge's.
-        known: the judge's classes for targets and labels.
-        ontology: AudioSet's, None where it is not to be had.
-    """
-
-    classes: ClassList
-    known: ClassMap
-    ontology: Ontology | None
+    return pa.schema(columns)
 
 
 def make_row(
@@ -101,38 +120,33 @@ def make_row(
     reference: Reference,
     provenance: Mapping[str, Any],
     labels: Sequence[str],
-    before: Judgement,
+    original: ScoredOriginal,
     after: Judgement,
-    distortion: Distortion,
-    bearings: Bearings,
-    original: Reference | None,
-    recording: Recording,
+    context: RowContext,
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
     Args:
-        example: of `evaluation.dreams.originals.read_example`.
-        reference: of the record.
+        example: the dream's record, read.
+        reference: the place of the record.
         provenance: of the record.
         labels: of its source clip.
-        before: what the judge says of the original.
-        after: of the dream.
-        distortion: of the dream against the original.
-        bearings: of the dataset.
-        original: the original's record, None if it was read from its source.
-        recording: that its source goes back to.
+        original: the clip before the dream.
+        after: the judge's scores of the dream.
+        context: of the dataset.
     """
-    source, target = provenance["source"], provenance["target"]
-    aim = bearings.known.aim(target["classes"], target["away"])
+    source, target, before = provenance["source"], provenance["target"], original.judgement
+    pair = DreamPair(original.sound, example["audio"], before, after)
+    aim = context.known.aim(target["classes"], target["away"])
     tops = [shifts.top_classes(each.scores) for each in (before, after)]
-    names = [[bearings.classes[index].name for index in top] for top in tops]
+    names = [[context.classes[index].name for index in top] for top in tops]
     scores = [[float(each.scores[i]) for i in top] for each, top in zip((before, after), tops, strict=True)]
     return {
         "id": reference.id,
         "source_id": reference.source_id,
         "clip": f"{source['sha256']}:{source['start']}-{source['stop']}",
-        "recording": recording.identity,
-        "recording_found": recording.found,
+        "recording": original.recording.identity,
+        "recording_found": original.recording.found,
         "labels": list(labels),
         **{key: example[key] for key in ("split", "recipe", "transform", "target_mid", "target_name")},
         **{key: int(example[key]) for key in ("variant", "target_index", "steps_taken", "sample_rate")},
@@ -143,21 +157,19 @@ def make_row(
         "top_after_scores": scores[1],
         "top_changed": tops[0][0] != tops[1][0],
         **_target(aim, before.scores, after.scores),
-        **_label(bearings.known.known_labels(labels), tops[0], tops[1], len(bearings.classes)),
-        **_kin(target, bearings, tops[0][0], tops[1][0]),
-        "js_divergence": shifts.js_divergence(before.scores, after.scores),
-        "embedding_distance": _embedding_distance(before, after),
-        **dataclasses.asdict(distortion),
+        **_label(context.known.known_labels(labels), tops[0], tops[1], len(context.classes)),
+        **_kin(target, context, tops[0][0], tops[1][0]),
+        **{name: measure.compute(pair) for name, measure in MEASURES.items()},
         "samples": len(example["audio"]),
         "channels": example["audio"].shape[1],
-        "original_from": "source" if original is None else "dataset",
+        "original_from": "source" if original.reference is None else "dataset",
         **_place(reference, ""),
-        **({} if original is None else _place(original, "original_")),
+        **({} if original.reference is None else _place(original.reference, "original_")),
     }
 
 
 def references(row: Mapping[str, Any], dataset: str) -> tuple[Reference, Reference | None]:
-    """Return where a row's dream stands in its dataset, and its original; None if that was read from its source.
+    """Return the places of a row's dream and of its original; None if that was read from its source.
 
     Args:
         row: of examples.parquet.
@@ -193,29 +205,22 @@ def _target(aim: Aim | None, before: np.ndarray, after: np.ndarray) -> dict[str,
 
 
 def _label(known: tuple[int, ...], before: list[int], after: list[int], classes: int) -> dict[str, Any]:
-    """Tell whether a label is among the top classes; of a judge of so few classes, whether it is the top one."""
+    """Return whether a label is among the top classes; for a judge of at most `TOP` classes, whether it is the top."""
     if not known:
         return {}
     top = shifts.TOP if classes > shifts.TOP else 1
-    was, is_ = (not set(known).isdisjoint(heard[:top]) for heard in (before, after))
+    was, is_ = (not set(known).isdisjoint(ranked[:top]) for ranked in (before, after))
     return {"label_before": was, "label_after": is_, "label_kept": is_ if was else None}
 
 
-def _kin(target: Mapping[str, Any], bearings: Bearings, top_before: int, top_after: int) -> dict[str, Any]:
-    ontology = bearings.ontology
-    mids = [bearings.known.dreamed[index].mid for index in target["classes"]]
-    if ontology is None or not all(mids):  # classes of one's own are in no ontology
+def _kin(target: Mapping[str, Any], context: RowContext, top_before: int, top_after: int) -> dict[str, Any]:
+    ontology = context.ontology
+    mids = [context.known.dreamed[index].mid for index in target["classes"]]
+    if ontology is None or not all(mids):  # a user's own classes are in no ontology
         return {}
-    before, after = bearings.classes[top_before].mid, bearings.classes[top_after].mid
+    before, after = context.classes[top_before].mid, context.classes[top_after].mid
     found: dict[str, Any] = {"outcome": None if target["away"] else kinship.outcome(after, mids, ontology)}
     for level, depth in LEVELS.items():
         for what, mid in (("target", mids[0]), ("before", before), ("after", after)):
             found[f"{level}_{what}"] = kinship.category(mid, ontology, depth)
     return found
-
-
-def _embedding_distance(before: Judgement, after: Judgement) -> float | None:
-    if before.embeddings is None or after.embeddings is None:
-        return None
-    first, second = (each.mean(axis=0, dtype=np.float64) for each in (before.embeddings, after.embeddings))
-    return shifts.cosine_distance(first, second)

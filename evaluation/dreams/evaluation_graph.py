@@ -1,7 +1,7 @@
 r"""The evaluation as a Beam pipeline: shards -> references -> clips -> rows.
 
-Only references cross the shuffle that brings a clip's records together. Rows go to files as they are made; embeddings
-go into sums where they are made, and only the sums travel.
+Only references cross the shuffle that brings a clip's records together. Workers write rows to part files, and sum up
+embeddings where they are computed, so that only the sums travel.
 
     shards -> [walk] -> Reference -> by clip -> [evaluate] -> rows -> parts
                                                    \-> failures -> parts
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +25,26 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
-from evaluation.dreams.dream_evaluator import Embeddings, EvaluationWorker, Failed, Plan, Row
-from evaluation.dreams.dream_rows import SCHEMA
-from evaluation.dreams.originals import ReadSource, Reference, walk
+from evaluation.dreams.dream_evaluator import Embeddings, EvaluationPlan, EvaluationWorker, Failed, Row
+from evaluation.dreams.dream_rows import schema
+from evaluation.dreams.originals import ReadSource
 from evaluation.metrics.frechet import Sums
+from pipelines.dataset.record_reader import Reference, walk
 from pipelines.progress import Counts
 
-_FAILED, _EMBEDDINGS = "failed", "embeddings"
+FAILED = "failed"
+"""The output of failures."""
+
+_EMBEDDINGS = "embeddings"
 _PART_ROWS = 1000
 
 
-def run_pipeline(plan: Plan, read_source: ReadSource, parts: str, options: PipelineOptions) -> None:
+def run_pipeline(plan: EvaluationPlan, read_source: ReadSource, parts: str, options: PipelineOptions) -> None:
     """Evaluate a dataset into part files.
 
     Args:
         plan: of the evaluation.
-        read_source: see `evaluation.dreams.originals`; it is pickled.
+        read_source: reads originals that the dataset does not hold; it is pickled.
         parts: folder for the parts; all workers see it.
         options: Beam's.
     """
@@ -49,7 +53,7 @@ def run_pipeline(plan: Plan, read_source: ReadSource, parts: str, options: Pipel
     pipeline.run().wait_until_finish()
 
 
-def build(pipeline: beam.Pipeline, plan: Plan, read_source: ReadSource, parts: str) -> None:
+def build(pipeline: beam.Pipeline, plan: EvaluationPlan, read_source: ReadSource, parts: str) -> None:
     """Add the evaluation to a pipeline; see `run_pipeline`."""
     found = (
         pipeline
@@ -58,17 +62,22 @@ def build(pipeline: beam.Pipeline, plan: Plan, read_source: ReadSource, parts: s
         | "Walk" >> beam.FlatMap(walk)
         | "OfClip" >> beam.Map(_by_clip)
         | "ByClip" >> beam.GroupByKey()
-        | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source, parts)).with_outputs(_FAILED, _EMBEDDINGS, main="rows")
+        | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source, parts)).with_outputs(FAILED, _EMBEDDINGS, main="rows")
     )
-    _ = found.rows | "WriteRows" >> beam.ParDo(WriteRowsFn(parts))
-    _ = found[_FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
+    write_parts(found, parts, schema())
     _ = found[_EMBEDDINGS] | "Sums" >> beam.CombinePerKey(SumsFn()) | "WriteSums" >> beam.Map(_write_sums, parts)
+
+
+def write_parts(found: Any, parts: str, columns: pa.Schema) -> None:
+    """Write the outputs ``rows`` and `FAILED` of a step to part files."""
+    _ = found.rows | "WriteRows" >> beam.ParDo(WriteRowsFn(parts, columns))
+    _ = found[FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
 
 
 class EvaluateFn(beam.DoFn):
     """Evaluates one clip's records."""
 
-    def __init__(self, plan: Plan, read_source: ReadSource, parts: str):
+    def __init__(self, plan: EvaluationPlan, read_source: ReadSource, parts: str):
         self._plan, self._read_source, self._parts = plan, read_source, parts
 
     def setup(self) -> None:
@@ -85,17 +94,17 @@ class EvaluateFn(beam.DoFn):
                 yield found.values
             elif isinstance(found, Failed):
                 Metrics.counter("dreambeam", f"failed_{found.stage}").inc()
-                yield TaggedOutput(_FAILED, found)
+                yield TaggedOutput(FAILED, found)
             elif isinstance(found, Embeddings):
                 yield TaggedOutput(_EMBEDDINGS, (json.dumps(found.key), found.patches))
         self._counts.add(records=len(references))
 
 
 class WriteRowsFn(beam.DoFn):
-    """Writes rows to a file for each bundle, some at a time."""
+    """Writes the rows of each bundle to part files of up to a thousand rows."""
 
-    def __init__(self, parts: str, schema: pa.Schema = SCHEMA):
-        self._parts, self._schema = parts, schema
+    def __init__(self, parts: str, columns: pa.Schema):
+        self._parts, self._columns = parts, columns
 
     def start_bundle(self) -> None:
         """Begin with no row."""
@@ -108,43 +117,39 @@ class WriteRowsFn(beam.DoFn):
             self.finish_bundle()
 
     def finish_bundle(self) -> None:
-        """Write what is kept."""
+        """Write the kept rows."""
         if self._rows:
-            table = pa.Table.from_pylist(self._rows, self._schema)
+            table = pa.Table.from_pylist(self._rows, self._columns)
             pq.write_table(table, f"{self._parts}/{uuid.uuid4().hex}.parquet")
             self._rows = []
 
 
 class SumsFn(beam.CombineFn):
-    """Sums embeddings up."""
+    """Sums up YAMNet's embeddings."""
 
-    def create_accumulator(self) -> Sums | None:
-        """Return the sums of nothing."""
-        return None
+    def create_accumulator(self) -> Sums:
+        """Return the sums of no embedding."""
+        return Sums.of(np.empty((0, 1024)))
 
-    def add_input(self, accumulator: Sums | None, element: np.ndarray) -> Sums:
+    def add_input(self, accumulator: Sums, element: np.ndarray) -> Sums:
         """Add the patches of one sound."""
-        sums = Sums.of(element)
-        return sums if accumulator is None else accumulator + sums
+        return accumulator + Sums.of(element)
 
-    def merge_accumulators(self, accumulators: Iterable[Sums | None]) -> Sums | None:
+    def merge_accumulators(self, accumulators: Iterable[Sums]) -> Sums:
         """Add sums."""
-        total: Sums | None = None
-        for each in accumulators:
-            total = each if total is None else total + each if each is not None else total
-        return total
+        return sum(accumulators, start=self.create_accumulator())
 
-    def extract_output(self, accumulator: Sums | None) -> Sums | None:
+    def extract_output(self, accumulator: Sums) -> Sums:
         """Return the sums."""
         return accumulator
 
 
-def read_rows(parts: str) -> pd.DataFrame:
-    """Return all rows sorted by id; one that a retried worker gave twice comes once."""
+def read_rows(parts: str, columns: pa.Schema, keys: Sequence[str]) -> pd.DataFrame:
+    """Return all rows sorted by some columns, without the duplicates of retried workers."""
     tables = [pq.read_table(path) for path in sorted(Path(parts).glob("*.parquet"))]
-    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
-    frame = table.to_pandas()
-    return frame.drop_duplicates("id").sort_values("id", kind="stable", ignore_index=True)
+    table = pa.concat_tables(tables) if tables else columns.empty_table()
+    frame = table.to_pandas().drop_duplicates(list(keys))
+    return frame.sort_values(list(keys), kind="stable", ignore_index=True)
 
 
 def read_failures(parts: str) -> list[Failed]:
@@ -159,20 +164,12 @@ def read_sums(parts: str) -> dict[Any, Sums]:
     for path in Path(parts).glob("*.npz"):
         with open(path, "rb") as file, np.load(file) as stored:
             key = json.loads(str(stored["key"]))
-            found[key if isinstance(key, str) else tuple(key)] = Sums(
-                int(stored["n"]), stored["total"], stored["products"]
-            )
+            sums = Sums(int(stored["n"]), stored["total"], stored["products"])
+            found[key if isinstance(key, str) else tuple(key)] = sums
     return found
 
 
-def write_failures(parts: str, failures: Iterable[Failed]) -> None:
-    """Write failures to a part file."""
-    with open(f"{parts}/{uuid.uuid4().hex}.jsonl", "w", encoding="utf-8") as out:
-        for each in failures:
-            out.write(json.dumps({"id": each.id, "stage": each.stage, "error": each.error}) + "\n")
-
-
-# Functions with names travel to workers by these; a lambda travels with its code, and the path of its file.
+# Workers find named functions by their names; a lambda travels with its code and the path of its file.
 
 
 def _by_clip(reference: Any) -> Any:
@@ -184,7 +181,9 @@ def _one_group(_: Any) -> Any:
 
 
 def _write_failures(group: Any, parts: str) -> None:
-    write_failures(parts, group[1])
+    with open(f"{parts}/{uuid.uuid4().hex}.jsonl", "w", encoding="utf-8") as out:
+        for each in group[1]:
+            out.write(json.dumps({"id": each.id, "stage": each.stage, "error": each.error}) + "\n")
 
 
 def _write_sums(combined: Any, parts: str) -> None:

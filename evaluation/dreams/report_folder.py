@@ -1,7 +1,7 @@
-"""Report folders: where a report may be written, and files that are whole or not there.
+"""Report folders: where a report may be written, and files that are complete or absent.
 
-Conventions: a folder is refused if it holds something that no report of ours has written. While a report is made, its
-parts lie in a hidden folder of their own in it (`parts_folder`), which goes whatever happens.
+A folder with foreign files is refused. While a report is made, its parts lie in a hidden folder of its own
+(`parts_folder`), which is removed in any case.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluation.dreams.dream_evaluator import Failed
+from pipelines.dataset.reader import Dataset
 
 OWN_FILES = (
     *("report.html", "metrics.json", "failures.jsonl", "examples.parquet", "comparison.json"),
     *("robustness.parquet", "robustness.png", "curve.csv", "head.npz"),
 )
-"""What reports consist of."""
+"""Files of reports."""
 
-_TABLES = ("examples.parquet", "robustness.parquet")  # beside the metrics.json of a report of ours
+_TABLES = ("examples.parquet", "robustness.parquet")  # beside the metrics.json of a report
 _PARTS = ".parts-"
 
 
@@ -38,15 +39,37 @@ class ReportError(ValueError):
     """The report cannot be written; the message is one line."""
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The result for one dataset: all that a report needs.
+
+    Attributes:
+        name: of the dataset, unique within the report.
+        folder: of the files.
+        dataset: what was evaluated.
+        metrics: content of metrics.json.
+        rows: of examples.parquet, sorted by id.
+        failures: dreams that could not be evaluated.
+    """
+
+    name: str
+    folder: Path
+    dataset: Dataset
+    metrics: dict[str, Any]
+    rows: pd.DataFrame
+    failures: list[Failed]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The results for all datasets, in their order, and comparison.json's content, None for a single recipe."""
+
+    evaluations: list[Evaluation]
+    comparison: dict[str, Any] | None
+
+
 def check_folder(report: str | os.PathLike[str], datasets: Sequence[str] = ()) -> Path:
-    """Refuse a folder that holds what is no report of ours, or that lies in a dataset; make it.
-
-    Args:
-        report: folder.
-        datasets: paths of folders that it must not lie in.
-
-    Returns:
-        The folder, without links.
+    """Make the report's folder, with links resolved; refuse one with foreign files, or within a dataset.
 
     Raises:
         ReportError: it cannot be used.
@@ -67,7 +90,7 @@ def check_folder(report: str | os.PathLike[str], datasets: Sequence[str] = ()) -
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether a report is there, of one dataset or of several below it, or a stopped one, or nothing at all."""
+    """Return whether the folder is empty, or holds a report, several in folders below it, or an unfinished one."""
     tables = (each for name in _TABLES for below in ("", "*/") for each in folder.glob(below + name))
     if any((each.parent / "metrics.json").exists() for each in tables):
         return True
@@ -76,7 +99,7 @@ def _is_ours(folder: Path) -> bool:
 
 @contextmanager
 def parts_folder(report: Path) -> Iterator[str]:
-    """Give an empty folder within the report's, for parts that workers write; it goes at the end."""
+    """Give an empty folder within the report's, for parts that workers write; remove it at the end."""
     parts = tempfile.mkdtemp(prefix=_PARTS, dir=report)
     try:
         yield parts
@@ -84,10 +107,10 @@ def parts_folder(report: Path) -> Iterator[str]:
         shutil.rmtree(parts, ignore_errors=True)
 
 
-def write_table(path: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
-    """Write a parquet file that is whole or not there."""
+def write_table(path: Path, rows: pd.DataFrame, columns: pa.Schema) -> None:
+    """Write a parquet file, complete or not at all."""
     partial = path.with_suffix(".partial")
-    pq.write_table(pa.Table.from_pandas(rows, schema, preserve_index=False), partial)
+    pq.write_table(pa.Table.from_pandas(rows, columns, preserve_index=False), partial)
     os.replace(partial, path)
 
 
@@ -97,19 +120,19 @@ def write_failures(folder: Path, failures: Sequence[Failed]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file that is whole or not there."""
+    """Write a file, complete or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is whole or not there."""
+    """Write a file, complete or not at all."""
     partial = path.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that shapes the figures."""
+    """Return the versions of the packages that shape the figures."""
     packages = ("dreambeam", "numpy", "tensorflow", "soxr", "pyloudnorm", "pandas", "apache-beam")
     return {**{name: _version(name) for name in packages}, "python": platform.python_version()}
 

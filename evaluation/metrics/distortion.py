@@ -1,7 +1,7 @@
-"""Distortion: how far an output is from its original, as a listener or an engineer would measure it.
+"""Distortion: how far an output is from its original.
 
 Takes sounds as they are written, float32 [samples, channels] at their own sample rate, the original first; both have
-the same shape. All measures are in dB unless they say otherwise.
+the same shape. Measures are in dB unless stated otherwise.
 
 | measure | equal sounds |
 |---|--:|
@@ -26,16 +26,16 @@ import numpy as np
 from augment.sound.distance import lufs, snr_db
 
 FRAME_SECONDS = 0.03
-"""Of segmental SNR."""
+"""Frame of segmental SNR."""
 
 CLAMP_DB = (-10.0, 35.0)
-"""To which each frame's SNR is limited: what lies beyond is heard as nothing, or as nothing but noise."""
+"""Limits of each frame's SNR: a change beyond them is inaudible, or leaves nothing but noise."""
 
 SPECTRUM_SECONDS = 0.032
-"""Of the log-spectral distance: Hann windows, half overlapping."""
+"""Frame of the log-spectral distance: Hann windows, half overlapping."""
 
 FLOOR_DB = -100.0
-"""Below a sine at full scale: each bin's power is at least this, so that digital silence has a spectrum."""
+"""Least power of a bin, against a sine at full scale, so that digital silence has a spectrum."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Distortion:
     """How far an output is from its original.
 
     Attributes:
-        snr_db: over all samples and channels; infinite where nothing changed, minus infinite where silence did.
+        snr_db: over all samples and channels; infinite for no change, minus infinite for a change of silence.
         segmental_snr_db: the mean over frames, each clamped.
         log_spectral_distance_db: the mean over frames.
         lufs_before: loudness of the original, LUFS; -inf for silence, as the next two.
-        lufs_after: of the output.
-        lufs_change: of the change by itself.
-        lufs_difference: after minus before, LU; nan where one is silent.
-        peak: greatest magnitude of a sample of the output; 1 is full scale.
+        lufs_after: loudness of the output.
+        lufs_change: loudness of the change.
+        lufs_difference: after minus before, LU; nan if one is silent.
+        peak: greatest magnitude of the output's samples; 1 is full scale.
     """
 
     snr_db: float
@@ -65,24 +65,19 @@ class Distortion:
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """An original that several outputs are measured against.
-
-    Attributes:
-        sound: float32 [samples, channels].
-        sample_rate: Hz.
-    """
+    """The original of several outputs: float32 [samples, channels] at a sample rate in Hz."""
 
     sound: np.ndarray
     sample_rate: int
 
     @cached_property
     def loudness(self) -> float:
-        """Its loudness in LUFS."""
+        """Loudness in LUFS."""
         return lufs(self.sound, self.sample_rate)
 
     @cached_property
     def spectrum(self) -> np.ndarray:
-        """Its log spectrum, of `log_spectrum`."""
+        """The `log_spectrum`."""
         return log_spectrum(self.sound, self.sample_rate)
 
     def measure(self, output: np.ndarray) -> Distortion:
@@ -105,8 +100,8 @@ class Original:
 def segmental_snr_db(original: np.ndarray, output: np.ndarray, sample_rate: int) -> float:
     """Return the mean over frames of 10 log10(sum x² / sum (y − x)²), each limited to `CLAMP_DB`.
 
-    A frame in which nothing changed counts as the upper limit, be it silent or not; a silent one that changed as the
-    lower. The last frame may be shorter.
+    An unchanged frame counts as the upper limit, silent or not; a changed silent one as the lower. The last frame may
+    be shorter.
     """
     length = max(1, round(FRAME_SECONDS * sample_rate))
     signal = _frame_sums(np.square(original, dtype=np.float64), length)

@@ -1,18 +1,18 @@
-"""Fréchet audio distance: how far the outputs as a whole are from the originals as a whole.
+"""Fréchet audio distance: how far all outputs are from all originals.
 
-Both are taken as normal distributions of YAMNet's patch embeddings, with means m, n and covariances C, D:
+Both sets of YAMNet's patch embeddings count as normal distributions, with means m, n and covariances C, D:
 
     FAD = |m − n|² + tr C + tr D − 2 tr (C D)^(1/2)
 
-tr (C D)^(1/2) is the sum of the singular values of R'S, where C = R R' and D = S S' are Cholesky factors with pivots,
-which stop at the matrix's rank: there is no root of a matrix that is not symmetric, so nothing comes out complex, few
-patches take little time, and equal distributions give 0 to rounding.
+tr (C D)^(1/2) is the sum of the singular values of R'S, where C = R R' and D = S S' are pivoted Cholesky factors up to
+the matrix's rank. No root of an asymmetric matrix is needed: nothing turns complex, few patches take little time, and
+equal distributions give 0 to rounding.
 
-A covariance of d = 1024 dimensions has full rank only from more than d patches; from fewer the distance is biased
+A covariance of d = 1024 dimensions has full rank only with more than d patches; with fewer the distance is biased
 upward, and figures of different sample sizes cannot be compared (`enough`).
 
-The distributions are summed up as `Sums`, on a grid: embeddings are rounded to multiples of 2^-12, so that the sums are
-integers below 2^53 in units of the grid and every order of adding gives the same bits.
+`Sums` of embeddings are kept on a grid: embeddings are rounded to multiples of 2^-12, so the sums are integers below
+2^53 in units of the grid, and every order of addition gives the same bits.
 
 Source: Kilgour, Zuluaga, Roblek & Sharifi, "Fréchet Audio Distance", Interspeech 2019 (on VGGish's embeddings; here it
 is YAMNet's); Dowson & Landau 1982 for the distance of normal distributions.
@@ -28,12 +28,12 @@ import numpy as np
 from scipy.linalg import lapack
 
 GRID = 2.0**-12
-"""Embeddings are rounded to multiples of it; they reach some 10, so the rounding is 1e-4 of that."""
+"""Step of rounded embeddings, which reach about 10."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a normal distribution needs to know of a set of embeddings, in units of `GRID`.
+    """The statistics of a set of embeddings, in units of `GRID`.
 
     Attributes:
         n: number of embeddings.
@@ -67,12 +67,12 @@ class Sums:
 
 
 def enough(sums: Sums) -> bool:
-    """Tell whether there are enough embeddings for a covariance of full rank."""
+    """Return whether there are enough embeddings for a covariance of full rank."""
     return sums.n > len(sums.total)
 
 
 def distance(first: Sums, second: Sums) -> float:
-    """Return the Fréchet distance, at least 0; nan where one of the sets is empty."""
+    """Return the Fréchet distance, at least 0; nan if one of the sets is empty."""
     if not first.n or not second.n:
         return math.nan
     c, d = first.covariance, second.covariance
@@ -82,8 +82,8 @@ def distance(first: Sums, second: Sums) -> float:
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """Return R [d, rank] with covariance R R'; what is no more than rounding is left out."""
-    library: Any = lapack  # its functions are made when it is imported, unseen by type checkers
+    """Return R [d, rank] with covariance R R', up to rounding."""
+    library: Any = lapack  # type checkers do not see its functions, which are made on import
     packed, pivots, rank, _ = library.dpstrf(covariance, lower=1)
     factor = np.empty((len(covariance), rank))
     factor[pivots - 1] = np.tril(packed)[:, :rank]

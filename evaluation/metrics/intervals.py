@@ -1,11 +1,11 @@
 """Confidence intervals by the bootstrap over clips.
 
 Several dreams of one clip are not independent, so whole clips are drawn, with all their values (Davison & Hinkley 1997,
-section 3.8: the cluster bootstrap). An interval is the percentile interval of `RESAMPLES` draws with a fixed seed; it
-depends on the values and on the order in which clips come first, so callers sort their rows.
+section 3.8: the cluster bootstrap). An interval is the percentile interval of `RESAMPLES` draws with a fixed seed. It
+depends on the values and on the order in which clips first appear, so callers sort their rows.
 
-`interval` takes any statistic; `mean_intervals` and `quantile_interval` give the same for means and quantiles of a
-hundred thousand rows in seconds: they count how often each clip is drawn, and never copy the rows.
+`interval` takes any statistic. `mean_intervals` and `quantile_interval` give the same for means and quantiles, in
+seconds for a hundred thousand rows: they count how often each clip is drawn, and never copy rows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ import numpy as np
 
 RESAMPLES = 2000
 
-_BLOCK = 1 << 16  # numbers that a block of resamples may hold: few enough for a core's cache
+LEVEL = 0.95
+"""Share of resamples within an interval."""
+
+_BLOCK = 1 << 16  # numbers in a block of resamples: few enough for a core's cache
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,11 @@ class Estimate:
     """A figure with its interval.
 
     Attributes:
-        value: nan where there is nothing to measure.
-        low: end of the interval; nan of fewer than two clips, of which nothing can be said.
+        value: nan if there is nothing to measure.
+        low: end of the interval; nan for fewer than two clips.
         high: the other end.
-        n: values that it is taken over.
-        clips: from so many clips.
+        n: number of values.
+        clips: number of clips that they come from.
     """
 
     value: float
@@ -44,16 +47,8 @@ def interval(
     values: np.ndarray,
     clips: Sequence[Hashable],
     statistic: Callable[[np.ndarray], float] = lambda values: float(np.mean(values)),
-    level: float = 0.95,
 ) -> tuple[float, float]:
-    """Return the percentile interval of a statistic of values [n], drawn by clip.
-
-    Args:
-        values: one for each dream.
-        clips: [n], of which clip each is.
-        statistic: of the values of a resample.
-        level: share of resamples within the interval.
-    """
+    """Return the interval of a statistic of values [n], drawn by clip: clips [n] names the clip of each value."""
     codes = cluster_codes(clips)
     groups = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     rng = np.random.default_rng(0)
@@ -61,28 +56,23 @@ def interval(
         statistic(values[np.concatenate([groups[g] for g in rng.integers(0, len(groups), len(groups))])])
         for _ in range(RESAMPLES)
     ]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return interval_ends(np.array(drawn))
 
 
 def cluster_codes(clips: Sequence[Hashable]) -> np.ndarray:
-    """Number clips in the order in which they first come: int64 [n]."""
+    """Number clips in the order of their first appearance: int64 [n]."""
     codes: dict[Hashable, int] = {}
     return np.array([codes.setdefault(clip, len(codes)) for clip in clips], np.int64)
 
 
-def mean_intervals(values: np.ndarray, clips: Sequence[Hashable], level: float = 0.95) -> list[Estimate]:
+def mean_intervals(values: np.ndarray, clips: Sequence[Hashable]) -> list[Estimate]:
     """Return the mean of each column with its interval.
 
-    A resample's mean is sum(drawn values) / number of drawn values: a ratio, as clips differ in how many they have.
+    A resample's mean is sum(drawn values) / number of drawn values: a ratio, as clips have different numbers of values.
 
     Args:
-        values: [n, columns]; nan where a column does not apply to a row, which then does not count in it.
-        clips: [n], of which clip each row is.
-        level: share of resamples within the interval.
-
-    Returns:
-        One estimate for each column.
+        values: [n, columns]; a nan does not count in its column.
+        clips: [n], the clip of each row.
     """
     values = np.asarray(values, np.float64)
     codes = cluster_codes(clips)
@@ -99,23 +89,15 @@ def mean_intervals(values: np.ndarray, clips: Sequence[Hashable], level: float =
         n, own = int(there[:, column].sum()), int((counts[:, column] > 0).sum())
         value = float(values[there[:, column], column].mean()) if n else math.nan
         drawn = np.concatenate([block[:, column] for block in means]) if own > 1 else np.empty(0)
-        found.append(Estimate(value, *_ends(drawn, level), n, own))
+        found.append(Estimate(value, *interval_ends(drawn), n, own))
     return found
 
 
-def quantile_interval(
-    values: np.ndarray, clips: Sequence[Hashable], quantile: float = 0.5, level: float = 0.95
-) -> Estimate:
-    """Return a quantile with its interval.
+def quantile_interval(values: np.ndarray, clips: Sequence[Hashable], quantile: float = 0.5) -> Estimate:
+    """Return a quantile of the finite values [n] with its interval; clips [n] names the clip of each value.
 
     The value is NumPy's (linear between neighbours); a resample's is the least value that has at least the share of the
     drawn values at or below it.
-
-    Args:
-        values: [n]; what is not finite does not count.
-        clips: [n], of which clip each value is.
-        quantile: in [0, 1].
-        level: share of resamples within the interval.
     """
     values = np.asarray(values, np.float64)
     finite = np.isfinite(values)
@@ -124,12 +106,12 @@ def quantile_interval(
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan, 0, 0)
     order = np.argsort(values, kind="stable")
-    middle, width = int(quantile * len(values)), 1000
-    drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
-    while count > 1 and drawn is None:
+    middle, width, drawn = int(quantile * len(values)), 1000, None
+    while count > 1 and drawn is None:  # the quantiles of resamples lie near that of the values
+        window = slice(max(0, middle - width), middle + width)
+        drawn = _drawn_quantiles(values[order], codes[order], quantile, window)
         width *= 4
-        drawn = _drawn_quantiles(values[order], codes[order], quantile, slice(max(0, middle - width), middle + width))
-    low, high = _ends(drawn if drawn is not None and count > 1 else np.empty(0), level)
+    low, high = interval_ends(np.empty(0) if drawn is None else drawn)
     return Estimate(float(np.quantile(values, quantile)), low, high, len(values), count)
 
 
@@ -149,11 +131,9 @@ def _drawn_quantiles(values: np.ndarray, codes: np.ndarray, quantile: float, win
 
 
 def resamples(count: int, width: int = 0) -> Iterator[np.ndarray]:
-    """Give how often each of so many clips is drawn: float64 [resamples, clips], in blocks.
+    """Give how often each of `count` clips is drawn: float64 [resamples, clips], in blocks.
 
-    Args:
-        count: of clips.
-        width: of what the caller makes of a resample, if that is more than the number of clips.
+    `width` is the size of what the caller computes for a resample, if that is more than the number of clips.
     """
     rng = np.random.default_rng(0)
     block = max(1, _BLOCK // max(1, count, width))
@@ -163,9 +143,10 @@ def resamples(count: int, width: int = 0) -> Iterator[np.ndarray]:
         yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
 
 
-def _ends(drawn: np.ndarray, level: float) -> tuple[float, float]:
+def interval_ends(drawn: np.ndarray) -> tuple[float, float]:
+    """Return the interval of the finite statistics of resamples; nan if there are none."""
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
         return math.nan, math.nan
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -1,12 +1,12 @@
-"""Class shifts: what became of a clip's scores.
+"""Class shifts: how a clip's scores changed.
 
 Takes a judge's scores before and after, float32 [classes] in [0, 1], and gives ranks, distances and outcomes. A target
-is one class or several that count as one (`augment.targets.policies.Aim`), toward which or away from which was dreamed.
+is one class, or several that count as one (`augment.targets.policies.Aim`); the dream went toward or away from it.
 
 Conventions: rank 1 is the top; equal scores share the better rank. Success among the top k means that the target was
-not there before and is there after (away from a class: the other way round). A clip whose target was there before
-shows nothing: it is skipped, neither success nor failure, as in TextAttack's results (Morris et al., EMNLP 2020). So
-originals evaluated against themselves have no success, whatever their targets.
+not there before and is there after (away from a class: the reverse). A clip whose target was there before is skipped,
+neither success nor failure, as in TextAttack's results (Morris et al., EMNLP 2020). So originals evaluated against
+themselves have no success, whatever their targets.
 
 Sources: Lin, "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37 (1991).
 """
@@ -20,7 +20,7 @@ from augment.targets.policies import Aim
 SUCCESS, FAILED, SKIPPED = "success", "failed", "skipped"
 
 TOP = 5
-"""So many classes are kept before and after, and count as what the judge hears in a clip."""
+"""How many top classes a row keeps, before and after."""
 
 
 def top_classes(scores: np.ndarray, count: int = TOP) -> list[int]:
@@ -29,16 +29,9 @@ def top_classes(scores: np.ndarray, count: int = TOP) -> list[int]:
 
 
 def result(aim: Aim, before: np.ndarray, after: np.ndarray, top: int) -> str | None:
-    """Return success, failed or skipped among the top classes.
+    """Return success, failed or skipped among the `top` classes, from scores [classes] before and after.
 
-    Args:
-        aim: the target, in the judge's classes.
-        before: scores [classes].
-        after: scores [classes].
-        top: how many classes count.
-
-    Returns:
-        None where there are no more classes than that: every target is among them.
+    None if the judge has no more classes than that: every target is among them.
     """
     if top >= len(before):
         return None
@@ -51,9 +44,8 @@ def result(aim: Aim, before: np.ndarray, after: np.ndarray, top: int) -> str | N
 def js_divergence(before: np.ndarray, after: np.ndarray) -> float:
     """Return the Jensen-Shannon divergence in bits, in [0, 1].
 
-    JS(p, q) = H((p + q) / 2) − (H(p) + H(q)) / 2, with p and q the scores divided by their sum. Scores of independent
-    classes (sigmoids) are no distribution: dividing keeps how the judge's attention is shared among the classes, and
-    drops how sure it is altogether. Scores that are all 0 count as shared equally.
+    JS(p, q) = H((p + q) / 2) − (H(p) + H(q)) / 2, with p and q the scores divided by their sum: scores of independent
+    classes (sigmoids) are no distribution. Scores that are all 0 count as uniform.
     """
     p, q = (_distribution(scores) for scores in (before, after))
     middle = (p + q) / 2

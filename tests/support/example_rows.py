@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from evaluation.dreams.dream_rows import SCHEMA
+from evaluation.dreams.dream_rows import schema
 
 NOTHING: dict[str, Any] = {
     "split": "train",
@@ -65,4 +65,4 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
         {**NOTHING, "id": f"{n:05d}", "clip": row["source_id"], "recording": row["source_id"], **row}
         for n, row in enumerate(rows)
     ]
-    return pa.Table.from_pylist(whole, SCHEMA).to_pandas()
+    return pa.Table.from_pylist(whole, schema()).to_pandas()

@@ -129,7 +129,7 @@ def test_a_shuffled_target_list_gives_chance() -> None:
     classes, examples, rows = 100, 3000, []
     for number in range(examples):
         before, after = RNG.random((2, classes))
-        target = Aim((int(RNG.integers(classes)),))  # has nothing to do with what was heard
+        target = Aim((int(RNG.integers(classes)),))  # independent of the scores
         found = {f"result_top{top}": result(target, before, after, top) for top in (1, 5)}
         rows.append({"source_id": str(number % 500), **found})
     success = block(table(*rows))["success"]
@@ -150,7 +150,7 @@ def test_one_example_has_figures_without_intervals_and_says_so() -> None:
 
 def test_warnings_tell_what_the_figures_lack() -> None:
     told = "\n".join(warnings_of(ROWS, {key: Sums.of(np.ones((3, 8))) for key in SUMS}))
-    for expected in ("3 recordings", "of 8 or fewer", "target of 1 of 5", "1 targets were on top"):
+    for expected in ("3 recordings", "with 8 or fewer", "target of 1 of 5", "1 targets were on top"):
         assert expected in told
     unknown = table({"source_id": "a", "labels": ["clock_tick"], "label_before": None, "label_kept": None})
     assert "no class for 1 labels (clock_tick)" in "\n".join(warnings_of(unknown, {}))

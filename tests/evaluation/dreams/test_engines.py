@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import bz2
-import dataclasses
 import os
 import re
 import shlex
@@ -23,14 +22,14 @@ from paths import REPOSITORY
 import evaluation.dreams.evaluation_graph
 from augment.models.weights import OFFICIAL_IDENTITY
 from augment.targets.classes import yamnet_classes
-from evaluation.dreams.dream_evaluator import Plan
-from evaluation.dreams.dream_rows import Bearings
-from evaluation.dreams.originals import open_dataset
+from evaluation.dreams.dream_evaluator import EvaluationPlan
+from evaluation.dreams.dream_rows import RowContext
 from evaluation.judges.class_map import map_classes
 from evaluation.judges.judge import JudgeSpec
-from pipelines.cli.commands.evaluate_command import read_source
-from pipelines.cli.options import beam_arguments
+from pipelines.cli.beam_flags import beam_arguments
+from pipelines.cli.runs.evaluate_run import read_source
 from pipelines.config.run_config import ConfigError, load_config
+from pipelines.dataset.reader import Dataset, open_dataset
 from pipelines.dataset.scratch import Scratch
 from pipelines.run.augmentation import is_local, pipeline_options
 from pipelines.run.graph import build
@@ -71,7 +70,7 @@ def test_documented_commands_name_each_engine() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]) + str(len(command)))
 def test_the_flags_of_a_documented_command_are_ones_that_beam_knows(command: list[str]) -> None:
-    flags = beam_arguments(beam_flags(command), command[1])
+    flags = beam_arguments(beam_flags(command))
     assert not is_local(flags)
     assert pipeline_options(flags).get_all_options(drop_default=True)
 
@@ -106,11 +105,12 @@ def functions(proto: beam_runner_api_pb2.Pipeline) -> list[bytes]:
 
 def evaluation_graph(published: Path) -> beam_runner_api_pb2.Pipeline:
     dataset, classes = open_dataset(str(published / "out")), yamnet_classes()
-    elsewhere = dataclasses.replace(dataset, path="/shared/out", shards=("/shared/out/train.tfrecord",))
-    bearings = Bearings(classes, map_classes(classes, dataset.labels, {}, dict(dataset.label_classes)), None)
+    elsewhere = Dataset(Path("/shared/out"))
+    vars(elsewhere)["shards"] = ("/shared/out/train.tfrecord",)
+    context = RowContext(classes, map_classes(classes, dataset.labels, {}, dict(dataset.label_classes)), None)
     pipeline = beam.Pipeline(options=pipeline_options(["--runner=PortableRunner"]))
     evaluation.dreams.evaluation_graph.build(
-        pipeline, Plan(elsewhere, JudgeSpec(), None, bearings), read_source, "/shared/parts"
+        pipeline, EvaluationPlan(elsewhere, JudgeSpec(), None, context), read_source, "/shared/parts"
     )
     return pipeline.to_runner_api()
 

@@ -21,7 +21,7 @@ def mid(ontology: Ontology, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("heard", "targets", "expected"),
+    ("predicted", "targets", "expected"),
     [
         ("Dog", ["Dog"], "hit"),
         ("Bark", ["Dog"], "child"),
@@ -34,8 +34,8 @@ def mid(ontology: Ontology, name: str) -> str:
         ("Bark", ["Siren", "Bark"], "hit"),
     ],
 )
-def test_outcomes_of_known_relatives(ontology: Ontology, heard: str, targets: list[str], expected: str) -> None:
-    assert outcome(mid(ontology, heard), [mid(ontology, each) for each in targets], ontology) == expected
+def test_outcomes_of_known_relatives(ontology: Ontology, predicted: str, targets: list[str], expected: str) -> None:
+    assert outcome(mid(ontology, predicted), [mid(ontology, each) for each in targets], ontology) == expected
 
 
 def test_a_class_that_is_not_in_the_ontology_has_no_kin(ontology: Ontology) -> None:
