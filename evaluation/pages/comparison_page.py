@@ -1,4 +1,4 @@
-"""The page that sets datasets or recipes side by side, from comparison.json's content (`evaluation.dreams.compare`)."""
+"""The page that compares datasets or recipes, from comparison.json's content (`evaluation.dreams.compare`)."""
 
 from __future__ import annotations
 
@@ -7,48 +7,33 @@ from typing import Any
 from urllib.parse import quote
 
 from augment.counted import counted
-from evaluation.dreams.evaluated import Evaluation
-from evaluation.pages import figures, page
+from evaluation.dreams.compare import SHARES
+from evaluation.dreams.measures import MEASURES
+from evaluation.dreams.report_folder import Evaluation
+from evaluation.pages import page
 from evaluation.pages.markup import Markup, element, join, name
 from evaluation.pages.page import Cell, Column
-from evaluation.pages.report_page import BEFORE_READING
+from evaluation.pages.report_page import BEFORE_READING, first_of, success_figure
 from evaluation.pages.report_tables import COLUMNS, group_cells
 
 MOST_PAIRS = 200
-"""So many pairs are shown; all of them are in comparison.json."""
-
-SHARES = {
-    "success_top1": "target on top",
-    "success_top5": "target in the top 5",
-    "top_changed": "another class on top",
-    "label_kept": "label stays in the top 5",
-}
-"""Measures that are shares, as they are called in the page; their differences are shown in points."""
-
-NUMBERS = {
-    "snr_db": ("SNR, dB", 1),
-    "segmental_snr_db": ("segmental SNR, dB", 1),
-    "log_spectral_distance_db": ("log-spectral distance, dB", 1),
-    "js_divergence": ("JS divergence, bits", 3),
-    "embedding_distance": ("embedding distance", 3),
-}
-"""The other measures, with the digits that are shown of them."""
+"""Most pairs in a table; comparison.json has all."""
 
 
 def comparison_page(evaluations: Sequence[Evaluation], comparison: Mapping[str, Any]) -> str:
     """Return the page of several datasets, with links to their own."""
     title = "Side by side: " + ", ".join(each.name for each in evaluations)
     links = element("ul", *(element("li", _link(each), ": ", *_counts(each.metrics)) for each in evaluations))
-    told = [join(name(each.name), f": {warning}") for each in evaluations for warning in each.metrics["warnings"]]
+    warnings = [join(name(each.name), f": {text}") for each in evaluations for text in each.metrics["warnings"]]
     return page.document(
         title,
         element(
             "header",
             element("h1", "Side by side"),
-            element("p", "What dreaming did in each of these datasets; each has a report of its own:", class_="lead"),
+            element("p", "The effect of dreaming in each dataset; each has its own report:", class_="lead"),
             links,
         ),
-        join(page.notes(BEFORE_READING, told)),
+        join(page.notes(BEFORE_READING, warnings)),
         _entries(comparison),
         page.section("Pair by pair", *_pairs(comparison["pairs"])),
     )
@@ -63,18 +48,11 @@ def _entries(comparison: Mapping[str, Any]) -> Markup:
     entries = {each["name"]: each for each in comparison["entries"]}
     columns = [Column("dataset or recipe", number=False), *map(Column, COLUMNS)]
     rows = [[Cell(name(each), each), *group_cells(block)] for each, block in entries.items()]
-    told = "" if len(entries) <= figures.MOST else f" The first {figures.MOST} of {len(entries)}."
-    picture = figures.interval_figure(
-        {
-            each: {"on top": block["success"]["top1"], "in the top 5": block["success"]["top5"]}
-            for each, block in entries.items()
-        },
-        "targets that came up, %",
-        "Share of targets that came on top and into the top five, with intervals",
-    )
+    description = "Share of targets on top and in the top five, with intervals"
+    picture = success_figure(entries, "targets reached, %", description)
     return page.section(
         "Each by itself",
-        page.figures([(picture, f"Success. In parentheses: n.{told}")]),
+        page.figures([(picture, first_of("Success, with n.", entries))]),
         page.table("In parentheses the interval and n.", columns, rows),
     )
 
@@ -82,15 +60,14 @@ def _entries(comparison: Mapping[str, Any]) -> Markup:
 def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
     yield element(
         "p",
-        "Differences are taken over the clips and targets that two have in common (or the clips alone, where no target "
-        "is shared), and their 95 % intervals over recordings: what is common to both, such as how hard a clip is, "
-        "falls out. A difference whose interval holds 0 may be chance.",
+        "Differences are paired: over the clips and targets that both have (or over clips, if no target is shared). "
+        "Their 95 % intervals are drawn over recordings. A difference whose interval includes 0 may be chance.",
         class_="quiet",
     )
-    told = "" if len(pairs) <= MOST_PAIRS else f" The first {MOST_PAIRS} of {len(pairs)}; all are in comparison.json."
+    rest = "" if len(pairs) <= MOST_PAIRS else f" The first {MOST_PAIRS} of {len(pairs)}; all are in comparison.json."
     counts = ("pairs", "recordings", "matched by")
-    for measures, what, heads in ((SHARES, "Shares, in points.", counts), (NUMBERS, "Distances and SNR.", ())):
-        titles = [title if isinstance(title, str) else title[0] for title in measures.values()]
+    numbers = {name: measure.title for name, measure in MEASURES.items() if measure.compared}
+    for measures, what, heads in ((SHARES, "Shares, in points.", counts), (numbers, "Distances and SNR.", ())):
         columns = [Column("b minus a", number=False), *(Column(each, each != "matched by") for each in heads)]
         rows = [
             [
@@ -100,8 +77,8 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[Markup]:
             ]
             for pair in pairs[:MOST_PAIRS]
         ]
-        caption = f"{what} In parentheses the interval and n.{told}"
-        yield page.table(caption, [*columns, *map(Column, titles)], rows)
+        caption = f"{what} In parentheses the interval and n.{rest}"
+        yield page.table(caption, [*columns, *map(Column, measures.values())], rows)
 
 
 def _names(pair: Mapping[str, Any]) -> Cell:
@@ -114,12 +91,12 @@ def _counts_of(pair: Mapping[str, Any]) -> list[Cell]:
 
 
 def _difference(found: Mapping[str, Any], key: str) -> Cell:
-    scale, digits = (100, 1) if key in SHARES else (1, NUMBERS[key][1])
+    scale, digits = (100, 1) if key in SHARES else (1, MEASURES[key].digits)
     if found["difference"] is None:
         return Cell(page.NONE)
     value, low, high = (
-        None if found[key] is None else f"{scale * found[key]:+.{digits}f}".replace("-", page.MINUS)
-        for key in ("difference", "low", "high")
+        None if found[end] is None else f"{scale * found[end]:+.{digits}f}".replace("-", page.MINUS)
+        for end in ("difference", "low", "high")
     )
     ends = f"n {found['n']}" if low is None else f"{low} to {high}, n {found['n']}"
     return Cell(value, found["difference"], ends)
@@ -130,5 +107,5 @@ def _link(found: Evaluation) -> Markup:
 
 
 def _counts(metrics: Mapping[str, Any]) -> tuple[object, ...]:
-    told = f"{counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}"
-    return told, ", heard by the judge ", name(metrics["judge"])
+    counts = f"{counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}"
+    return counts, ", classified by the judge ", name(metrics["judge"])

@@ -1,11 +1,10 @@
 """Figures: matplotlib's pictures as inline SVG, from the blocks of metrics.json.
 
-Inline, so that they take the page's colours, light, dark and printed, and that its policy, which forbids styles of
-their own, holds for them: `svg` turns matplotlib's style attributes into presentation attributes, black into
-``currentColor`` and the colours of `SERIES` into the page's variables. Text stays text.
+Inline pictures take the page's colours, light, dark and printed. The page's policy forbids style attributes, so `svg`
+turns matplotlib's styles into presentation attributes, black into ``currentColor`` and the colours of `SERIES` into the
+page's variables. Text stays text.
 
-Series differ by marker as well as by colour. Names are shown as they are: matplotlib would read mathematics between
-two "$".
+Series differ by marker as well as by colour. Names appear verbatim: matplotlib would read mathematics between two "$".
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ SERIES = ("#0072b2", "#d55e00", "#00795a", "#b0528a", "#8a6d00")
 MARKERS = "osD^v"
 
 MOST = 16
-"""So many lines a figure has at most; captions say when there are more."""
+"""Most lines in a figure; captions say when there are more."""
 
-_GREY = "#808080"  # seen on light and on dark paper
-_WIDTH = 5.0  # inches: of a column of the page, so that text is as large on a telephone
+_GREY = "#808080"  # visible on light and dark paper
+_WIDTH = 5.0  # inches, the column of a page, so that text is as large on a phone
 _LONGEST = 30  # characters of a name
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -47,7 +46,7 @@ def interval_figure(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_
     Args:
         groups: by name, from above; in each the shares {value, low, high, n} by the name of the series.
         axis_title: of the shares.
-        description: for those who do not see it.
+        description: alternative text.
     """
     kept = dict(list(groups.items())[:MOST])
     series = list(dict.fromkeys(name for group in kept.values() for name in group))
@@ -56,7 +55,7 @@ def interval_figure(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_
         for order, name in enumerate(series):
             place = (order - (len(series) - 1) / 2) * 0.22
             points = [
-                (100 * group[name]["value"], line + place, group[name])
+                (100 * group[name]["value"], line + place, _ends(group[name], 100))
                 for line, group in enumerate(kept.values())
                 if name in group and group[name]["value"] is not None
             ]
@@ -74,9 +73,7 @@ def interval_figure(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_
 def rank_figure(groups: Mapping[str, Mapping[str, Any]], description: str) -> Markup:
     """Draw the target's median rank before and after, with intervals, a line for each group.
 
-    Args:
-        groups: blocks of `evaluation.dreams.dream_metrics.block` by name.
-        description: for those who do not see it.
+    The groups are blocks of `evaluation.dreams.dream_metrics.block` by name.
     """
     kept = {name: each for name, each in groups.items() if each["target_rank"]["after_median"] is not None}
     kept = dict(list(kept.items())[:MOST])
@@ -85,9 +82,10 @@ def rank_figure(groups: Mapping[str, Mapping[str, Any]], description: str) -> Ma
         for order, when in enumerate(("before", "after")):
             points = []
             for line, block in enumerate(kept.values()):
-                found = {end: block["target_rank"][f"{when}_{end}"] for end in ("median", "low", "high")}
-                points.append((found["median"], line + (order - 0.5) * 0.2, {**found, "value": found["median"]}))
-            _points(axes, order, when, points, scale=1)
+                median, low, high = (block["target_rank"][f"{when}_{end}"] for end in ("median", "low", "high"))
+                ends = _ends({"value": median, "low": low, "high": high}, 1)
+                points.append((median, line + (order - 0.5) * 0.2, ends))
+            _points(axes, order, when, points)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(lambda value, _: "")
@@ -111,13 +109,13 @@ def curve_figure(
     """Draw shares against a number, with their intervals.
 
     Args:
-        curves: by name, points (x, {value, low, high}); where these also have ``x_low`` and ``x_high``, x has its
-            interval too. Points without a value are left out.
+        curves: by name, points (x, {value, low, high}); ``x_low`` and ``x_high`` add an interval of x. Points without a
+            value are left out.
         axis_titles: of x and of the shares.
-        description: for those who do not see it.
+        description: alternative text.
         joined: by a line, in the order of x.
-        level: name and share {value, low, high} of what is the same at all x: a grey line with its interval.
-        apart: so far, in x, the curves are drawn from each other, so that their intervals do not hide one another.
+        level: name and share {value, low, high} of a grey level line with its interval.
+        apart: shift of the curves against each other, in x, so that their intervals do not overlap.
         falling: x falls to the right.
     """
     kept = dict(list(curves.items())[:MOST])
@@ -126,11 +124,11 @@ def curve_figure(
         if level is not None and level[1]["value"] is not None:
             _level(axes, *level)
         for order, (name, points) in enumerate(kept.items()):
-            there = sorted((x, share) for x, share in points if share["value"] is not None) if joined else points
-            there = [(x, share) for x, share in there if share["value"] is not None and x is not None]
+            there = [(x, share) for x, share in points if share["value"] is not None and x is not None]
             if there:
                 aside = apart * (order - (len(kept) - 1) / 2)
-                _curve(axes, order, name, [(x + aside, share) for x, share in there], joined=joined)
+                shifted = [(x + aside, share) for x, share in (sorted(there) if joined else there)]
+                _curve(axes, order, name, shifted, joined=joined)
         if falling:
             axes.invert_xaxis()
         axes.set_ylim(-2, 102)
@@ -151,8 +149,8 @@ def matrix_figure(
         cells: each with ``n``.
         keys: of the cells, for the row and the column.
         titles: of rows and columns.
-        value: key of the share that colours a cell; where it is ``n``, the share of the row's n.
-        description: for those who do not see it.
+        value: key of the share that colours a cell; ``n`` stands for the share of the row's n.
+        description: alternative text.
     """
     rows, columns = (sorted({str(cell[key]) for cell in cells})[:MOST] for key in keys)
     totals = {row: sum(cell["n"] for cell in cells if str(cell[keys[0]]) == row) for row in rows}
@@ -163,13 +161,13 @@ def matrix_figure(
 
         for cell in cells:
             row, column = (str(cell[key]) for key in keys)
-            share = cell["n"] / totals[row] if value == "n" and row in totals else cell[value]
             if row not in rows or column not in columns:
                 continue
+            share = cell["n"] / totals[row] if value == "n" else cell[value]
             x, y = columns.index(column), rows.index(row)
             known = share is not None
             colour = colormaps["cividis"](share) if known else "none"
-            axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=colour, edgecolor="#808080", lw=0.4))
+            axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=colour, edgecolor=_GREY, lw=0.4))
             ink = "#000000" if not known else "#ffffff" if share < 0.45 else "#111111"
             axes.text(x, y - 0.12, f"{share:.0%}" if known else "–", ha="center", va="center", color=ink)
             axes.text(x, y + 0.24, f"n {cell['n']}", ha="center", va="center", color=ink, fontsize=7)
@@ -186,13 +184,7 @@ def matrix_figure(
 
 
 def svg(draw: Callable[[Any], None], size: tuple[float, float], description: str) -> Markup:
-    """Return what is drawn on matplotlib's axes as an SVG element for a page.
-
-    Args:
-        draw: takes the axes.
-        size: inches, width and height.
-        description: for those who do not see it.
-    """
+    """Return what `draw` draws on matplotlib's axes, of a size in inches, as an SVG element for a page."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -210,7 +202,7 @@ def svg(draw: Callable[[Any], None], size: tuple[float, float], description: str
 
 
 def _inline(document: str, salt: str, description: str) -> str:
-    """Make of matplotlib's SVG file an element that needs no styles of its own."""
+    """Turn matplotlib's SVG file into an element without style attributes."""
     body = document[document.index("<svg") :].strip()
     body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r'\bid="([^"]*)"', rf'id="{salt}-\1"', body)
@@ -242,40 +234,35 @@ _COLOURS = {
 }
 
 
-def _points(axes: Any, order: int, name: str, points: Sequence[tuple[float, float, Any]], scale: float = 100) -> None:
-    """Draw points (x, y, {value, low, high}) of one series, with the intervals of x."""
-    if not points:
-        return
-    xs, ys, shares = zip(*points, strict=True)
-    ends = [_ends(share["value"], share["low"], share["high"], scale) for share in shares]
-    axes.errorbar(
-        xs,
-        ys,
-        xerr=list(zip(*ends, strict=True)),
-        fmt=MARKERS[order % len(MARKERS)],
-        color=SERIES[order % len(SERIES)],
-        capsize=2.5,
-        markersize=5,
-        label=name,
-    )
+def _points(axes: Any, order: int, name: str, points: Sequence[tuple[float, float, tuple[float, float]]]) -> None:
+    """Draw points (x, y, ends of x's interval) of one series."""
+    if points:
+        xs, ys, ends = zip(*points, strict=True)
+        _errorbar(axes, order, xs, ys, xerr=list(zip(*ends, strict=True)), label=name)
 
 
 def _curve(axes: Any, order: int, name: str, points: Sequence[tuple[float, Any]], *, joined: bool) -> None:
+    """Draw points (x, share), with the intervals of the shares, and of x if they have one."""
     xs, shares = zip(*points, strict=True)
-    errors = {"yerr": [_ends(share["value"], share["low"], share["high"], 100) for share in shares]}
+    errors = {"yerr": [_ends(share, 100) for share in shares]}
     if all(share.get("x_low") is not None for share in shares):
-        errors["xerr"] = [_ends(x, share["x_low"], share["x_high"], 1) for x, share in points]
-    axes.errorbar(
+        errors["xerr"] = [_ends({"value": x, "low": s["x_low"], "high": s["x_high"]}, 1) for x, s in points]
+    _errorbar(
+        axes,
+        order,
         xs,
         [100 * share["value"] for share in shares],
+        line="-" if joined else "",
         **{key: list(zip(*ends, strict=True)) for key, ends in errors.items()},
-        fmt=MARKERS[order % len(MARKERS)] + ("-" if joined else ""),
-        color=SERIES[order % len(SERIES)],
         markerfacecolor=SERIES[order % len(SERIES)] if order < len(SERIES) else "none",
-        capsize=2.5,
-        markersize=5,
         label=_short(name),
     )
+
+
+def _errorbar(axes: Any, order: int, xs: Sequence[float], ys: Sequence[float], line: str = "", **kwargs: Any) -> None:
+    """Draw points with error bars, in the marker and colour of a series."""
+    marker, colour = MARKERS[order % len(MARKERS)], SERIES[order % len(SERIES)]
+    axes.errorbar(xs, ys, fmt=marker + line, color=colour, capsize=2.5, markersize=5, **kwargs)
 
 
 def _level(axes: Any, name: str, share: Mapping[str, Any]) -> None:
@@ -284,10 +271,11 @@ def _level(axes: Any, name: str, share: Mapping[str, Any]) -> None:
         axes.axhspan(100 * share["low"], 100 * share["high"], color=_GREY, alpha=0.12, linewidth=0)
 
 
-def _ends(value: float, low: float | None, high: float | None, scale: float) -> tuple[float, float]:
-    """Return how far an interval reaches below and above a value; nothing where there is none."""
-    below, above = (value if end is None else end for end in (low, high))
-    return scale * max(0.0, value - below), scale * max(0.0, above - value)
+def _ends(share: Mapping[str, Any], scale: float) -> tuple[float, float]:
+    """Return how far an interval extends below and above its value; 0 without an interval."""
+    value = share["value"]
+    low, high = (value if end is None else end for end in (share["low"], share["high"]))
+    return scale * max(0.0, value - low), scale * max(0.0, high - value)
 
 
 def _lines(axes: Any, names: Sequence[str]) -> None:
@@ -304,5 +292,5 @@ def _legend(axes: Any, columns: int) -> None:
 
 
 def _short(text: object, longest: int = _LONGEST) -> str:
-    told = shown(text)
-    return told if len(told) <= longest else told[: longest - 1] + "…"
+    name = shown(text)
+    return name if len(name) <= longest else name[: longest - 1] + "…"

@@ -1,18 +1,18 @@
 """Pages: one self-contained HTML file made of blocks.
 
-A page is a title and blocks of `evaluation.pages.markup`: `section`, `headline` (cards), `table` (its columns sort),
-`figures`, `notes` (what to know before believing the figures), `facts`, `folded`. `document` puts them into a file that
-opens offline: style and script are inline and named by their hash in the page's Content-Security-Policy, which lets
-nothing else run and nothing be fetched; pictures and sounds are ``data:`` URIs. The policy forbids style attributes,
-too: blocks have classes only (data/page.css).
+A page is a title and blocks of `evaluation.pages.markup`: `section`, `headline` (cards), `table` (sortable),
+`figures`, `notes` (warnings), `facts`, `folded`. `document` puts them into a file that opens offline. The page's
+Content-Security-Policy names the inline style and script by their hash, and allows nothing else to run or be fetched;
+pictures and sounds are ``data:`` URIs. It forbids style attributes: blocks have classes (data/page.css).
 
-A share is shown as metrics.json has it, ``{value, low, high, n}``; nothing is computed here but its wording.
+Shares have the form of metrics.json, ``{value, low, high, n}``; pages only format them.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,23 +20,17 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from evaluation.pages.markup import Markup, element, escape
+from evaluation.pages.markup import Markup, element, escape, name
 
 NONE = "–"
-"""What is shown where there is nothing to measure."""
+"""Stands for a missing figure."""
 
 MINUS = "\u2212"
 
 
 @dataclass(frozen=True)
 class Card:
-    """One headline figure.
-
-    Attributes:
-        what: it is.
-        value: as it is shown.
-        how: interval, n and the like, small below it.
-    """
+    """One headline figure: its name, its value as text, and interval, n and the like in small print."""
 
     what: str
     value: str
@@ -48,9 +42,9 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: shown.
-        order: what it is sorted by: a number in a column of numbers (None comes last), else the text.
-        ends: interval or n, small behind the text.
+        text: its content.
+        order: the sort key: a number in a column of numbers (None comes last), else the text.
+        ends: interval or n, in small print.
     """
 
     text: object
@@ -60,24 +54,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's head.
-
-    Attributes:
-        title: shown.
-        number: its cells are numbers.
-    """
+    """The head of a column of numbers, or of text."""
 
     title: str
     number: bool = True
 
 
 def document(title: str, *blocks: object) -> str:
-    """Return the file's text.
-
-    Args:
-        title: of the window; text.
-        blocks: markup, or text that is escaped.
-    """
+    """Return the file's text, from the window's title and blocks of markup."""
     style, script = _part("page.css"), _part("page.js")
     policy = "; ".join(
         (
@@ -102,19 +86,15 @@ def section(title: object, *blocks: object) -> Markup:
 
 def headline(cards: Iterable[Card]) -> Markup:
     """Return the headline figures."""
-    parts = (("value", "value"), ("what", "what"), ("how", "how"))
-    return element(
-        "ul",
-        *(
-            element("li", *(element("span", getattr(card, field), class_=class_) for field, class_ in parts))
-            for card in cards
-        ),
-        class_="cards",
+    items = (
+        element("li", *(element("span", getattr(card, part), class_=part) for part in ("value", "what", "how")))
+        for card in cards
     )
+    return element("ul", *items, class_="cards")
 
 
 def table(caption: object, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> Markup:
-    """Return a table whose columns sort; it scrolls by itself where it is wider than the page."""
+    """Return a sortable table, which scrolls if it is wider than the page."""
     kinds = ["number" if column.number else None for column in columns]
     heads = (element("th", column.title, class_=kind, scope="col") for column, kind in zip(columns, kinds, strict=True))
     lines = (element("tr", *(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows)
@@ -130,15 +110,12 @@ def table(caption: object, columns: Sequence[Column], rows: Iterable[Sequence[Ce
 
 def figures(pictures: Iterable[tuple[Markup, object]]) -> Markup:
     """Return pictures, each with its caption."""
-    return element(
-        "div",
-        *(element("figure", picture, element("figcaption", caption)) for picture, caption in pictures),
-        class_="figures",
-    )
+    drawn = (element("figure", picture, element("figcaption", caption)) for picture, caption in pictures)
+    return element("div", *drawn, class_="figures")
 
 
 def notes(title: str, texts: Sequence[object]) -> Markup | None:
-    """Return what to know before believing the figures; None if there is nothing."""
+    """Return warnings under a title; None if there are none."""
     if not texts:
         return None
     listed = element("ul", *(element("li", text) for text in texts))
@@ -146,23 +123,28 @@ def notes(title: str, texts: Sequence[object]) -> Markup | None:
 
 
 def facts(pairs: Mapping[str, object]) -> Markup:
-    """Return what is what, line by line."""
-    lines = (element("div", element("dt", key), element("dd", value)) for key, value in pairs.items())
-    return element("dl", *lines)
+    """Return a list of names and values."""
+    return element("dl", *(element("div", element("dt", key), element("dd", value)) for key, value in pairs.items()))
 
 
 def folded(title: object, *blocks: object) -> Markup:
-    """Return blocks that are shown on demand, and not printed unless they are open."""
+    """Return blocks that open on demand, and are printed only when open."""
     return element("details", element("summary", title), *blocks)
 
 
+def json_block(value: object) -> Markup:
+    """Return a value as indented JSON, each line isolated."""
+    lines = json.dumps(value, indent=2, ensure_ascii=False).splitlines()
+    return element("pre", Markup("\n".join(name(line) for line in lines)))
+
+
 def percent(share: Mapping[str, Any]) -> str:
-    """Word a share, without its interval."""
+    """Format a share, without its interval."""
     return NONE if share["value"] is None else f"{100 * share['value']:.1f}\u00a0%"
 
 
 def percent_ends(share: Mapping[str, Any]) -> str:
-    """Word a share's interval; empty where there is none."""
+    """Format a share's interval; empty without one."""
     return "" if share.get("low") is None else f"{100 * share['low']:.0f} to {100 * share['high']:.0f}\u00a0%"
 
 
@@ -174,12 +156,12 @@ def percent_cell(share: Mapping[str, Any]) -> Cell:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """Word a number."""
+    """Format a number."""
     return NONE if value is None else f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def number_cell(value: float | None, digits: int = 0, ends: str = "") -> Cell:
-    """Return the cell of a number; infinities are shown as such and sort as they are."""
+    """Return the cell of a number, which may be infinite."""
     if value is None or math.isnan(value):
         return Cell(NONE)
     if math.isinf(value):
@@ -190,8 +172,8 @@ def number_cell(value: float | None, digits: int = 0, ends: str = "") -> Cell:
 def _cell(cell: Cell, kind: str | None) -> Markup:
     order = "" if kind and cell.order is None else cell.order
     if isinstance(order, float) and math.isinf(order):
-        order = "Infinity" if order > 0 else "-Infinity"  # as the script reads it
-    ends = cell.ends.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # lines break between interval and n only
+        order = "Infinity" if order > 0 else "-Infinity"  # JavaScript's spelling
+    ends = cell.ends.replace(" ", "\u00a0").replace(",\u00a0", ", ")  # breaks between interval and n only
     small = element("span", f" ({ends})", class_="ends") if cell.ends else None
     return element("td", cell.text, small, class_=kind, data_value=order)
 

@@ -1,14 +1,15 @@
-"""Players: pairs of sounds, before and after, to hear and to see in a page.
+"""Players: pairs of sounds, before and after, with spectrograms.
 
-Takes sounds as they are stored, float32 [samples, channels], and gives `evaluation.pages.markup`: for each pair its
-spectrograms on one scale, and two players whose sounds are FLAC of 16 bits within the page. Pairs are few
-(`choose`) and short (`SECONDS`), and stop where the page would get too heavy (`SOUND_BYTES`).
+Takes stored sounds, float32 [samples, channels], and gives `evaluation.pages.markup`: for each pair its spectrograms on
+one scale, and two players with FLAC of 16 bits. Pairs are few (`choose`) and short (`SECONDS`), and limited to the size
+of a page (`SOUND_BYTES`).
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,23 +22,28 @@ import soundfile
 from augment.determinism.draws import draw
 from augment.sound.encodings import AUDIO_ENCODINGS
 from evaluation.dreams.dream_rows import references
-from evaluation.dreams.originals import Dataset, ReadSource, read_example
+from evaluation.dreams.originals import ReadSource
 from evaluation.metrics.shifts import FAILED, SKIPPED, SUCCESS
 from evaluation.pages.figures import svg
 from evaluation.pages.markup import Markup, element, join
 from evaluation.pages.page import facts
+from pipelines.dataset.reader import Dataset
+from pipelines.dataset.record_reader import read_reference
 
 EACH = 2
-"""So many pairs of each kind: best, middle, worst."""
+"""Pairs of each kind: best, middle, worst."""
 
 SECONDS = 10.0
-"""What is longer is cut off in the page."""
+"""Longest sound in a page; longer ones are cut."""
 
 SOUND_BYTES = 8_000_000
-"""FLAC in one page; base64 makes a third more of it."""
+"""Most FLAC in one page; base64 adds a third."""
 
 FLOOR_DB = -80.0
-"""Below the loudest bin of a pair; what is fainter has the darkest colour."""
+"""Level of the darkest colour, against the loudest bin of a pair."""
+
+SCALE = "The spectrograms of a pair share one scale, down to 80 dB below its loudest bin."
+"""For captions."""
 
 _FRAMES, _BINS = 320, 160  # of a spectrogram's picture, at most
 
@@ -48,7 +54,7 @@ class Pair:
 
     Attributes:
         title: of the pair.
-        facts: what is to be said of it.
+        facts: names and values.
         before: float32 [samples, channels].
         after: likewise.
         sample_rate: Hz.
@@ -62,11 +68,10 @@ class Pair:
 
 
 def rank(rows: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows from the best dream to the worst; targets that were on top before say nothing, and come last.
+    """Sort rows from the best dream to the worst; skipped ones, whose targets were on top before, come last.
 
-    A dream that reached its target is the better the higher its SNR; one that did not is the better the nearer the
-    target came to the top (or, away from a class, the farther), then the higher its SNR. Where the judge does not know
-    the targets, the better dream shifted its scores the more.
+    Dreams that reached their targets come first, by SNR. Then come the others by the target's rank (away from a class,
+    the highest number first) and SNR. Without known targets, the larger shift of the scores is better.
     """
     result = rows["result_top1"].map({SUCCESS: 0, FAILED: 1, SKIPPED: 3}).fillna(2)
     places = rows["target_rank_after"].astype(float).where(result == 1).fillna(0)
@@ -83,18 +88,18 @@ def rank(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[str, dict[str, Any]]]:
-    """Choose a few rows: of the best third, of the middle fifth and of the worst third, of different clips if possible.
+    """Choose rows of the best third, the middle fifth and the worst third, of different clips if possible.
 
     Args:
         ranked: of `rank`.
-        seed: of the choice from the middle fifth.
-        each: so many of each kind.
+        seed: of the draw from the middle fifth.
+        each: rows of each kind.
 
     Returns:
         Kind and row; no row twice.
     """
-    told = ranked[ranked["result_top1"] != SKIPPED]
-    rows = [{str(key): value for key, value in row.items()} for row in told.to_dict("records")]
+    tried = ranked[ranked["result_top1"] != SKIPPED]
+    rows = [{str(key): value for key, value in row.items()} for row in tried.to_dict("records")]
     low, high, third = math.floor(0.4 * len(rows)), math.ceil(0.6 * len(rows)), math.ceil(len(rows) / 3)
     middle = sorted(rows[low:high], key=lambda row: draw(seed, row["id"], 0, "chosen for the report"))
     taken: list[tuple[str, dict[str, Any]]] = []
@@ -112,27 +117,25 @@ def read_pair(row: Mapping[str, Any], dataset: Dataset, read_source: ReadSource)
 
     Args:
         row: of examples.parquet.
-        dataset: that it is of.
+        dataset: of the row.
         read_source: reads an original that the dataset does not hold.
 
     Raises:
         DatasetError: a record is damaged.
-        MissingSourceError: the original is not to be had.
+        MissingSourceError: the original cannot be read.
     """
-    import json
-
     dream, original = references(row, dataset.path)
-    example = read_example(dataset, dream)
+    example = read_reference(dataset, dream)
     if original is None:
         read = read_source(json.loads(example["provenance"])["source"])[0]
-        before = AUDIO_ENCODINGS[dataset.encoding].kept(read)
+        before = AUDIO_ENCODINGS[dataset.audio_encoding].kept(read)
     else:
-        before = read_example(dataset, original)["audio"]
+        before = read_reference(dataset, original)["audio"]
     return before, example["audio"], int(example["sample_rate"])
 
 
 def players(pairs: Iterable[Pair]) -> Markup:
-    """Return the pairs, as many as `SOUND_BYTES` has room for; say how many were left out."""
+    """Return players for pairs within `SOUND_BYTES`, and a note on the rest."""
     shown, left, used = [], 0, 0
     for pair in pairs:
         before, after = _excerpts(pair)
@@ -142,8 +145,8 @@ def players(pairs: Iterable[Pair]) -> Markup:
             continue
         used += sum(map(len, sounds))
         shown.append(_player(pair, before, after, sounds))
-    told = element("p", f"{left} more are left out: their sounds are too long for a page.", class_="quiet")
-    return join(*shown, told if left else None)
+    note = element("p", f"{left} more are left out: their sounds are too long for a page.", class_="quiet")
+    return join(*shown, note if left else None)
 
 
 def spectrogram(sound: np.ndarray, sample_rate: int, top: float, description: str) -> Markup:
@@ -152,8 +155,8 @@ def spectrogram(sound: np.ndarray, sample_rate: int, top: float, description: st
     Args:
         sound: float32 [samples, channels]; the mean of its channels is drawn.
         sample_rate: Hz.
-        top: dB of the brightest colour, as `levels` counts.
-        description: for those who do not see it.
+        top: dB of the brightest colour, on the scale of `levels`.
+        description: alternative text.
     """
     found = levels(sound, sample_rate)
 
@@ -175,9 +178,9 @@ def spectrogram(sound: np.ndarray, sample_rate: int, top: float, description: st
 
 
 def levels(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return the power spectrogram in dB, [frames, bins], few enough to be seen in a picture.
+    """Return the power spectrogram in dB, [frames, bins], at the resolution of a picture.
 
-    Hann frames of about 32 ms, hop a quarter; neighbouring frames and bins are averaged (in power).
+    Hann frames of about 32 ms, hop a quarter; the power of neighbouring frames and bins is averaged.
     """
     mono = sound.mean(axis=1, dtype=np.float64)
     frame = max(64, 1 << round(math.log2(sample_rate * 0.032)))
@@ -206,16 +209,11 @@ def _player(pair: Pair, before: np.ndarray, after: np.ndarray, sounds: list[byte
             audio = element("audio", controls=True, preload="metadata", src=uri, aria_label=what)
         picture = spectrogram(sound, pair.sample_rate, top, f"spectrogram {what}, dB on the scale of the pair")
         panels.append(element("figure", element("figcaption", what), picture, audio))
-    told = dict(pair.facts)
+    shown = dict(pair.facts)
     if len(before) < len(pair.before):
-        told["excerpt"] = f"the first {SECONDS:g} of {len(pair.before) / pair.sample_rate:.1f} s"
-    return element(
-        "article",
-        element("h3", pair.title),
-        element("div", *panels, class_="sounds"),
-        facts(told),
-        class_="player",
-    )
+        shown["excerpt"] = f"the first {SECONDS:g} of {len(pair.before) / pair.sample_rate:.1f} s"
+    sounds_block = element("div", *panels, class_="sounds")
+    return element("article", element("h3", pair.title), sounds_block, facts(shown), class_="player")
 
 
 def _excerpts(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

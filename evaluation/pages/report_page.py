@@ -1,24 +1,22 @@
-"""The page of an evaluation: report.html, from what is in metrics.json, examples.parquet and run.json.
+"""The page of an evaluation: report.html, from metrics.json, examples.parquet and run.json.
 
-Blocks are those of `evaluation.pages.page`, `evaluation.pages.figures` and `evaluation.pages.players`; every figure is
-one of metrics.json's or of a row, with its interval and n as they stand there. The same files give the same bytes.
+Every figure comes from metrics.json or a row, with its interval and n. The same files give the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from augment.counted import counted
-from evaluation.dreams.evaluated import Evaluation
-from evaluation.dreams.originals import DatasetError, MissingSourceError, ReadSource
+from evaluation.dreams.originals import MissingSourceError, ReadSource
+from evaluation.dreams.report_folder import Evaluation
 from evaluation.metrics.kinship import OUTCOMES
 from evaluation.pages import figures, page, players, report_tables
 from evaluation.pages.markup import Markup, element, join, name
 from evaluation.pages.page import Card, Cell, Column
+from pipelines.dataset.reader import DatasetError
 
 BEFORE_READING = "Before believing these figures"
 
@@ -29,14 +27,14 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
     """Return the page of one dataset.
 
     Args:
-        found: what came out.
+        found: the evaluation.
         read_source: reads originals that the dataset does not hold.
-        more: sections that come after that on success, such as a comparison of its recipes.
+        more: sections to follow the first, such as a comparison of its recipes.
     """
     metrics = found.metrics
     lead = (
         f"{counted(metrics['n_examples'], 'dream')} of {counted(metrics['n_sources'], 'recording')}",
-        ", heard by the judge ",
+        ", classified by the judge ",
         name(metrics["judge"]),
         ". " + _INTERVAL,
     )
@@ -45,12 +43,12 @@ def evaluation_page(found: Evaluation, read_source: ReadSource, *more: Markup | 
         element("header", element("h1", name(found.name), ": what dreaming did"), element("p", *lead, class_="lead")),
         join(page.notes(BEFORE_READING, metrics["warnings"])),
         page.headline(cards(metrics)),
-        *_success(metrics),
+        _success(metrics),
         *(each for each in more if each is not None),
         *_shifts(metrics),
-        page.section("Hear and see a few", *_chosen(found, read_source)),
+        page.section("Some dreams, to listen to", *_chosen(found, read_source)),
         page.section("All groups", *report_tables.groups(metrics)),
-        page.section("The dreams one by one", *report_tables.listing(found.rows)),
+        page.section("The dreams one by one", report_tables.listing(found.rows)),
         page.section("What was run", *_run(found)),
     )
 
@@ -68,8 +66,8 @@ def cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
         )
         yield Card(what, page.percent(share), how)
     ranks = metrics["target_rank"]
-    told = f"{page.number(ranks['before_median'])} → {page.number(ranks['after_median'])}"
-    yield Card("median rank of the target", told, f"{_rank_ends(ranks)}; n {sum(metrics['results'].values()):,}")
+    medians = f"{page.number(ranks['before_median'])} → {page.number(ranks['after_median'])}"
+    yield Card("median rank of the target", medians, f"{_rank_ends(ranks)}; n {sum(metrics['results'].values()):,}")
     snr = metrics["snr_db"]
     ends = "" if snr["low"] is None else f"{snr['low']:.1f} to {snr['high']:.1f}; "
     spread = f"p10 to p90 {page.number(snr['p10'], 1)} to {page.number(snr['p90'], 1)}; n {snr['n']:,}"
@@ -95,71 +93,58 @@ def _rank_ends(ranks: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "no interval"
 
 
-def _success(metrics: Mapping[str, Any]) -> Iterator[Markup]:
+def _success(metrics: Mapping[str, Any]) -> Markup:
     by = metrics["by_recipe"]
+    bands = {each if each == "identical" else f"{each} dB": block for each, block in metrics["by_budget"].items()}
+    axis, shares = "targets reached, %", "Share of targets on top and in the top five"
+    tradeoff = figures.curve_figure(
+        {each: [_tradeoff(block)] for each, block in by.items()},
+        ("median SNR, dB", "targets on top, %"),
+        "Share of targets on top against the median SNR, by recipe, with intervals",
+        joined=False,
+    )
     pictures = [
+        (success_figure(by, axis, f"{shares}, by recipe, with intervals"), first_of("Success by recipe, with n.", by)),
+        (tradeoff, first_of("Success against SNR: a fainter change lies farther right. Intervals of both.", by)),
         (
-            figures.interval_figure(
-                {each: _tops(block) for each, block in by.items()},
-                "targets that came up, %",
-                "Share of targets that came on top and into the top five, by recipe, with intervals",
-            ),
-            _caption("Success by recipe. In parentheses: n.", by),
-        ),
-        (
-            figures.curve_figure(
-                {each: [_tradeoff(block)] for each, block in by.items()},
-                ("median SNR, dB", "targets that came on top, %"),
-                "Share of targets that came on top against the median SNR, by recipe, with intervals",
-                joined=False,
-            ),
-            _caption("How much it takes: to the right the change is fainter. Intervals of both.", by),
-        ),
-        (
-            figures.interval_figure(
-                {_band(each): _tops(block) for each, block in metrics["by_budget"].items()},
-                "targets that came up, %",
-                "Share of targets that came on top and into the top five, by measured SNR, with intervals",
-            ),
-            "Success by the SNR that was measured, of all recipes together. In parentheses: n.",
+            success_figure(bands, axis, f"{shares}, by measured SNR, with intervals"),
+            "Success by measured SNR, of all recipes together, with n.",
         ),
     ]
     if any(block["target_rank"]["after_median"] is not None for block in by.values()):
-        told = "The target's median rank, before and after, by recipe. In parentheses: n."
         picture = figures.rank_figure(by, "Median rank of the target before and after, by recipe, with intervals")
-        pictures.append((picture, _caption(told, by)))
-    yield page.section("Do dreams reach their targets?", page.figures(pictures))
+        pictures.append((picture, first_of("The target's median rank, before and after, by recipe, with n.", by)))
+    return page.section("Do dreams reach their targets?", page.figures(pictures))
+
+
+def success_figure(groups: Mapping[str, Any], axis: str, description: str) -> Markup:
+    """Draw success among the top 1 and top 5 for each group."""
+    tops = {each: block["success"] for each, block in groups.items()}
+    return figures.interval_figure(
+        {each: {"on top": top["top1"], "in the top 5": top["top5"]} for each, top in tops.items()}, axis, description
+    )
 
 
 def _shifts(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     shifts, parts = metrics["shifts"], []
-    if shifts.get("category", {}).get("moves"):
-        parts.append(
-            (
-                figures.matrix_figure(
-                    shifts["category"]["moves"],
-                    ("before", "after"),
-                    ("top class before", "top class after"),
-                    "n",
-                    "Heat map: where the judge's top class went, by AudioSet's categories",
-                ),
-                "Where the judge's top class went, by AudioSet's categories: shares of each row, with n.",
-            )
-        )
+    if moves := shifts.get("category", {}).get("moves"):
+        caption = "How the judge's top class moved between AudioSet's categories"
+        titles = "top class before", "top class after"
+        picture = figures.matrix_figure(moves, ("before", "after"), titles, "n", f"Heat map: {caption}")
+        parts.append((picture, f"{caption}: shares of each row, with n."))
     for key, row in (("category", "top class before"), ("label", "label")):
-        if shifts.get(key, {}).get("targets"):
-            told = f"Targets that came on top, by {row} and the target's category, with n, without intervals."
-            picture = figures.matrix_figure(
-                shifts[key]["targets"], ("source", "target"), (row, "target"), "success_top1", f"Heat map: {told}"
-            )
-            parts.append((picture, told + _too_many(shifts[key]["targets"])))
+        if targets := shifts.get(key, {}).get("targets"):
+            caption = f"Targets on top, by {row} and the target's category, with n, without intervals."
+            axes = row, "target"
+            picture = figures.matrix_figure(targets, ("source", "target"), axes, "success_top1", f"Heat map: {caption}")
+            parts.append((picture, caption + _too_many(targets)))
     tables = []
     if any(block["outcomes"] for block in metrics["by_recipe"].values()):
         columns = [Column("recipe", number=False), *map(Column, OUTCOMES)]
-        rows = [[report_tables.cell_of(each), *_outcomes(block)] for each, block in metrics["by_recipe"].items()]
-        tables.append(page.table("What the judge's top class is to the target, by recipe.", columns, rows))
+        rows = [[report_tables.text_cell(each), *_outcomes(block)] for each, block in metrics["by_recipe"].items()]
+        tables.append(page.table("Kinship of the judge's top class to the target, by recipe.", columns, rows))
     if parts or tables:
-        yield page.section("What is heard instead?", page.figures(parts) if parts else None, *tables)
+        yield page.section("Which classes are predicted instead?", page.figures(parts) if parts else None, *tables)
 
 
 def _outcomes(block: Mapping[str, Any]) -> list[Cell]:
@@ -173,10 +158,9 @@ def _chosen(found: Evaluation, read_source: ReadSource) -> Iterator[Markup]:
     chosen = players.choose(players.rank(found.rows), seed)
     yield element(
         "p",
-        "The best and the worst dreams, and some drawn from the middle fifth "
-        f"(seed {seed}), of different clips where there are enough. Best: the target came on top with the least "
-        "change; worst: it stayed farthest from the top. Spectrograms of a pair share one scale, of 80 dB below its "
-        "loudest bin.",
+        f"The best and the worst dreams, and some drawn from the middle fifth (seed {seed}), of different clips if "
+        "there are enough. Best: the target is on top with the least change; worst: it is farthest from the top. "
+        f"{players.SCALE}",
         class_="quiet",
     )
     missing: list[Markup] = []
@@ -197,13 +181,11 @@ def _pairs(
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, object]:
-    heard = [
-        join(name(row[f"top_{when}"][0]), f" ({row[f'top_{when}_scores'][0]:.2f})") for when in ("before", "after")
-    ]
+    tops = [join(name(row[f"top_{when}"][0]), f" ({row[f'top_{when}_scores'][0]:.2f})") for when in ("before", "after")]
     toward = "away from" if row["away"] else "toward"
     return {
         toward: join(name(row["target_name"]), f": rank {_rank(row, 'before')} → {_rank(row, 'after')}"),
-        "heard": join(heard[0], " → ", heard[1]),
+        "top class": join(tops[0], " → ", tops[1]),
         "recipe": name(row["recipe"]),
         "SNR": f"{page.number_cell(row['snr_db'], 1).text} dB",
     }
@@ -215,9 +197,9 @@ def _rank(row: Mapping[str, Any], when: str) -> str:
 
 
 def _run(found: Evaluation) -> Iterator[Markup]:
-    metrics, run = found.metrics, _read_run(found.dataset.path)
+    metrics, run = found.metrics, found.dataset.run
     judge = metrics["judge_details"]
-    same = "the dreaming model itself" if judge["is_dreaming_model"] else "another than the dreaming model (transfer)"
+    same = "equal to the dreaming model" if judge["is_dreaming_model"] else "not the dreaming model (transfer)"
     yield page.facts(
         {
             "dataset": name(found.dataset.path),
@@ -226,26 +208,16 @@ def _run(found: Evaluation) -> Iterator[Markup]:
             "dreamed through": join(name(run["model"].get("name", "")), " ", element("code", run["model"]["identity"])),
             "judge": join(name(metrics["judge"]), f" ({judge['kind']}), {same}"),
             "judge's identity": element("code", judge["identity"]),
-            "judge hears": f"{judge['sample_rate']:,} Hz, {judge['classes']:,} classes",
+            "judge's input": f"{judge['sample_rate']:,} Hz; {judge['classes']:,} classes",
             "versions, evaluation": _versions(metrics["versions"]),
             "versions, dreaming": _versions(run.get("versions", {})),
         }
     )
-    config = json.dumps(run["config"], indent=2, ensure_ascii=False)
-    lines = Markup("\n".join(name(line) for line in config.splitlines()))
-    yield page.folded("Configuration of the run, with its recipes", element("pre", lines))
+    yield page.folded("Configuration of the run, with its recipes", page.json_block(run["config"]))
 
 
 def _versions(versions: Mapping[str, Any]) -> Markup:
     return name(", ".join(f"{package} {version}" for package, version in versions.items()))
-
-
-def _read_run(dataset: str) -> dict[str, Any]:
-    return json.loads((Path(dataset) / "run.json").read_text(encoding="utf-8"))
-
-
-def _tops(block: Mapping[str, Any]) -> dict[str, Any]:
-    return {"on top": block["success"]["top1"], "in the top 5": block["success"]["top5"]}
 
 
 def _tradeoff(block: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
@@ -253,11 +225,8 @@ def _tradeoff(block: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
     return snr["median"], {**block["success"]["top1"], "x_low": snr["low"], "x_high": snr["high"]}
 
 
-def _band(name_: str) -> str:
-    return name_ if name_ == "identical" else f"{name_} dB"
-
-
-def _caption(text: str, groups: Mapping[str, Any]) -> str:
+def first_of(text: str, groups: Mapping[str, Any]) -> str:
+    """Return a caption that says how many of the groups are drawn."""
     return text if len(groups) <= figures.MOST else f"{text} The first {figures.MOST} of {len(groups)}."
 
 

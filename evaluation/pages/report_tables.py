@@ -1,4 +1,4 @@
-"""Tables of an evaluation: groups of dreams as metrics.json has them, and the dreams one by one."""
+"""Tables of an evaluation: groups of dreams as in metrics.json, and the dreams one by one."""
 
 from __future__ import annotations
 
@@ -13,55 +13,45 @@ from evaluation.pages.markup import Markup, join, name
 from evaluation.pages.page import Cell, Column
 
 MOST_ROWS = 500
-"""So many dreams are listed; all of them are in examples.parquet."""
+"""Most dreams in the list; examples.parquet has all."""
 
-
-def groups(metrics: Mapping[str, Any]) -> Iterator[Markup]:
-    """Give a table for each way in which metrics.json groups the dreams."""
-    titles = {
-        "by_recipe": "recipe",
-        "by_transform": "transform",
-        "by_label": "label",
-        "by_target": "target",
-        "by_budget": "SNR, dB",
-    }
-    for key, title in titles.items():
-        blocks = metrics[key]
-        if not blocks:
-            continue
-        columns = [Column(title, number=False), *map(Column, COLUMNS)]
-        rows = [
-            [Cell(name(each), order if key == "by_budget" else each), *group_cells(block)]
-            for order, (each, block) in enumerate(blocks.items())
-        ]
-        whole = page.table(f"By {title}; in parentheses the interval and n.", columns, rows)
-        yield whole if len(rows) <= _OPEN_ROWS else page.folded(f"By {title} ({len(rows)})", whole)
-
-
-_OPEN_ROWS = 25
+_OPEN_ROWS = 25  # longer tables are folded
 
 COLUMNS = (
-    "dreams",
-    "recordings",
-    "on top",
-    "in the top 5",
-    "another on top",
-    "label stays",
-    "rank before",
-    "after",
+    *("dreams", "recordings", "on top", "in the top 5", "another on top", "label stays", "rank before", "after"),
     "SNR, dB",
 )
 """Heads of `group_cells`."""
 
+_TITLES = {
+    "by_recipe": "recipe",
+    "by_transform": "transform",
+    "by_label": "label",
+    "by_target": "target",
+    "by_budget": "SNR, dB",
+}
+
+
+def groups(metrics: Mapping[str, Any]) -> Iterator[Markup]:
+    """Give a table for each grouping of the dreams in metrics.json."""
+    for key, title in _TITLES.items():
+        if blocks := metrics[key]:
+            rows = [
+                [Cell(name(each), order if key == "by_budget" else each), *group_cells(block)]
+                for order, (each, block) in enumerate(blocks.items())
+            ]
+            columns = [Column(title, number=False), *map(Column, COLUMNS)]
+            table = page.table(f"By {title}; in parentheses the interval and n.", columns, rows)
+            yield table if len(rows) <= _OPEN_ROWS else page.folded(f"By {title} ({len(rows)})", table)
+
 
 def group_cells(block: Mapping[str, Any]) -> list[Cell]:
     """Return a line of the table of groups, from a block of `evaluation.dreams.dream_metrics.block`."""
-    snr = block["snr_db"]
+    snr, success = block["snr_db"], block["success"]
+    shares = success["top1"], success["top5"], block["top_changed"], block["label_kept"]
     return [
-        Cell(block["n_examples"], block["n_examples"]),
-        Cell(block["n_sources"], block["n_sources"]),
-        *map(page.percent_cell, (block["success"]["top1"], block["success"]["top5"])),
-        *map(page.percent_cell, (block["top_changed"], block["label_kept"])),
+        *(Cell(block[key], block[key]) for key in ("n_examples", "n_sources")),
+        *map(page.percent_cell, shares),
         *(_rank_cell(block, when) for when in ("before", "after")),
         page.number_cell(snr["median"], 1, _number_ends(snr["low"], snr["high"], snr["n"], 1)),
     ]
@@ -76,8 +66,8 @@ def _number_ends(low: float | None, high: float | None, n: int, digits: int = 0)
     return f"n {n}" if low is None else f"{page.number(low, digits)} to {page.number(high, digits)}, n {n}"
 
 
-def listing(rows: pd.DataFrame) -> Iterator[Markup]:
-    """Give the table of the dreams themselves, rows of examples.parquet."""
+def listing(rows: pd.DataFrame) -> Markup:
+    """Return the table of the dreams, rows of examples.parquet."""
     ranked = players.rank(rows)
     kept = ranked
     if len(ranked) > MOST_ROWS:
@@ -85,30 +75,30 @@ def listing(rows: pd.DataFrame) -> Iterator[Markup]:
     columns = [
         *(Column(title, number=False) for title in ("id", "label", "recipe", "target", "result")),
         *map(Column, ("rank before", "after")),
-        *(Column(title, number=False) for title in ("heard before", "heard after")),
+        *(Column(title, number=False) for title in ("top class before", "top class after")),
         Column("SNR, dB"),
     ]
     lines = [_line({str(key): value for key, value in row.items()}) for row in kept.to_dict("records")]
-    told = "all" if len(kept) == len(ranked) else f"{len(kept):,} of {len(ranked):,}, evenly from the best to the worst"
-    whole = page.table(f"From the best to the worst: {told}. All columns are in examples.parquet.", columns, lines)
-    yield page.folded(f"{len(kept):,} dreams", whole)
+    which = "all" if len(kept) == len(ranked) else f"{len(kept):,} of {len(ranked):,}, evenly spaced"
+    caption = f"From the best to the worst: {which}. All columns are in examples.parquet."
+    return page.folded(f"{len(kept):,} dreams", page.table(caption, columns, lines))
 
 
 def _line(row: Mapping[str, Any]) -> list[Cell]:
     target = join("away from " if row["away"] else None, name(row["target_name"]))
     ranks = [row[f"target_rank_{when}"] for when in ("before", "after")]
     return [
-        cell_of(row["id"]),
-        cell_of(", ".join(row["labels"])),
-        cell_of(row["recipe"]),
+        text_cell(row["id"]),
+        text_cell(", ".join(row["labels"])),
+        text_cell(row["recipe"]),
         Cell(target, row["target_name"]),
-        cell_of(row["result_top1"] or page.NONE),
+        text_cell(row["result_top1"] or page.NONE),
         *(page.number_cell(None if value is None else float(value)) for value in ranks),
-        *(cell_of(row[f"top_{when}"][0]) for when in ("before", "after")),
+        *(text_cell(row[f"top_{when}"][0]) for when in ("before", "after")),
         page.number_cell(row["snr_db"], 1),
     ]
 
 
-def cell_of(text: object) -> Cell:
-    """Return the cell of a text from outside."""
+def text_cell(text: object) -> Cell:
+    """Return the cell of a user's text."""
     return Cell(name(text), str(text))

@@ -1,12 +1,10 @@
-"""The page of a robustness report: report.html, from what is in metrics.json and the worst clips' sounds.
+"""The page of a robustness report: report.html, from metrics.json and the sounds of the worst clips.
 
-Blocks are those of `evaluation.pages.page`, `evaluation.pages.figures` and `evaluation.pages.players`; every figure is
-one of metrics.json's, with its interval and n as they stand there. The same files give the same bytes.
+Every figure comes from metrics.json, with its interval and n. The same files give the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,14 +15,14 @@ from evaluation.pages import figures, page, players
 from evaluation.pages.markup import Markup, element, join, name
 from evaluation.pages.page import Card, Cell, Column
 from evaluation.pages.report_page import BEFORE_READING
-from evaluation.robustness.attacks import YAMNET
+from evaluation.robustness.attacks import JUDGE, YAMNET
 from evaluation.robustness.curve_files import METRICS
 from evaluation.robustness.perturbations import PERTURBATIONS
 from evaluation.robustness.robustness_metrics import main_dream
 from evaluation.robustness.trust import CHECKS
 from evaluation.robustness.worst_clips import Remade
 
-_LARGEST = "at the largest change"
+_NOTHING = {"value": None, "low": None, "high": None, "n": 0}
 
 
 def robustness_page(metrics: Mapping[str, Any], worst: Iterable[Remade | Failed], command: str) -> str:
@@ -32,25 +30,25 @@ def robustness_page(metrics: Mapping[str, Any], worst: Iterable[Remade | Failed]
 
     Args:
         metrics: content of metrics.json.
-        worst: the worst clips; asked for one by one, and not held.
+        worst: the worst clips, one in memory at a time.
         command: the command line.
     """
     what, judge = METRICS[metrics["metric"]], metrics["judge"]
     lead = (
-        "Every clip is changed in several ways, each at the same signal-to-noise ratios (SNR), and heard again by ",
+        "Every clip is changed in several ways, each at the same signal-to-noise ratios (SNR), and re-classified by ",
         name(judge),
-        ": by dreams, which are gradient ascent toward a wrong answer, and by controls, which know nothing of it.",
+        ". Dreams are gradient ascent toward a wrong class; controls use no gradient.",
         " 95 % intervals are drawn over source recordings (bootstrap).",
     )
     return page.document(
-        f"{judge}: what it withstands",
-        element("header", element("h1", name(judge), ": what it withstands"), element("p", *lead, class_="lead")),
+        f"{judge}: robustness",
+        element("header", element("h1", name(judge), ": robustness"), element("p", *lead, class_="lead")),
         join(page.notes(BEFORE_READING, metrics["warnings"])),
         page.headline(_cards(metrics)),
         page.section(f"{what.capitalize()} against SNR", *_curves(metrics)),
-        page.section("Does this report trust itself?", _checks(metrics)),
+        page.section("Is this report to be trusted?", _checks(metrics)),
         page.section("Class by class", *_classes(metrics)),
-        page.section("The worst, to hear and to see", *_worst(metrics, worst)),
+        page.section("The worst clips, to listen to", *_worst(metrics, worst)),
         page.section("What was run", *_run(metrics, command)),
     )
 
@@ -58,29 +56,27 @@ def robustness_page(metrics: Mapping[str, Any], worst: Iterable[Remade | Failed]
 def _cards(metrics: Mapping[str, Any]) -> Iterator[Card]:
     clean, doubts = metrics["clean"], sum(map(len, metrics["checks"].values()))
     n = f"n {counted(clean['n'], 'clip')} of {counted(clean['sources'], 'recording')}"
-    what = METRICS[metrics["metric"]]
-    yield Card(f"{what}, as they came", page.percent(clean), ", ".join(filter(None, (page.percent_ends(clean), n))))
-    word = f"{counted(doubts, 'reason')} not to, above"
+    yield Card(
+        f"{METRICS[metrics['metric']]}, unchanged",
+        page.percent(clean),
+        ", ".join(filter(None, (page.percent_ends(clean), n))),
+    )
     passed = f"all {len(CHECKS)} checks passed"
-    yield Card("the report trusts itself", "no" if doubts else "yes", word if doubts else passed)
-    for key in _telling(metrics):
+    yield Card("trusted", "no" if doubts else "yes", f"{counted(doubts, 'reason')}, above" if doubts else passed)
+    for key in _headline_perturbations(metrics):
         own = [point for point in metrics["curve"] if point["perturbation"] == key]
         last = min(own, key=lambda point: point["snr_db"])
         ends = page.percent_ends(_share(last))
-        told = (
-            f"{page.percent(_share(last))} left at {last['snr_db']:g} dB{f' ({ends})' if ends else ''}, n {last['n']:,}"
-        )
-        yield Card(f"halved by: {PERTURBATIONS[key].title}", _halved(metrics, key), told)
-    yield Card(
-        "could not be used", f"{metrics['n_failed']:,}", f"beside {counted(metrics['n_clips'], 'clip')} that could"
-    )
+        left = f"{page.percent(_share(last))} left at {last['snr_db']:g} dB{f' ({ends})' if ends else ''}"
+        yield Card(f"halved by: {PERTURBATIONS[key].title}", _halved(metrics, key), f"{left}, n {last['n']:,}")
+    yield Card("could not be used", f"{metrics['n_failed']:,}", f"beside {counted(metrics['n_clips'], 'usable clip')}")
 
 
-def _telling(metrics: Mapping[str, Any]) -> list[str]:
-    """Return the main dream, and those that take most at the largest change: through another model, and a control."""
+def _headline_perturbations(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the main dream, and the strongest transfer and control at the largest change."""
     order = list(metrics["halving"])
     main = main_dream(order)
-    last = {point["perturbation"]: point["accuracy"] for point in metrics["curve"]}  # the last is the largest change
+    last = {point["perturbation"]: point["accuracy"] for point in metrics["curve"]}  # the largest change comes last
     found = [] if main is None else [main]
     kinds = (
         [key for key in order if PERTURBATIONS[key].through == YAMNET and key != main],
@@ -94,12 +90,12 @@ def _telling(metrics: Mapping[str, Any]) -> list[str]:
 
 def _curves(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     what, order = METRICS[metrics["metric"]], list(metrics["halving"])
-    main = main_dream(order)
+    main, budgets = main_dream(order), _budgets(metrics["curve"])
     dreams = [key for key in order if PERTURBATIONS[key].through]
     controls = [key for key in order if not PERTURBATIONS[key].through]
     pictures = []
     for keys, caption in (
-        (dreams, "Dreams. To the right the change is larger; bars are intervals."),
+        (dreams, "Dreams. The change grows to the right; bars are intervals."),
         ([*([main] if main and controls else []), *controls], "Controls at the same SNR, next to the first dream."),
     ):
         if keys:
@@ -107,14 +103,13 @@ def _curves(metrics: Mapping[str, Any]) -> Iterator[Markup]:
                 {PERTURBATIONS[key].title: _points(metrics, key) for key in keys},
                 ("SNR of the sound against the change, dB", f"{what}, %"),
                 f"{what} against SNR, with intervals: {', '.join(PERTURBATIONS[key].title for key in keys)}",
-                level=("as they came", metrics["clean"]),
-                apart=_apart(metrics),
+                level=("unchanged", metrics["clean"]),
+                apart=-(max(budgets, default=0) - min(budgets, default=0)) / 100,
                 falling=True,
             )
             pictures.append((picture, caption))
     yield page.figures(pictures)
-    budgets = _budgets(metrics["curve"])
-    columns = [Column("change", number=False), *(Column(f"{snr:g} dB") for snr in budgets), Column("halved at")]
+    columns = [Column("change", number=False), *_snr_columns(budgets), Column("halved at")]
     rows = [
         [Cell(PERTURBATIONS[key].title, key), *_line(metrics["curve"], key, budgets), _halved_cell(metrics, key)]
         for key in order
@@ -122,30 +117,24 @@ def _curves(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     yield page.table(f"{what.capitalize()} by SNR; in parentheses the interval and n.", columns, rows)
     yield element(
         "p",
-        f"Halved at: the SNR at which half of the {what} as they came is left, linear between the budgets; the lower "
-        "it is, the more is withstood.",
+        f"Halved at: the SNR that leaves half of the {what} on unchanged clips, linear between budgets. A lower SNR "
+        "means more robust.",
         class_="quiet",
     )
-    told = {PERTURBATIONS[key].title: _says(PERTURBATIONS[key].change) for key in order}
-    yield page.folded("What each change is", page.facts(told))
+    descriptions = {PERTURBATIONS[key].title: _summary(PERTURBATIONS[key].change) for key in order}
+    yield page.folded("The changes", page.facts(descriptions))
     if metrics["reached"]:
-        yield page.folded("How often targeted dreams are heard as their target", _reached(metrics))
+        yield page.folded("How often targeted dreams reach their target", _reached(metrics["reached"]))
 
 
-def _reached(metrics: Mapping[str, Any]) -> Markup:
-    found = metrics["reached"]
-    budgets = _budgets(found)
+def _reached(points: Sequence[Mapping[str, Any]]) -> Markup:
+    budgets = _budgets(points)
+    own = {(point["perturbation"], point["snr_db"]): point for point in points}
     rows = [
-        [
-            Cell(PERTURBATIONS[key].title, key),
-            *(
-                page.percent_cell(next((p for p in found if (p["perturbation"], p["snr_db"]) == (key, snr)), _NOTHING))
-                for snr in budgets
-            ),
-        ]
-        for key in dict.fromkeys(point["perturbation"] for point in found)
+        [Cell(PERTURBATIONS[key].title, key), *(page.percent_cell(own.get((key, snr), _NOTHING)) for snr in budgets)]
+        for key in dict.fromkeys(point["perturbation"] for point in points)
     ]
-    columns = [Column("dream", number=False), *(Column(f"{snr:g} dB") for snr in budgets)]
+    columns = [Column("dream", number=False), *_snr_columns(budgets)]
     return page.table("Share of clips; in parentheses the interval and n.", columns, rows)
 
 
@@ -153,24 +142,21 @@ def _checks(metrics: Mapping[str, Any]) -> Markup:
     rows = []
     for key, doubts in metrics["checks"].items():
         passed = Cell("passed", "passed") if not doubts else Cell(join(*(element("p", each) for each in doubts)), "no")
-        rows.append([Cell(_says(CHECKS[key]), key), passed])
+        rows.append([Cell(_summary(CHECKS[key]), key), passed])
     return page.table(
         "Little success of dreams shows a robust classifier only if the dreaming itself worked. A difference counts "
-        "where two intervals lie apart.",
-        [Column("what must hold", number=False), Column("what came of it", number=False)],
+        "where two intervals do not overlap.",
+        [Column("what must hold", number=False), Column("result", number=False)],
         rows,
     )
 
 
 def _classes(metrics: Mapping[str, Any]) -> Iterator[Markup]:
     budgets, order = _budgets(metrics["curve"]), list(metrics["halving"])
-    columns = [
-        Column("class", number=False),
-        *map(Column, ("clips", "recordings", "as they came")),
-        *(Column(f"{snr:g} dB") for snr in budgets),
-    ]
-    shown = main_dream(order) or order[0]
-    for key in sorted(order, key=lambda each: each != shown):
+    heads = map(Column, ("clips", "recordings", "unchanged"))
+    columns = [Column("class", number=False), *heads, *_snr_columns(budgets)]
+    main = main_dream(order) or order[0]
+    for key in sorted(order, key=lambda each: each != main):
         rows = [
             [
                 Cell(name(each["class"]), each["class"]),
@@ -181,21 +167,19 @@ def _classes(metrics: Mapping[str, Any]) -> Iterator[Markup]:
             for each in metrics["per_class"]
         ]
         title = PERTURBATIONS[key].title
-        told = f'Under "{title}": share of the class\'s clips that are answered rightly, with interval and n.'
-        whole = page.table(told, columns, rows)
-        yield whole if key == shown else page.folded(title, whole)
+        table = page.table(f'Accuracy under "{title}" on the class\'s clips, with interval and n.', columns, rows)
+        yield table if key == main else page.folded(title, table)
 
 
 def _worst(metrics: Mapping[str, Any], worst: Iterable[Remade | Failed]) -> Iterator[Markup]:
     main = main_dream(list(metrics["halving"]))
     if not metrics["worst"] or main is None:
-        yield element("p", "No clip that was answered rightly was turned by a dream.", class_="quiet")
+        yield element("p", "No dream misled the classifier on a clip that it had right.", class_="quiet")
         return
     yield element(
         "p",
-        f'Under "{PERTURBATIONS[main].title}": the clips that the smallest changes turned, of those that were answered '
-        "rightly before; they were made again for this page. Spectrograms of a pair share one scale, of 80 dB below "
-        "its loudest bin.",
+        f'Under "{PERTURBATIONS[main].title}": the clips that the smallest changes misled, among those that were right '
+        f"before. They were made again for this page. {players.SCALE}",
         class_="quiet",
     )
     missing: list[Markup] = []
@@ -208,49 +192,42 @@ def _pairs(worst: Iterable[Remade | Failed], missing: list[Markup]) -> Iterator[
         if isinstance(each, Failed):
             missing.append(element("p", name(each.id), f" cannot be played: {each.error}", class_="quiet"))
             continue
-        told = each.told
-        answer = join(f"{told['score_before']:.2f} → {told['score_after']:.2f}")
+        entry = each.entry
         found: dict[str, object] = {
-            "label": name(", ".join(told["labels"])),
-            "its score": answer,
-            "heard as": join(name(told["predicted"]), f" ({told['predicted_score']:.2f})"),
-            "SNR": f"{told['snr_db']:g} dB",
+            "label": name(", ".join(entry["labels"])),
+            "its score": f"{entry['score_before']:.2f} → {entry['score_after']:.2f}",
+            "predicted": join(name(entry["predicted"]), f" ({entry['predicted_score']:.2f})"),
+            "SNR": f"{entry['snr_db']:g} dB",
         }
         if not each.same:
-            found["made again"] = "the classifier hears something else in it than in the run"
-        yield players.Pair(name(told["id"]), found, each.before, each.after, each.sample_rate)
+            found["made again"] = "its scores differ from those of the run"
+        yield players.Pair(name(entry["id"]), found, each.before, each.after, each.sample_rate)
 
 
 def _run(metrics: Mapping[str, Any], command: str) -> Iterator[Markup]:
     judge = metrics["judge_details"]
-    trained = judge["trained"]
-    through = metrics["dreamed_through"]
-    told = {
+    trained, through = judge["trained"], metrics["dreamed_through"]
+    rows = {
         "command": element("code", name(command)),
         "classifier": join(name(metrics["judge"]), f" ({judge['kind']})"),
         "its identity": element("code", name(judge["identity"])),
-        "it hears": f"{judge['sample_rate']:,} Hz; {len(judge['classes']):,} classes compete",
+        "its input": f"{judge['sample_rate']:,} Hz; {len(judge['classes']):,} classes compete",
         "trained": None if trained is None else _trained(trained),
         "YAMNet's weights": element("code", name(next(iter(through.values()))["weights"])) if through else None,
         "seed": metrics["seed"],
         "steps": f"{metrics['steps']} at most",
         "versions": name(", ".join(f"{package} {version}" for package, version in metrics["versions"].items())),
     }
-    yield page.facts({key: value for key, value in told.items() if value is not None})
+    yield page.facts({key: value for key, value in rows.items() if value is not None})
     yield page.folded("Classes that compete", element("p", name(", ".join(judge["classes"]))))
-    for key, route in through.items():
-        lines = json.dumps(route["recipe"], indent=2, ensure_ascii=False).splitlines()
-        what = "the classifier" if key == "judge" else "YAMNet"
-        text = Markup("\n".join(name(line) for line in lines))
-        yield page.folded(f"Recipe of the dreams through {what}, {_LARGEST}", element("pre", text))
+    for key, model in through.items():
+        title = f"Recipe of the dreams through {'the classifier' if key == JUDGE else 'YAMNet'}, at the largest change"
+        yield page.folded(title, page.json_block(model["recipe"]))
 
 
 def _trained(trained: Mapping[str, Any]) -> str:
-    right = page.percent({"value": trained["training_accuracy"]})
-    return f"for this report, on {trained['clips']:,} clips that are not tried (of these it has {right} right)"
-
-
-_NOTHING = {"value": None, "low": None, "high": None, "n": 0}
+    accuracy = page.percent({"value": trained["training_accuracy"]})
+    return f"for this report, on {trained['clips']:,} other clips (training accuracy {accuracy})"
 
 
 def _share(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,14 +243,12 @@ def _line(curve: Sequence[Mapping[str, Any]], key: str, budgets: Sequence[float]
     return (page.percent_cell(own.get(snr, _NOTHING)) for snr in budgets)
 
 
+def _snr_columns(budgets: Sequence[float]) -> list[Column]:
+    return [Column(f"{snr:g} dB") for snr in budgets]
+
+
 def _budgets(curve: Iterable[Mapping[str, Any]]) -> list[float]:
     return sorted({point["snr_db"] for point in curve}, reverse=True)
-
-
-def _apart(metrics: Mapping[str, Any]) -> float:
-    """Return how far curves are drawn from each other, dB: a small part of the range."""
-    budgets = _budgets(metrics["curve"])
-    return -(max(budgets, default=0) - min(budgets, default=0)) / 100
 
 
 def _halved(metrics: Mapping[str, Any], key: str) -> str:
@@ -289,6 +264,6 @@ def _halved_cell(metrics: Mapping[str, Any], key: str) -> Cell:
     return Cell(_halved(metrics, key), order)
 
 
-def _says(function: Any) -> str:
-    """Return what a function's docstring says first, without its end."""
+def _summary(function: Any) -> str:
+    """Return the first line of a function's docstring, without its full stop."""
     return (function.__doc__ or "").strip().splitlines()[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""The page of a utility run: what was aimed at and what was reached, and a table for each classifier.
+"""The page of a utility study: its goals, and a table for each classifier.
 
 utility.md is for reading, utility.json has every figure with its interval.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from augment.counted import counted
+from evaluation.dreams.report_folder import write_text
 from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.corruptions import CORRUPTIONS
 from evaluation.utility.dream_views import DreamSpec
-from evaluation.utility.training_sets import ARMS, Arm
+from evaluation.utility.training_sets import TRAINING_SETS, TrainingSet
 from evaluation.utility.utility_study import BASELINE, DREAMED
 
 Row = Mapping[str, Any]
@@ -25,21 +25,21 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """Something that dreamed data should reach.
+    """A goal for dreamed data.
 
     Attributes:
-        text: what.
-        arms: of which one at least should.
-        classifier: that it is measured with.
+        text: for the table.
+        sets: training sets; the best one counts.
+        classifier: of the measurement.
         shots: clips of each class, None for all.
         column: test set.
-        over: "gain" over none, or "over_best" of the conventional arms.
+        over: "gain" over none, or "over_best" of the conventional sets.
         points: least difference.
-        certain: the interval has to exclude zero, too.
+        certain: the interval must exclude zero.
     """
 
     text: str
-    arms: tuple[str, ...]
+    sets: tuple[str, ...]
     classifier: str
     shots: int | None
     column: str
@@ -62,18 +62,18 @@ _HEADS = ("linear", "mlp")
 
 GOALS: tuple[Goal, ...] = (
     *(
-        Goal(text, (arm,), classifier, None, column, over, points, certain)
+        Goal(text, (name,), classifier, None, column, over, points, certain)
         for text, column, over, points, certain in (
             ("clean: at most 1 point below the best conventional arm", "clean", "over_best", -1, False),
             ("dreamed: 20 points above none", "dreamed", "gain", 20, True),
             ("corrupted: above none, 0 outside the interval", "corrupted", "gain", 0, True),
         )
         for classifier in _HEADS
-        for arm in ("robust", "robust_audiomentations", "mixed_audiomentations")
+        for name in ("robust", "robust_audiomentations", "mixed_audiomentations")
     ),
     *(
-        Goal(f"2 clips a class: {text}", (arm,), classifier, 2, "clean", over, points)
-        for text, arm, over, points in (
+        Goal(f"2 clips a class: {text}", (name,), classifier, 2, "clean", over, points)
+        for text, name, over, points in (
             ("3 points above none", "fewshot", "gain", 3),
             ("above the best conventional arm", "fewshot_audiomentations", "over_best", 0),
             ("above the best conventional arm", "fewshot_audiomentations_mixup", "over_best", 0),
@@ -81,82 +81,77 @@ GOALS: tuple[Goal, ...] = (
         for classifier in CLASSIFIERS
     ),
     *(
-        Goal("from scratch: 12 points above none", arms, "cnn", None, "clean", "gain", 12)
-        for arms in (("robust", "fewshot"), _MIXTURES)
+        Goal("from scratch: 12 points above none", sets, "cnn", None, "clean", "gain", 12)
+        for sets in (("robust", "fewshot"), _MIXTURES)
     ),
 )
-"""What the page holds its figures against."""
+"""The goals of the page."""
 
 
 def write_page(
     folder: Path,
     rows: Sequence[Row],
     heads: Mapping[str, Any],
-    arms: Mapping[str, Arm],
+    sets: Mapping[str, TrainingSet],
     dreams: Mapping[str, DreamSpec],
     about: Mapping[str, Any],
 ) -> None:
     """Write utility.md and utility.json.
 
     Args:
-        folder: made if it is not there.
-        rows: of `evaluation.utility.utility_study.summarise`, of all courses.
-        heads: of `evaluation.utility.head_attacks.summarise_heads`, empty where none was tried.
-        arms: by name.
+        folder: made if it is missing.
+        rows: of `evaluation.utility.utility_study.summarise`, for all conditions.
+        heads: of `evaluation.utility.head_attacks.summarise_heads`, or empty.
+        sets: training sets by name.
         dreams: ways of dreaming, by name.
-        about: what was run.
+        about: data and model of the study.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, made, heads = _merge(folder, rows, heads, about)
-    used = {each.what for arm in arms.values() for each in arm.ingredients}
+    used = {each.what for chosen in sets.values() for each in chosen.components}
     made |= {name: asdict(spec) for name, spec in dreams.items() if name in used}
-    goals = [judged for goal in GOALS if (judged := judge(goal, rows))]
-    _write(folder / "utility.json", _json({**about, "dreams": made, "goals": goals, "white_box": heads}, rows))
-    parts = [_head(about, rows), _goals(goals), *_courses(rows), _heads(heads, rows), _corruptions(rows), _ways(made)]
-    _write(folder / "utility.md", "\n".join(part for part in parts if part))
+    goals = [found for goal in GOALS if (found := assess(goal, rows))]
+    write_text(folder / "utility.json", _json({**about, "dreams": made, "goals": goals, "white_box": heads}, rows))
+    tables = [*_conditions(rows), _heads(heads, rows), _corruptions(rows), _ways(made)]
+    parts = [_head(about, rows), _goals(goals), *tables]
+    write_text(folder / "utility.md", "\n".join(part for part in parts if part))
 
 
 def _json(about: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """Return an object whose rows take a line each."""
+    """Return a JSON object with a line for each row."""
     head = json.dumps(about, indent=2, ensure_ascii=False).removesuffix("\n}")
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     return f'{head},\n  "rows": [\n{lines}\n  ]\n}}\n'
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def _merge(
     folder: Path, rows: Sequence[Row], heads: Mapping[str, Any], about: Mapping[str, Any]
 ) -> tuple[list[Row], dict[str, Any], dict[str, Any]]:
-    """Put the courses that an earlier run on the same data left in a folder beside those of this one."""
+    """Add the stored conditions of an earlier study on the same data."""
     try:
         stored = json.loads((folder / "utility.json").read_text(encoding="utf-8"))
         same = all(stored.get(key) == value for key, value in about.items())
-        earlier, dreams, tried = stored["rows"], stored["dreams"], stored["white_box"]
+        earlier, dreams, attacked = stored["rows"], stored["dreams"], stored["white_box"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        same, earlier, dreams, tried = False, [], {}, {}
-    now = {_course(row) for row in rows}
-    kept = [row for row in earlier if _course(row) not in now] if same else []
-    order, places = list(CLASSIFIERS), {name: place for place, name in enumerate(ARMS)}
+        same, earlier, dreams, attacked = False, [], {}, {}
+    now = {_condition(row) for row in rows}
+    kept = [row for row in earlier if _condition(row) not in now] if same else []
+    order, places = list(CLASSIFIERS), {name: place for place, name in enumerate(TRAINING_SETS)}
 
     def place(row: Row) -> tuple[float, ...]:
         return order.index(row["classifier"]), row["shots"] or math.inf, places.get(row["arm"], math.inf)
 
     found = sorted([*kept, *rows], key=place)
-    return found, dict(dreams) if kept else {}, {**tried, **heads} if same else dict(heads)
+    return found, dict(dreams) if kept else {}, {**attacked, **heads} if same else dict(heads)
 
 
-def _course(row: Row) -> tuple[str, int | None]:
+def _condition(row: Row) -> tuple[str, int | None]:
     return row["classifier"], row["shots"]
 
 
-def judge(goal: Goal, rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Return a goal with the figure of the arm that comes nearest, None if none of its arms was measured."""
-    mine = [row for row in rows if row["arm"] in goal.arms and _course(row) == (goal.classifier, goal.shots)]
+def assess(goal: Goal, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Return a goal with the figure of its best training set, None if none was measured."""
+    mine = [row for row in rows if row["arm"] in goal.sets and _condition(row) == (goal.classifier, goal.shots)]
     found = [(row["title"], row["sets"][goal.column][goal.over]) for row in mine if row["sets"][goal.column][goal.over]]
     if not found:
         return None
@@ -209,10 +204,10 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _courses(rows: Sequence[Row]) -> list[str]:
+def _conditions(rows: Sequence[Row]) -> list[str]:
     found = []
-    for classifier, shots in dict.fromkeys(map(_course, rows)):
-        mine = [row for row in rows if _course(row) == (classifier, shots)]
+    for classifier, shots in dict.fromkeys(map(_condition, rows)):
+        mine = [row for row in rows if _condition(row) == (classifier, shots)]
         amount = "all clips" if shots is None else f"{counted(shots, 'clip')} a class"
         names = list(mine[0]["sets"])
         lines = [f"## {CLASSIFIERS[classifier].title}: {amount}, {counted(mine[0]['seeds'], 'seed')}\n"]

@@ -1,8 +1,8 @@
-"""How well dreams reach their targets: pairs of clip and target, dreamed by each recipe and heard by the judge.
+"""The steering study: how well dreams reach their targets, by recipe.
 
-Each pair is a clip with a target drawn from all classes but those that the clip is predicted to be; all recipes get the
-same pairs. A dream is written as a 32-bit float WAV at the clip's own sample rate and channels, read back, and scored
-by a judge that is not the dreaming model. What the dreaming model says of it is not looked at.
+A pair is a clip with a target, drawn from all classes but the clip's predicted ones; all recipes get the same pairs. A
+dream is written as a 32-bit float WAV at the clip's own sample rate and channels, read back, and scored by a judge. The
+dreaming model's own scores are ignored.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from augment.determinism import draws
 from augment.models.yamnet import DreamingModel, padded_length
 from augment.sound.distance import distance
 from augment.sound.resampling import to_model
-from augment.targets.policies import POLICIES, Aim, Situation
+from augment.targets.policies import POLICIES, Situation
 from evaluation.judges.yamnet_graph import YamnetGraph
 from evaluation.metrics.intervals import interval
 
 BATCH = 32
 
 CURVE_SHARE = 5
-"""The points of the curve are taken on one pair in so many."""
+"""The points of the curve use every fifth pair."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe that is measured.
+    """A recipe of the study.
 
     Attributes:
         title: for the table.
         recipe: fields of `Recipe`.
         policy: of the targets.
-        curve: it is a point of the filter's trade-off between SNR and success, on fewer pairs.
+        curve: it is a point of the filter's curve of success against SNR, with fewer pairs.
     """
 
     title: str
@@ -84,7 +84,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Pair:
-    """A clip with the number of its target among the clip's targets."""
+    """A clip with the number of one of its targets."""
 
     recording: Recording
     variant: int
@@ -92,11 +92,11 @@ class Pair:
 
 @dataclass
 class Steering:
-    """The measurement.
+    """Measures recipes.
 
     Attributes:
-        model: what is dreamed through.
-        judge: what hears the dreams.
+        model: the model to dream through.
+        judge: the classifier of the dreams.
         seed: of the targets and of noise.
     """
 
@@ -113,19 +113,19 @@ class Steering:
         Args:
             name: of the row.
             pairs: of clip and target.
-            sound: the target sound of the recipes that filter by one.
-            on_pair: called with the number of pairs that are done.
+            sound: the target sound of recipes that filter by one.
+            on_pair: called with the number of finished pairs.
 
         Returns:
             A row for each pair: row, clip, variant, target, rank_before, rank_after, top1, top5, reached, steps, and
             the fields of `augment.sound.distance.Distance`.
         """
-        dreamer = Dreamer(self.model, make_recipe(name), sound.heard)
+        dreamer = Dreamer(self.model, make_recipe(name), sound.model_input)
         found: list[dict[str, Any]] = []
         by_length: dict[int, list[Pair]] = {}
         for pair in pairs:
-            heard = to_model(pair.recording.waveform, pair.recording.sample_rate)
-            by_length.setdefault(padded_length(len(heard)), []).append(pair)
+            model_input = to_model(pair.recording.waveform, pair.recording.sample_rate)
+            by_length.setdefault(padded_length(len(model_input)), []).append(pair)
         for same in by_length.values():
             for first in range(0, len(same), BATCH):
                 batch = same[first : first + BATCH]
@@ -136,20 +136,20 @@ class Steering:
 
     def _measure_batch(self, name: str, dreamer: Dreamer, batch: Sequence[Pair]) -> list[dict[str, Any]]:
         sounds = [Sound(pair.recording.waveform, pair.recording.sample_rate) for pair in batch]
-        scores = self.model.scores(*pad_batch([sound.heard for sound in sounds]))
-        aims = [self._aim(name, pair, row) for pair, row in zip(batch, scores, strict=True)]
+        scores = self.model.scores(*pad_batch([sound.model_input for sound in sounds]))
+        aims = []
+        for pair, row in zip(batch, scores, strict=True):
+            number = draws.draw(self.seed, pair.recording.id, pair.variant, "target")
+            aims.append(POLICIES[ROWS[name].policy](Situation(row, number=number)))
         numbers = [draws.draw(self.seed, pair.recording.id, pair.variant, "start") for pair in batch]
         dreams = dream_batch(dreamer, sounds, scores, aims, numbers=numbers)
         found = []
         for pair, sound, aim, dream in zip(batch, sounds, aims, dreams, strict=True):
-            written = _written(dream.waveform, sound.sample_rate)
-            before, after = self._heard_before(pair.recording), self._heard(written, sound.sample_rate)
-            # of noise, the start is not the clip: its distance is what the dream says
-            far = (
-                dream.distance
-                if dreamer.recipe.start != "clip"
-                else distance(sound.waveform, written, sound.sample_rate)
-            )
+            written, rate = _written(dream.waveform, sound.sample_rate), sound.sample_rate
+            before, after = self._scores_before(pair.recording), self._scores(written, rate)
+            # a dream from noise is compared with its start, not with the clip
+            from_clip = dreamer.recipe.start == "clip"
+            far = distance(sound.waveform, written, rate) if from_clip else dream.distance
             found.append(
                 {
                     "row": name,
@@ -167,43 +167,37 @@ class Steering:
             )
         return found
 
-    def _aim(self, name: str, pair: Pair, scores: np.ndarray) -> Aim:
-        number = draws.draw(self.seed, pair.recording.id, pair.variant, "target")
-        return POLICIES[ROWS[name].policy](Situation(scores, number=number))
-
-    def _heard_before(self, recording: Recording) -> np.ndarray:
+    def _scores_before(self, recording: Recording) -> np.ndarray:
         if recording.id not in self._before:
-            self._before[recording.id] = self._heard(recording.waveform, recording.sample_rate)
+            self._before[recording.id] = self._scores(recording.waveform, recording.sample_rate)
         return self._before[recording.id]
 
-    def _heard(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    def _scores(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         return self.judge.judge(to_model(waveform, sample_rate)).scores
 
 
 def make_recipe(name: str) -> Recipe:
-    """Return the recipe of a row; its target sound is a stand-in."""
+    """Return the recipe of a row, with a placeholder for its target sound."""
     values = ROWS[name].recipe
     return Recipe.model_validate({**values, "sound": "given" if "target" in values.get("transform", "") else None})
 
 
 def recipe_digest(name: str) -> str | None:
-    """Return what tells whether a row is still the same, None for a row that there is not."""
+    """Return a text that changes with a row's recipe, None if there is no such row."""
     if name not in ROWS:
         return None
     return f"{make_recipe(name).digest()} {ROWS[name].policy} {SHARPNESS}"
 
 
 def draw_pairs(recordings: Sequence[Recording], count: int, seed: int) -> list[Pair]:
-    """Return so many pairs, every recording as often as any other, to one; the seed says which are first."""
+    """Return pairs from recordings in an order drawn from the seed, with equal numbers of pairs up to one."""
     order = sorted(recordings, key=lambda each: draws.draw(seed, each.id, 0, "order"))
     return [Pair(order[number % len(order)], number // len(order)) for number in range(count)]
 
 
 def summarise(found: pd.DataFrame) -> dict[str, Any]:
     """Return the figures of one recipe's pairs, with their 95 % intervals over clips."""
-    clips = list(found["clip"])
-    ranks = (found["rank_before"] - found["rank_after"]).to_numpy(float)
-    name = str(found["row"].iloc[0])
+    name, clips, snr_db = str(found["row"].iloc[0]), list(found["clip"]), found["snr_db"]
     summary: dict[str, Any] = {
         "row": name,
         "recipe": recipe_digest(name),
@@ -214,19 +208,14 @@ def summarise(found: pd.DataFrame) -> dict[str, Any]:
         values = found[column].to_numpy(float)
         summary[column] = float(values.mean())
         summary[f"{column}_interval"] = interval(values, clips)
-    summary["rank_change"] = float(np.median(ranks))
-    summary["rank_change_interval"] = interval(ranks, clips, lambda values: float(np.median(values)))
-    summary["snr_db"] = float(found["snr_db"].median())
-    summary["snr_db_interval"] = interval(
-        found["snr_db"].to_numpy(float), clips, lambda values: float(np.median(values))
-    )
-    summary["snr_db_min"] = float(found["snr_db"].min())
-    summary["steps"] = float(found["steps"].median())
-    return summary
+    for column, values in (("rank_change", found["rank_before"] - found["rank_after"]), ("snr_db", snr_db)):
+        summary[column] = float(values.median())
+        summary[f"{column}_interval"] = interval(values.to_numpy(float), clips, lambda each: float(np.median(each)))
+    return {**summary, "snr_db_min": float(snr_db.min()), "steps": float(found["steps"].median())}
 
 
 def _written(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return what is read back of a waveform that is written."""
+    """Write a waveform as a float WAV, and read it back."""
     file = io.BytesIO()
     soundfile.write(file, waveform, sample_rate, format="WAV", subtype="FLOAT")
     file.seek(0)

@@ -16,8 +16,8 @@ from html_reader import Reader
 from judged import judged
 from recordings import augment, samples
 
-from evaluation.dreams.evaluated import Report
 from evaluation.dreams.originals import MissingSourceError
+from evaluation.dreams.report_folder import Report
 from evaluation.pages.markup import shown
 from evaluation.pages.report_page import evaluation_page
 

@@ -20,11 +20,12 @@ from evaluation.judges.judge import JudgeSpec
 from evaluation.pages.markup import shown
 from evaluation.pages.robustness_page import robustness_page
 from evaluation.reports.robustness_report import Robustness, robustness
-from evaluation.robustness.attacks import Item
-from evaluation.robustness.trials import Settings, make_trial
+from evaluation.robustness.robustness_plan import Item
+from evaluation.robustness.trials import Settings, make_plan
 from evaluation.robustness.trust import CHECKS
 from evaluation.robustness.worst_clips import Remade, remake
-from pipelines.cli.commands.robustness_command import Data, list_items, read_item
+from pipelines.cli.runs.study_clips import read_clip
+from pipelines.cli.runs.robustness_run import Data, list_items
 from pipelines.run.augmentation import pipeline_options
 
 LABELS = {
@@ -61,7 +62,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def done(items: list[Item], settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Robustness:
     folder = tmp_path_factory.mktemp("reports") / "report"
-    return robustness(items, folder, settings, read_item, pipeline_options([]), command=COMMAND)
+    return robustness(items, folder, settings, read_clip, pipeline_options([]), command=COMMAND)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +76,13 @@ def page(done: Robustness, window: Browser) -> Browser:
     return window
 
 
-def made_again(done: Robustness, items: list[Item], settings: Settings, read: Any = read_item) -> list[Remade | Failed]:
+def made_again(done: Robustness, items: list[Item], settings: Settings, read: Any = read_clip) -> list[Remade | Failed]:
     from evaluation.judges.class_map import read_mapping
     from evaluation.judges.judge_kinds import shared_judge
 
     known = read_mapping(settings.class_map)
-    trial = make_trial(items, shared_judge(JudgeSpec()), JudgeSpec(), known, settings, [])
-    return list(remake(done.metrics["worst"], items, trial, read))
+    plan = make_plan(items, shared_judge(JudgeSpec()), JudgeSpec(), known, settings, [])
+    return list(remake(done.metrics["worst"], items, plan, read))
 
 
 # What is made again
@@ -95,7 +96,7 @@ def test_what_is_made_again_is_what_the_run_heard_to_the_bit(
         assert isinstance(each, Remade)
         assert each.same
         row = done.rows.set_index(["id", "perturbation", "snr_db"]).loc[
-            (each.told["id"], each.told["perturbation"], each.told["snr_db"])
+            (each.entry["id"], each.entry["perturbation"], each.entry["snr_db"])
         ]
         from augment.sound.resampling import to_model
         from evaluation.judges.judge_kinds import shared_judge
@@ -168,7 +169,7 @@ def test_before_and_after_of_each_of_the_worst_play(done: Robustness, page: Brow
 
 def test_a_press_sorts_the_classes(page: Browser) -> None:
     page.unfold()
-    head = page.mark("clean", "as they came")
+    head = page.mark("clean", "unchanged")
     for falls in (False, True):
         page.press(f"{head} button")
         values = [float(cell.split("\u00a0")[0]) for cell in page.cells(head)]

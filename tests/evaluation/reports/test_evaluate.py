@@ -20,11 +20,12 @@ from recordings import augment, complaint, dreambeam, load, record, samples
 from augment.sound.distance import distance
 from augment.sound.resampling import to_model
 from evaluation.dreams.dream_rows import references
-from evaluation.dreams.originals import DatasetError, open_dataset, read_example, walk
 from evaluation.judges.judge import JudgeSpec
 from evaluation.judges.judge_kinds import shared_judge
 from evaluation.judges.yamnet_graph import YamnetGraph
 from evaluation.metrics.shifts import js_divergence
+from pipelines.dataset.reader import DatasetError, open_dataset
+from pipelines.dataset.record_reader import read_reference, walk
 
 SOURCES = ("rooster", "rain", "sea_waves")
 CHANGES = ("recipe.steps=2", "recipe.hold=null", "recipe.snr_db=15", "variants=2", "shards=2", "seed=1")
@@ -113,7 +114,7 @@ def test_rows_lead_to_the_records_of_dream_and_original(dataset: Path, report: P
     assert original is not None
     for reference, id_ in ((dream, row["id"]), (original, f"{row['source_id']}:original")):
         assert reference.id == id_
-        found = read_example(open_dataset(str(dataset)), reference)
+        found = read_reference(open_dataset(str(dataset)), reference)
         np.testing.assert_array_equal(found["audio"][:, 0], examples[id_]["audio"])
     assert references({**row, "original_shard": None}, str(bare))[1] is None
 
@@ -226,7 +227,7 @@ def test_another_judge_is_asked_about_what_it_knows(bare: Path, tmp_path: Path) 
     assert told["success"]["top1"] == {"value": None, "low": None, "high": None, "n": 0, "clips": 0}
     assert told["label_kept"]["n"] == 6
     assert told["fad"] > 0  # YAMNet's embeddings, whoever judges
-    assert any("does not know the target of 6 of 6" in warning for warning in told["warnings"])
+    assert any("has no class for the target of 6 of 6" in warning for warning in told["warnings"])
 
 
 def test_without_the_ontology_kinship_is_left_out_and_that_is_said(
@@ -260,7 +261,7 @@ def test_dreams_of_dreams_are_of_the_recordings_that_they_go_back_to(recordings:
     shutil.rmtree(tmp_path / "one")
     done = judged(tmp_path / "again", tmp_path / "two").evaluations[0]
     assert done.metrics["n_sources"] == 6
-    assert any("6 dreams are of dreams whose own dataset is not to be had" in each for each in done.metrics["warnings"])
+    assert any("6 dreams are of dreams whose own dataset cannot be read" in each for each in done.metrics["warnings"])
 
 
 def test_pieces_of_one_recording_are_one_source(recordings: Path, tmp_path: Path) -> None:
@@ -289,7 +290,7 @@ def test_references_lead_to_their_records(dataset: Path) -> None:
     found = [reference for shard in opened.shards for reference in walk(shard)]
     assert sorted(reference.id for reference in found) == sorted(examples)
     for reference in found:
-        example = read_example(opened, reference)
+        example = read_reference(opened, reference)
         np.testing.assert_array_equal(example["audio"][:, 0], examples[reference.id]["audio"])
         assert (example["recipe"] == "original") == reference.original
         assert example["source_id"] == reference.source_id
@@ -346,13 +347,13 @@ def test_what_is_wrong_on_the_command_line_is_one_line(
     names.write_text("one\ntwo\n")
     yamnet = _cached_yamnet()
     for arguments, expected in (
-        ((tmp_path / "nowhere", *report), "is not a folder"),
-        ((tmp_path, *report), "is not a dataset of dreambeam's"),
+        ((tmp_path / "nowhere", *report), "does not exist"),
+        ((tmp_path, *report), "has no run.json"),
         ((dataset, "--report", dataset / "report"), "lies in the dataset"),
         ((dataset, "--report", tmp_path / "notes"), "no report"),
         ((dataset, "--report", names), "is a file"),
         ((dataset, *report, "--judge", "vggish"), "expected yamnet, crnn"),
-        ((dataset, *report, "--judge", "yamnet", "--sample-rate", "8000"), "hears 16000 Hz, not 8000"),
+        ((dataset, *report, "--judge", "yamnet", "--sample-rate", "8000"), "takes 16000 Hz, not 8000"),
         ((dataset, *report, "--judge", yamnet, "--classes", names, "--sample-rate", "16000"), "output of 2 scores"),
         ((dataset, *report, "--class-map", tmp_path / "none.csv"), "cannot be read"),
         ((dataset, *report, "--clas", names), "did you mean --classes? (see dreambeam evaluate --help)"),
