@@ -1,7 +1,7 @@
 """Listings: what a source of any kind gives, before anything is decoded.
 
-A source is a function from what the user names and `SourceConfig` to a `Listing`. Its items are references, few for
-each file or shard: they are written down as they come, never held together.
+A source is a function from inputs and `SourceConfig` to a `Listing`. Its items are references, one or a few for each
+file or shard; they are written to a file as they come, never held together.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ OTHER_SOUND_ENDINGS = tuple(_NOT_READ.split())
 """Of files that hold sound, as a rule, but not for libsndfile: each is opened, and is a failure if it is not read."""
 
 MOST = 50
-"""How many endings, and how many folders, run.json names of what was passed over."""
+"""Endings, and folders, of skipped files that run.json names at most."""
 
 Item = SoundFileRef | ShardRef | Failure
 
 
 class SourceError(ValueError):
-    """The inputs can not be used, so the whole run can not start; the message is one line."""
+    """The inputs cannot be used, so the run cannot start; the message is one line."""
 
 
 @dataclass
-class Told:
-    """What a user should know of the tables that are read; complete once all items of the listing were taken.
+class TableNotes:
+    """Notes on the tables that are read; complete once all items of the listing were taken.
 
     Attributes:
-        notes: lines that say what was guessed, and what is not used.
+        lines: what was guessed, and what is not used.
         tables: how many tables were read.
         labels: the classes of the rows or files that can be used.
     """
 
-    notes: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     tables: int = 0
     labels: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Skipped:
-    """What was passed over below the inputs; complete when all items of its listing are taken.
+    """Files that were skipped below the inputs; complete once all items of the listing were taken.
 
     Attributes:
         endings: how many files there are of each ending, in lower case; "hidden" counts files and folders.
@@ -72,8 +72,8 @@ class Skipped:
         ending = os.path.splitext(name)[1].lower()
         self.endings["hidden" if name.startswith(".") else as_text(ending) or "no ending"] += 1
 
-    def told(self) -> dict[str, Any]:
-        """Return what run.json says of it: the most frequent endings, and the first folders."""
+    def summary(self) -> dict[str, Any]:
+        """Return what run.json stores: the most frequent endings, and the first folders."""
         frequent = sorted(self.endings.items(), key=lambda each: (-each[1], each[0]))
         rest = sum(count for _, count in frequent[MOST:])
         return {
@@ -86,20 +86,20 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds.
+    """The content of a source.
 
     Attributes:
-        items: files, pieces of files, and shards, each once; or why one of them can not be used.
+        items: files, pieces of files, and shards, each once; or why one of them cannot be used.
         classes: the labels in the order that the source gives them; () where it gives none.
         groups: names of the groups that its clips carry, sorted.
-        told: what is to be said of its tables.
-        skipped: what is no sound below its folders.
+        notes: on its tables.
+        skipped: files below its folders that are no sounds.
     """
 
     items: Iterator[Item]
     classes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    told: Told = field(default_factory=Told)
+    notes: TableNotes = field(default_factory=TableNotes)
     skipped: Skipped = field(default_factory=Skipped)
 
 
@@ -109,15 +109,10 @@ def chosen(items: Iterable[Item], splits: tuple[str, ...]) -> Iterator[Item]:
 
 
 def folder_labels(id_: str) -> tuple[str, ...]:
-    """Return the label of a file without a better one: the name of the folder that holds it, below the root."""
+    """Return the default label of a file: the name of the folder that holds it, below the root."""
     return tuple(id_.split("/")[-2:-1])
 
 
 def file_item(location: str, id_: str) -> SoundFileRef:
-    """Return the reference of a file, labelled by its folder.
-
-    Args:
-        location: of the file, as `pipelines.files.locations.locate` spells it.
-        id_: its path below the root.
-    """
+    """Return the reference of a file at a location (`locations.locate`), with its path below the root as the id."""
     return SoundFileRef(as_text(id_), as_uri(location), folder_labels(as_text(id_)))

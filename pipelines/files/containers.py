@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 class ClipError(ValueError):
-    """A clip that can not be used; the message is one line that ends with the remedy.
+    """A clip that cannot be used; the message is one line that ends with the remedy.
 
     Attributes:
         stage: where it failed, one of "list", "label", "read", "decode", "validate", "encode".
@@ -63,7 +63,7 @@ def read_state(uri: str) -> tuple[int, float]:
         raise ClipError(f"{uri!r} does not exist: check its path", "read") from error
     except Exception as error:  # remote clients raise what they like; os.stat also ValueError (a null character)
         raise ClipError(
-            f"{uri!r} can not be reached ({one_line(error)}); check that it exists and may be read", "read"
+            f"{uri!r} cannot be reached ({one_line(error)}); check that it exists and may be read", "read"
         ) from error
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
@@ -82,7 +82,7 @@ def open_stream(uri: str) -> Iterator[BinaryIO]:
         A binary stream at byte 0, closed at the end of the block. Its own errors are not translated.
 
     Raises:
-        ClipError: the file can not be opened.
+        ClipError: the file cannot be opened.
     """
     path = local_path(uri)
     try:
@@ -95,7 +95,7 @@ def open_stream(uri: str) -> Iterator[BinaryIO]:
             stream = open(path, "rb")  # noqa: SIM115 - closed below
     except Exception as error:  # as in read_state
         raise ClipError(
-            f"{uri!r} can not be opened ({one_line(error)}); check that it exists and may be read", "read"
+            f"{uri!r} cannot be opened ({one_line(error)}); check that it exists and may be read", "read"
         ) from error
     with stream:
         yield stream
@@ -127,7 +127,7 @@ def sha256(uri: str, size: int, changed: float) -> str:
         SHA-256 of all bytes, 64 hex digits.
 
     Raises:
-        ClipError: the file can not be opened, or not be read to its end.
+        ClipError: the file cannot be opened, or not be read to its end.
     """
     digest = hashlib.sha256()
     with read_errors(uri), open_stream(uri) as stream:

@@ -65,7 +65,7 @@ def file_header(uri: str, size: int, changed: float) -> Header:
         changed: time of last change, from there, too; only here to tell states apart.
 
     Raises:
-        ClipError: the file can not be opened or read.
+        ClipError: the file cannot be opened or read.
     """
     with read_errors(uri), open_stream(uri) as stream:
         return find_header(stream, size)

@@ -80,7 +80,7 @@ def file_frames(uri: str, size: int, changed: float) -> Frames | None:
         changed: time of last change.
 
     Raises:
-        ClipError: the file can not be read, or is joined of streams that differ in rate or channels.
+        ClipError: the file cannot be read, or is joined of streams that differ in rate or channels.
     """
     with read_errors(uri), open_stream(uri) as stream:
         return find_frames(stream, size, repr(uri))

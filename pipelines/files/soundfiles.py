@@ -77,7 +77,7 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
         name: of the sound, quoted, for messages.
 
     Raises:
-        ClipError: it can not be used.
+        ClipError: it cannot be used.
     """
     with opener() as sound:
         frames = _frame_count(sound, size, name)
@@ -88,7 +88,7 @@ def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
     """Read `shape.frames` frames from frame `start` on, as many as there are.
 
     Raises:
-        ClipError: the sound can not be read, or has another rate or other channels than `shape`.
+        ClipError: the sound cannot be read, or has another rate or other channels than `shape`.
     """
     with opener() as sound:
         _check_unchanged(sound, shape, name)
@@ -109,7 +109,7 @@ def read_blocks(opener: Opener, shape: Shape, name: str) -> Iterator[np.ndarray]
         headers may be approximate, as many as there are.
 
     Raises:
-        ClipError: the sound can not be read, has another rate or other channels than `shape`, or is cut off.
+        ClipError: the sound cannot be read, has another rate or other channels than `shape`, or is cut off.
     """
     done = 0
     with opener() as sound:
@@ -188,7 +188,7 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
         return counted
     raise ClipError(
         f"{name} is cut off or damaged: its header announces "
-        f"{'an unknown number of' if unknown else claimed} frames, and the end can not be read; copy it "
+        f"{'an unknown number of' if unknown else claimed} frames, and the end cannot be read; copy it "
         "again from its source, or re-encode what is there (ffmpeg -i OLD NEW)",
         "decode",
     )

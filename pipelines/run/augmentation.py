@@ -110,7 +110,7 @@ def augment_dataset(
         staged = None if is_local(beam_args) or specs_of(config.model) else stage_weights(config.weights, work)
         path = f"{work.root}/listing.jsonl"
         listed = write_listing(path, itertools.chain([first], listing.items))
-        for note in listing.told.notes:
+        for note in listing.notes.lines:
             _log.info(note)
         ready = time.monotonic()
         with (watch or _unwatched)(work, listed), _quiet_beam(), shared_cores(beam_args):
@@ -127,8 +127,8 @@ def augment_dataset(
             "command": sys.argv,
             "inputs": list(inputs),
             "files": listed["files"],
-            "table_labels": len(listing.told.labels) if listing.told.tables else None,
-            "skipped": listing.skipped.told(),
+            "table_labels": len(listing.notes.labels) if listing.notes.tables else None,
+            "skipped": listing.skipped.summary(),
             "beam_args": list(beam_args),
             "host": platform.node(),
             "cpus": os.cpu_count(),

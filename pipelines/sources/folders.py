@@ -1,13 +1,11 @@
-r"""Sources: from what the user names to a list of labelled sound files.
+r"""Files, folders and globs as a source: from paths to a list of labelled sound files.
 
-Takes paths, folders and globs (local, or of any file system that Beam opens) and, if wanted, a CSV of labels;
-gives `SoundFileRef` and `Failure`, sorted by id. Nothing is decoded. Labels and ids are text: never
-evaluated.
+Takes paths of this machine, or of any file system that Beam opens, and optionally a table of labels; gives
+`SoundFileRef` and `Failure`, sorted by id. Nothing is decoded.
 
-Conventions: an id is the POSIX path below the root of the inputs (the deepest folder that they share; a glob
-counts by its part before the first wildcard), as the file system spells it; bytes that are not UTF-8 show as
-\xNN. Without a CSV the label is the name of the folder that holds the file, below the root. Hidden files are
-not listed, linked folders are entered once.
+Conventions: an id is the POSIX path below the root of the inputs (the deepest folder that they share; a glob counts by
+its part before the first wildcard); bytes that are not UTF-8 become \xNN. Without a table the label is the name of the
+file's folder, below the root. Hidden files are not listed; linked folders are entered once.
 """
 
 from __future__ import annotations
@@ -20,9 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from pipelines.clips.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError, Told, file_item
+from pipelines.clips.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError, TableNotes, file_item
 from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.files.locations import as_text, as_uri, local_path, locate, nearest
+from pipelines.messages import one_line
 from pipelines.sources.metadata import label_files
 from pipelines.tables.columns import Columns
 
@@ -34,27 +33,26 @@ def list_files(
     *,
     metadata: str | None = None,
     columns: Columns | None = None,
-    told: Told | None = None,
+    notes: TableNotes | None = None,
     skipped: Skipped | None = None,
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sound files that the inputs name, with their labels.
 
     Args:
-      inputs: each a file, a folder (all audio below it), or a glob (`*`, `?`, `[...]`, and `**` for any
-        folders; a folder that it matches is taken whole). Local, or a URI that Beam's FileSystems can match.
-      metadata: CSV or TSV with a header row. A row belongs to the file whose id it names, or whose path
-        relative to the CSV's folder, or, where it is the only one, whose base name.
-      columns: names of the CSV's columns; None detects all.
-      told: is given what is to be said of the CSV.
-      skipped: counts what is passed over.
+        inputs: each a file, a folder (all audio below it), or a glob (`*`, `?`, `[...]`, and `**` for any folders; a
+            folder that it matches is taken whole).
+        metadata: table with a header row (`pipelines.sources.metadata`).
+        columns: names of its columns; None detects all.
+        notes: collects notes on the table.
+        skipped: counts skipped files.
 
     Returns:
-      References and failures, sorted by id. The order of the inputs does not matter; a file named twice comes
-      once.
+        References and failures, sorted by id, whatever the order of the inputs; a file named twice comes once.
 
     Raises:
-      SourceError: an input is missing or holds no audio, or the CSV can not be read, lacks a column, or names
-        none of the files. Raised by the call itself, not by the iteration.
+        SourceError: an input is missing or holds no audio, or the table cannot be used. Raised by the call itself, not
+        by
+            the iteration.
     """
     names = [inputs] if isinstance(inputs, str) else [os.fspath(each) for each in inputs]
     if not all(names) or not names:
@@ -65,7 +63,7 @@ def list_files(
         raise SourceError(f"the inputs lie on different file systems ({roots}); expected one: run them one by one")
     root = _common([each.root.split("/") for each in found])
     for each in found:
-        each.tell(skipped, root, but=locate(metadata) if metadata else None)
+        each.count_skipped(skipped, root, but=locate(metadata) if metadata else None)
     failures = {local_path(failure.uri) or failure.uri: failure for each in found for failure in each.failures}
     locations = [location for each in found for location in each.files]
     locations.sort()
@@ -74,13 +72,13 @@ def list_files(
         return items
     listed = list(items)
     files = {locate(item.uri): item for item in listed if isinstance(item, SoundFileRef)}
-    labelled = label_files(files, metadata, columns or Columns(), told=told or Told())
+    labelled = label_files(files, metadata, columns or Columns(), notes=notes or TableNotes())
     rest = (item for item in listed if isinstance(item, Failure))
     return iter(sorted(itertools.chain(labelled, rest), key=lambda item: (item.id, item.uri)))
 
 
 def _items(locations: list[str], failures: dict[str, Failure], root: Sequence[str]) -> Iterator[SoundFileRef | Failure]:
-    """Give the items of sorted locations and of failures, each once, in order; made one by one, as they may be many."""
+    """Give the items of sorted locations and of failures, each once, in order."""
     previous = None
     for location in heapq.merge(locations, sorted(failures)):
         if location == previous:
@@ -90,15 +88,23 @@ def _items(locations: list[str], failures: dict[str, Failure], root: Sequence[st
         yield replace(failures[location], id=as_text(below)) if location in failures else file_item(location, below)
 
 
+class MissingInputError(SourceError):
+    """An input does not exist; `hint` is the end of the message, with the nearest names."""
+
+    def __init__(self, given: str, hint: str):
+        super().__init__(f"input {given!r} does not exist; expected a file, a folder or a glob{hint}")
+        self.given, self.hint = given, hint
+
+
 @dataclass(frozen=True)
 class Found:
-    """What one input gave.
+    """The files of one input.
 
     Attributes:
         root: its folder.
         files: locations of its files.
         failures: the folders that could not be read.
-        others: locations of the files, hidden ones and empty folders (these end in /) that were passed over.
+        others: locations of skipped files, hidden ones and empty folders (these end in /).
     """
 
     root: str
@@ -106,30 +112,32 @@ class Found:
     failures: list[Failure]
     others: list[str]
 
-    def tell(self, skipped: Skipped | None, root: Sequence[str] | None = None, *, but: str | None = None) -> None:
-        """Count what was passed over.
+    def count_skipped(
+        self, skipped: Skipped | None, root: Sequence[str] | None = None, *, but: str | None = None
+    ) -> None:
+        """Count skipped files.
 
         Args:
-            skipped: what counts it; None counts nothing.
-            root: parts of the folder that paths are told from; None: this input's own.
+            skipped: counts them; None counts nothing.
+            root: parts of the folder that paths are relative to; None: this input's own.
             but: a location that does not count.
         """
         if skipped is None:
             return
         parts = self.root.split("/") if root is None else root
-        heard = {folder for file in self.files for folder in _folders(file, self.root)}
-        silent = set()
+        with_sound = {folder for file in self.files for folder in _folders(file, self.root)}
+        without = set()
         for other in self.others:
             name = other.rpartition("/")[2]
             if name and other != but:
                 skipped.add(name)
             if not name.startswith("."):
-                silent.add(next((folder for folder in _folders(other, self.root) if folder not in heard), None))
-        skipped.folders += sorted(as_text(_below(parts, folder)) for folder in silent if folder is not None)
+                without.add(next((each for each in _folders(other, self.root) if each not in with_sound), None))
+        skipped.folders += sorted(as_text(_below(parts, folder)) for folder in without if folder is not None)
 
 
 def _folders(location: str, root: str) -> Iterator[str]:
-    """Give the folders that a location below a root lies in, the topmost first, without the root."""
+    """Give the folders below a root that hold a location, the topmost first."""
     end = location.find("/", len(root) + 1)
     while end >= 0:
         yield location[:end]
@@ -137,14 +145,9 @@ def _folders(location: str, root: str) -> Iterator[str]:
 
 
 def find(given: str, *, endings: tuple[str, ...] = SOUND_ENDINGS + OTHER_SOUND_ENDINGS) -> Found:
-    """List the files that a path, folder or glob names, sorted by nothing.
+    """List the files that a path, folder or glob names, unsorted; () as endings takes all.
 
-    Args:
-        given: as in `list_files`.
-        endings: of the files that are taken; () takes all.
-
-    Raises:
-        SourceError: there is nothing.
+    Raises `SourceError` for none.
     """
     location = locate(given)
     if _is_file(location):
@@ -173,32 +176,21 @@ def find(given: str, *, endings: tuple[str, ...] = SOUND_ENDINGS + OTHER_SOUND_E
 
 
 def check_there(given: str) -> None:
-    """Refuse a file, folder or glob that is not there, without listing anything.
-
-    Args:
-        given: as in `list_files`.
-
-    Raises:
-        SourceError: there is no such file or folder, or, of a glob, none that it starts from.
-    """
+    """Refuse a file, folder or glob that does not exist, without listing anything. Raises `MissingInputError`."""
     location = locate(given)
     if not _is_file(location):
         _root_and_pattern(location, given)
 
 
 def _root_and_pattern(location: str, given: str) -> tuple[str, tuple[str, ...]]:
-    """Part a location that is no file into a folder that is there and the parts of a glob below it, () for none.
-
-    Raises:
-        SourceError: there is no such folder.
-    """
+    """Split a location that is no file into an existing folder and the parts of a glob below it, () for none."""
     root, pattern = location, ()
     if not _is_folder(location) and WILDCARD.search(location):
         parts = location.split("/")
         fixed = next(i for i, part in enumerate(parts) if WILDCARD.search(part))
         root, pattern = "/".join(parts[:fixed]), tuple(parts[fixed:])
     if not _is_folder(root):
-        raise SourceError(f"input {given!r} does not exist; expected a file, a folder or a glob{nearest(root)}")
+        raise MissingInputError(given, nearest(root))
     return root, pattern
 
 
@@ -220,7 +212,7 @@ def _walk(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterator[tuple
             seen.add((status.st_dev, status.st_ino))
             names = sorted(os.listdir(location + "/"), reverse=True)
         except OSError as error:
-            what = f"folder {location!r} can not be listed ({error.strerror}); check its permissions"
+            what = f"folder {location!r} cannot be listed ({error.strerror}); check its permissions"
             yield Failure(uri=as_uri(location), id="", stage="list", error=what)
             continue
         if not names and parts:
@@ -242,23 +234,21 @@ def _walk_remote(root: str, enter: Callable[[tuple[str, ...]], bool]) -> Iterato
 
 
 def _match_remote(pattern: str) -> list[str]:
-    """List what Beam finds."""
+    """List the files that Beam finds."""
     from apache_beam.io.filesystems import FileSystems
 
     try:
         return [metadata.path for metadata in FileSystems.match([pattern])[0].metadata_list]
     except Exception as error:  # the clients of storage services raise what they like
-        reason = " ".join(str(error).split())
-        raise SourceError(f"{pattern!r} can not be listed ({reason}); check its name and your access") from error
+        raise SourceError(
+            f"{pattern!r} cannot be listed ({one_line(error)}); check its name and your access"
+        ) from error
 
 
 def _matches(path: tuple[str, ...], pattern: tuple[str, ...], *, below: bool = False) -> bool:
-    """Say whether a path matches a glob, both in parts, or lies in a folder that does.
+    """Tell whether a path matches a glob, both in parts, or lies in a folder that does; "**" stands for any folders.
 
-    Args:
-      path: parts of a path.
-      pattern: parts of a glob; "**" stands for any number of folders.
-      below: say instead whether something below `path` could match.
+    With `below`, tell instead whether something below the path could match.
     """
     if not pattern:
         return True

@@ -1,11 +1,11 @@
-"""Metadata: the table that says which label and split each listed file has.
+"""Tables of labels: which label and split each listed file has.
 
-Takes the files that `sources` has listed, and the path or URI of a table (`pipelines.tables.tables`) with a column of
-paths; gives the same files with what their rows say, or a `Failure` for each file whose rows leave that open.
+Takes listed files, and the path or URI of a table (`pipelines.tables.table_reader`) with a column of paths; gives the
+same files with the labels, splits and groups of their rows, or a `Failure` for a file whose rows do not settle them.
 
 Conventions: a row belongs to the file whose id it names, or whose path relative to the table's folder, or, where it is
 the only one, whose base name. Paths are compared letter for letter, with forward slashes and in Unicode's form NFC. A
-table that can not be used at all is a `SourceError`.
+table that cannot be used at all is a `SourceError`.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from pipelines.clips.listing import SourceError, Told
+from pipelines.clips.listing import SourceError, TableNotes
 from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.clips.splits import split_fault
 from pipelines.files.locations import local_path, locate
 from pipelines.tables.column_names import Times, find_times
-from pipelines.tables.columns import Columns, Entry, Reader, no_labels, reader, said
-from pipelines.tables.tables import open_table
+from pipelines.tables.columns import Columns, Entry, Reader, no_labels, quoted, reader
+from pipelines.tables.table_reader import open_table
 
 
 def label_files(
-    files: Mapping[str, SoundFileRef], metadata: str, columns: Columns, *, told: Told
+    files: Mapping[str, SoundFileRef], metadata: str, columns: Columns, *, notes: TableNotes
 ) -> Iterator[SoundFileRef | Failure]:
     """Give the files the labels, splits and groups of a table.
 
     Args:
-        files: references by location, as `locate` spells it.
+        files: references by location (`locations.locate`).
         metadata: path or URI of the table.
-        columns: names of its columns; it takes no offsets and durations, as its rows stand for whole files.
-        told: is given what is to be said of the table: what was found, what is not used, and rows of no file here.
+        columns: names of its columns; offsets and durations are ignored, as its rows stand for whole files.
+        notes: collects what was found, what is not used, and rows of no file here.
 
     Yields:
-        For each file, in the order given: a new reference, or a failure of stage "label" where it has no row, no
-        label, rows that disagree, or a split that can not be part of a file's name. Without a column of labels
-        a file keeps its label, without a split in its row its split.
+        For each file, in the order given: a new reference, or a failure of stage "label" where it has no row, no label,
+        rows that disagree, or a split that cannot be part of a file's name. Without a column of labels a file keeps its
+        label, without a split in its row its split.
 
     Raises:
-        SourceError: the table can not be read, lacks a column, or names none of the files. Raised when the first
-            file is asked for.
+        SourceError: the table cannot be read, lacks a column, or names none of the files. Raised when the first file is
+            asked for.
     """
     entries, found = _read_entries(metadata, columns)
     folder = locate(metadata).rpartition("/")[0]
@@ -75,25 +75,25 @@ def label_files(
         item = _with_row(file, matched[location], metadata, found, shared=shared)
         labels.update(item.labels if isinstance(item, SoundFileRef) else ())
         yield item
-    told.tables += 1
-    told.labels |= labels
+    notes.tables += 1
+    notes.labels |= labels
     used = {entry.line for own in matched.values() for entry in own}
-    told.notes += filter(None, [found.note(len(labels)), _idle_rows(entries, used, metadata)])
+    notes.lines += filter(None, [found.note(len(labels)), _unused_rows(entries, used, metadata)])
 
 
-def _idle_rows(entries: list[Entry], used: Collection[int], metadata: str) -> str:
-    """Say how many rows belong to none of the files, "" if all do."""
-    idle = [entry for entry in entries if entry.line not in used]
-    if not idle:
+def _unused_rows(entries: list[Entry], used: Collection[int], metadata: str) -> str:
+    """Return a note on rows that belong to none of the files, "" if all do."""
+    unused = [entry for entry in entries if entry.line not in used]
+    if not unused:
         return ""
-    what = f"{len(idle)} of the {len(entries)} rows name no file among the inputs"
-    return f"{metadata!r}: {what}, such as {idle[0].path!r} on line {idle[0].line}"
+    what = f"{len(unused)} of the {len(entries)} rows name no file among the inputs"
+    return f"{metadata!r}: {what}, such as {unused[0].path!r} on line {unused[0].line}"
 
 
 def _with_row(
     file: SoundFileRef, rows: list[Entry], metadata: str, found: Reader, *, shared: int
 ) -> SoundFileRef | Failure:
-    """Give one file what its rows say; `shared` files have its base name."""
+    """Apply its rows to a file; `shared` files have its base name."""
     error = None
     if not rows:
         hint = f" (its name alone is not enough: {shared} files share it)" if shared > 1 else ""
@@ -101,8 +101,8 @@ def _with_row(
             f"has no row in {metadata!r}; add one with {file.id!r} in column {found.path!r}{hint}, or "
             "remove the file from the inputs"
         )
-    elif other := next((row for row in rows if _says(row) != _says(rows[0])), None):
-        error = f"has rows in {metadata!r} that disagree: {said(rows[0])}, {said(other)}; leave only the right one"
+    elif other := next((row for row in rows if _content(row) != _content(rows[0])), None):
+        error = f"has rows in {metadata!r} that disagree: {quoted(rows[0])}, {quoted(other)}; leave only the right one"
         if find_times(found.table.columns, Times(), found.path).end is not None:
             error += f", or, if its rows are events, give the table itself: --input {metadata} --root FOLDER"
     elif rows[0].fault:
@@ -118,12 +118,12 @@ def _with_row(
     return replace(file, labels=labels, split=row.split or file.split, groups=row.groups)
 
 
-def _says(entry: Entry) -> tuple[object, ...]:
+def _content(entry: Entry) -> tuple[object, ...]:
     return entry.labels, entry.split, entry.groups, entry.fault
 
 
 def _read_entries(metadata: str, columns: Columns) -> tuple[list[Entry], Reader]:
-    """Read the rows that name a file, and say how they were read."""
+    """Read the rows that name a file, and return how they were read."""
     table = open_table(metadata)
     found = reader(table, columns)
     if found.label is None and not found.hot and found.split is None and not found.groups:
@@ -138,12 +138,12 @@ def _read_entries(metadata: str, columns: Columns) -> tuple[list[Entry], Reader]
 
 
 def _key(path: str) -> str:
-    """Spell a path as it is compared: one form of accents (macOS decomposes them), forward slashes."""
+    """Spell a path for comparison: one form of accents (macOS decomposes them), forward slashes."""
     return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
 
 
 def _keys(path: str, folder: str) -> set[str]:
-    """Give the ways to read a row's path: as an id, and relative to the CSV's folder or absolute."""
+    """Return the ways to read a row's path: as an id, and relative to the table's folder or absolute."""
     key = _key(path)
     if local_path(key) is None:
         return {key}

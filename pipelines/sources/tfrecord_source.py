@@ -1,11 +1,11 @@
-"""TFRecords: shards of tf.train.Example of any origin, by the names of their features.
+"""TFRecords as a source: shards of tf.train.Example of any origin, by the names of their features.
 
 Takes paths, folders and globs of TFRecord files, and the names that the configuration gives; gives a `ShardRef` for
-each file. Nothing is opened, but where a TFDS dataset's features.json lies beside the files: then
-`pipelines.sources.tfds_source` knows better, unless the user named features.
+each file. Where a TFDS dataset's features.json lies beside the files, and the user named no features,
+`pipelines.sources.tfds_source` lists them.
 
-Conventions: ids are the path of the file below the root and the record's number in it, or what the feature of ids says.
-Files are plain, not compressed.
+Conventions: ids are the path of the file below the root and the record's number in it, or the feature of ids. Files
+are plain, not compressed.
 """
 
 from __future__ import annotations

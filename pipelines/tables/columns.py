@@ -33,7 +33,7 @@ from pipelines.tables.column_names import (
 )
 from pipelines.tables.label_cells import labels_in
 from pipelines.tables.one_hot import hot_columns, hot_labels
-from pipelines.tables.tables import Row, Table, cell_text
+from pipelines.tables.table_reader import Row, Table, cell_text
 
 _TOLD = 8  # columns that a note names
 
@@ -149,7 +149,7 @@ class Reader:
         """Give what the rows say; an empty row is left out, one that says something of no file has a fault.
 
         Raises:
-            SourceError: the table can not be read on.
+            SourceError: the table cannot be read on.
         """
         for row in self.table.rows(self.used):
             path = cell_text(row.cells.get(self.path))
@@ -231,7 +231,7 @@ def reader(table: Table, columns: Columns) -> Reader:
     return found if label or columns.label is not None else replace(found, hot=hot_columns(table, found.used))
 
 
-def said(entry: Entry) -> str:
+def quoted(entry: Entry) -> str:
     """Quote a row for a message."""
     labels = entry.labels or ()
     label = labels[0] if len(labels) == 1 else list(labels) if labels else ""

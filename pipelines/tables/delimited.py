@@ -19,7 +19,7 @@ _FILE_NAME = re.compile(r"\S+\.[A-Za-z0-9]{2,5}")
 
 
 class DelimitedError(ValueError):
-    """The rows can not be told apart; the message is one line that begins with the line number."""
+    """The rows cannot be told apart; the message is one line that begins with the line number."""
 
 
 def delimiter_of(header: str, *, tabs: bool) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.clips.references import tidy
-from pipelines.tables.tables import cell_text
+from pipelines.tables.table_reader import cell_text
 
 SEPARATORS = ("|", ";", ",")
 """What may part the labels of one cell, the first that is in it."""
@@ -40,7 +40,7 @@ def labels_in(value: Any, *, separator: str | None, several: bool) -> tuple[str,
             list may have items without quotes.
 
     Returns:
-        The labels, each once; None if they are not text or numbers, or a list that can not be read.
+        The labels, each once; None if they are not text or numbers, or a list that cannot be read.
     """
     if isinstance(value, str):
         written = _literal(value.strip(), bare=several)

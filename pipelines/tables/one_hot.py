@@ -16,7 +16,7 @@ from typing import Any
 
 from pipelines.clips.references import tidy
 from pipelines.tables.column_names import NOTHING, folded
-from pipelines.tables.tables import Table, cell_text
+from pipelines.tables.table_reader import Table, cell_text
 
 SAMPLE_ROWS = 1000
 """Rows that are looked at to tell which columns are classes."""
@@ -37,7 +37,7 @@ def hot_columns(table: Table, used: Sequence[str]) -> tuple[str, ...]:
         Their names, in order; () if there are fewer than two, or no row is of a class.
 
     Raises:
-        SourceError: the table can not be read.
+        SourceError: the table cannot be read.
     """
     left = [name for name in table.columns if name not in used and folded(name) not in NOTHING]
     left = [name for name in left if not _NO_CLASS.fullmatch(folded(name))]

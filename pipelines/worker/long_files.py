@@ -100,7 +100,7 @@ def hear(ref: ClipRef, model: AudioModel, stage: Stage) -> Heard:
     """Read a file and score it.
 
     Raises:
-        ClipError: it can not be used.
+        ClipError: it cannot be used.
     """
     scores, frames, squares = RunningScores(model, ref.sample_rate), 0, 0.0
     advance = stage("listening", ref.stop)
@@ -137,7 +137,7 @@ def dream_file(
 
     Raises:
         ClipError: the file can no longer be read as it was.
-        WriteError: the result can not be written.
+        WriteError: the result cannot be written.
     """
     model, rate, adds = dreamer.model, ref.sample_rate, dreamer.transform.adds
     tiling = tile(heard.frames, rate, model)

@@ -1,4 +1,4 @@
-"""Clips: cutting by the header, decoding what is there, and refusing what can not be used."""
+"""Clips: cutting by the header, decoding what is there, and refusing what cannot be used."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_silence_that_compresses_to_nothing_is_believed(tmp_path: Path) -> None:
     assert segments(ref(path), segment_seconds=None)[0].stop == 8000 * 600
 
 
-# What can not be used
+# What cannot be used
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -17,7 +17,7 @@ from listings import complaint, listing, references, tree
 from paths import REPOSITORY
 
 from pipelines.clips.clips import decode, segments
-from pipelines.clips.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError
+from pipelines.clips.listing import OTHER_SOUND_ENDINGS, SOUND_ENDINGS, Skipped, SourceError, TableNotes
 from pipelines.sources.folders import list_files
 from pipelines.sources.manifests import list_lists
 
@@ -172,7 +172,7 @@ def test_a_glob_counts_what_it_matches_and_a_list_what_its_folders_hold(tmp_path
     listing(tmp_path / "*/*.wav", skipped=skipped)
     assert not skipped.endings
     (tmp_path / "list.txt").write_text("dog\n")
-    assert len(list(list_lists([str(tmp_path / "list.txt")], skipped=skipped))) == 1
+    assert len(list(list_lists([str(tmp_path / "list.txt")], None, TableNotes(), skipped))) == 1
     assert skipped.endings == {".txt": 1}
 
 
@@ -181,7 +181,7 @@ def test_run_json_names_the_most_frequent_endings_only() -> None:
     for number in range(200):
         skipped.add(f"x.{number}")
         skipped.add("y.txt")
-    told = skipped.told()
+    told = skipped.summary()
     assert told["files"] == sum(told["endings"].values()) == 400
     assert next(iter(told["endings"])) == ".txt"
     assert len(told["endings"]) == 51
@@ -221,8 +221,8 @@ def test_other_file_systems_are_listed_like_folders(memory_files: dict[str, byte
     labelled = listing("mem://bucket/set", metadata="mem://bucket/set/labels.csv")
     assert labelled == {"cat/2.ogg": "Cat", "dog/1.wav": "Dog"}
     assert "no audio" in complaint("mem://bucket/other")
-    assert "can not be listed" in complaint("nosuchsystem://bucket")
-    assert "can not be read" in complaint("mem://bucket/set", metadata="mem://bucket/no.csv")
+    assert "cannot be listed" in complaint("nosuchsystem://bucket")
+    assert "cannot be read" in complaint("mem://bucket/set", metadata="mem://bucket/no.csv")
 
 
 def test_inputs_of_two_file_systems_are_refused(tmp_path: Path, memory_files: dict[str, bytes]) -> None:
@@ -230,7 +230,7 @@ def test_inputs_of_two_file_systems_are_refused(tmp_path: Path, memory_files: di
     assert "different file systems" in complaint(tree(tmp_path, "a.wav"), "mem://bucket")
 
 
-# Inputs that can not be used
+# Inputs that cannot be used
 
 
 def test_a_missing_input_names_what_is_near(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from listings import table, tree
 from recordings import augment, dreambeam, failures_of, load, record, samples
 
 from pipelines.clips.clips import decode, segments
-from pipelines.clips.listing import SourceError
+from pipelines.clips.listing import SourceError, TableNotes
 from pipelines.clips.references import Failure, SoundFileRef, clip_ref, source_of
 from pipelines.config.run_config import SourceConfig
 from pipelines.files.containers import ClipError
@@ -342,14 +342,14 @@ def test_a_row_of_labels_and_a_row_of_one_label_each_keep_theirs(tmp_path: Path)
         record(tmp_path / f"{name}.wav", 0.2)
     lines = [{"path": "a.wav", "label": "x"}, {"path": "b.wav", "labels": ["y", "z"]}, {"path": "c.wav"}]
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    items = list(list_manifests([str(tmp_path / "m.jsonl")], columns=Columns()))
+    items = list(list_manifests([str(tmp_path / "m.jsonl")], Columns(), None, TableNotes()))
     assert [item.labels for item in items if isinstance(item, SoundFileRef)] == [("x",), ("y", "z"), ()]
 
 
 def test_a_row_that_names_no_file_is_a_failure_and_an_empty_one_is_nothing(tmp_path: Path) -> None:
     record(tmp_path / "a.wav", 0.2)
     (tmp_path / "m.csv").write_text("path,label\n,dog\n,\na.wav,cat\n")
-    failure, item = list_manifests([str(tmp_path / "m.csv")], columns=Columns())
+    failure, item = list_manifests([str(tmp_path / "m.csv")], Columns(), None, TableNotes())
     assert isinstance(failure, Failure)
     assert failure.id == "m.csv#line=2"
     assert "names no file in column 'path'" in failure.error

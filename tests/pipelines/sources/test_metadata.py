@@ -193,4 +193,4 @@ def test_a_missing_table_names_what_is_near(tmp_path: Path) -> None:
     tree(tmp_path, "a.wav", "labels.csv")
     message = complaint(tmp_path, metadata=str(tmp_path / "label.csv"))
     assert f"did you mean {str(tmp_path / 'labels.csv')!r}" in message
-    assert "can not be read" in complaint(tmp_path, metadata=str(tmp_path))
+    assert "cannot be read" in complaint(tmp_path, metadata=str(tmp_path))

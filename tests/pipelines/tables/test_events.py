@@ -31,7 +31,7 @@ def pieces(manifest: Path | str, **source: Any) -> list[tuple[str, ...]]:
 def notes(*inputs: Path | str, **source: Any) -> str:
     listing = list_inputs([str(each) for each in inputs], SourceConfig(**source))
     list(listing.items)
-    return "\n".join(listing.told.notes)
+    return "\n".join(listing.notes.lines)
 
 
 def test_dcase_strong_labels_are_pieces_with_one_label_each(shared: Path) -> None:

@@ -17,7 +17,7 @@ from pipelines.tables import row_paths
 
 def listed(manifest: Path | str, **source: Any) -> tuple[list[Any], str]:
     listing = list_inputs([str(manifest)], SourceConfig(**source))
-    return list(listing.items), "\n".join(listing.told.notes)
+    return list(listing.items), "\n".join(listing.notes.lines)
 
 
 def ids(manifest: Path | str, **source: Any) -> list[str]:

@@ -5,8 +5,8 @@ of the columns that are asked for. Cells are data: text, numbers or lists, never
 longest line, or by a batch of Parquet's rows, whatever the number of rows.
 
 Conventions: text is UTF-8, with or without a mark. Tabs part the cells of a .tsv or .tab, else whichever of comma,
-semicolon and tab is most frequent in the header; quotes are as `pipelines.tables.delimited` says. A file that can not
-be read is a `SourceError`; a line of JSON that can not, or a row with more cells than the header, a row with a `fault`.
+semicolon and tab is most frequent in the header; quotes are as `pipelines.tables.delimited` says. A file that cannot
+be read is a `SourceError`; a line of JSON that cannot, or a row with more cells than the header, a row with a `fault`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def open_table(uri: str) -> Table:
         uri: path or URI; its ending, one of `FORMATS`, tells what it is, else it is CSV.
 
     Raises:
-        SourceError: it can not be read. `Table.rows` raises it, too.
+        SourceError: it cannot be read. `Table.rows` raises it, too.
     """
     ending = uri[uri.rfind(".") :].lower()
     return FORMATS.get(ending, _open_csv)(uri)
@@ -93,7 +93,7 @@ def text_lines(uri: str) -> Iterator[str]:
     """Give the lines of a text file.
 
     Raises:
-        SourceError: it can not be read, is not UTF-8, or has a line of more than `MAX_LINE_CHARACTERS`.
+        SourceError: it cannot be read, is not UTF-8, or has a line of more than `MAX_LINE_CHARACTERS`.
     """
     with _opened(uri) as stream, io.TextIOWrapper(_buffered(stream), encoding="utf-8-sig", newline="") as text:
         yield from _lines(text, uri)
@@ -230,13 +230,13 @@ def _opened(uri: str) -> Iterator[BinaryIO]:
             f"{uri!r} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
         ) from error
     except OSError as error:
-        raise SourceError(f"{uri!r} can not be read ({one_line(error)}); try again") from error
+        raise SourceError(f"{uri!r} cannot be read ({one_line(error)}); try again") from error
 
 
 def _unreadable(uri: str, error: ClipError) -> SourceError:
     if isinstance(error.__cause__, FileNotFoundError):
         return SourceError(f"{uri!r} does not exist; expected a table or list{nearest(locate(uri))}")
-    return SourceError(f"{uri!r} can not be read: {error}".replace("; expected a sound file", ""))
+    return SourceError(f"{uri!r} cannot be read: {error}".replace("; expected a sound file", ""))
 
 
 def _lines(text: TextIO, uri: str) -> Iterator[str]:
