@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from augment.determinism.arithmetic import LIMIT, ONEDNN_NAMES, instructions
-from pipelines.benchmark.speed import CLIPS, STEPS, Row
+from pipelines.benchmark.timing import CLIPS, STEPS, Row
 
 _KINDS = ("SSE4.1", "AVX2", "AVX-512")
 _START_SECONDS = 20  # of each process
@@ -56,7 +56,8 @@ def _kinds(own: str) -> tuple[str, ...]:
 def _own_rows(rounds: int) -> list[Row]:
     from augment.determinism.arithmetic import arithmetic
     from augment.models.yamnet import load_dreaming_model
-    from pipelines.benchmark.speed import step_work, timed
+    from pipelines.benchmark.timed_parts import step_work
+    from pipelines.benchmark.timing import timed
 
     model, here = load_dreaming_model(), arithmetic()
     exact, fast = f"{here.instructions}, exact", f"{here.instructions}, fast in {here.products}"

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.benchmark.speed import Row
+from pipelines.benchmark.timing import Row
 from pipelines.dataset.versions import processor, versions
 
 PARTS = {

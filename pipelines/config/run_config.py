@@ -6,7 +6,6 @@ several recipes as changes to it, so that one run can compare them on the same c
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +17,9 @@ from augment.ascent.recipe import Recipe, canonical_json
 from augment.ascent.tables import TRANSFORMS
 from augment.targets.policies import POLICIES, split_target
 from pipelines.clips.splits import is_dreamed
+from pipelines.config.config_parts import ModelConfig, SourceConfig, TargetConfig
 from pipelines.config.shipped_configs import find, shipped
+from pipelines.messages import did_you_mean, one_line
 
 MAX_VALUES = 100_000
 """A configuration may hold."""
@@ -26,117 +27,6 @@ MAX_VALUES = 100_000
 
 class ConfigError(ValueError):
     """The configuration is wrong; the message is one line that says what is expected."""
-
-
-FeatureRole = Literal["audio", "sample_rate", "label", "labels", "id", "split"]
-"""What a feature of a record may stand for."""
-
-GroupName = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f]{1,100}$")]
-"""A group's name becomes part of the name of a feature, which TFDS parts at slashes."""
-
-
-class SourceConfig(BaseModel):
-    """What is read of the inputs, where labels come from, and how long sounds are cut."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metadata: str | None = Field(
-        default=None, description="CSV, TSV, JSONL or Parquet with a row for each file; None: folder names are labels."
-    )
-    path_column: str | None = Field(default=None, description="Its column of paths; None: found by its name.")
-    label_column: str | None = Field(default=None, description="Its column of labels; None: found by its name.")
-    split_column: str | None = Field(default=None, description="Its column of splits; None: found by its name.")
-    offset_column: str | None = Field(
-        default=None, description="A manifest's column of where pieces begin, s; None: found by its name; '': none."
-    )
-    end_column: str | None = Field(default=None, description="A manifest's column of where they end, s; likewise.")
-    duration_column: str | None = Field(default=None, description="A manifest's column of durations, s; likewise.")
-    group_columns: tuple[GroupName, ...] = Field(
-        default=(), description="Columns or features that are carried into the records as group_NAME: fold, speaker."
-    )
-    label_separator: Annotated[str, Field(min_length=1, max_length=10)] | None = Field(
-        default=None, description="What parts several labels in one text; None: in columns of labels or tags, | ; or ,."
-    )
-    classes: tuple[str | int, ...] | str | None = Field(
-        default=None,
-        description="All labels in their order, or a text file or table of them; None: as the source says.",
-    )
-    splits: tuple[str, ...] = Field(default=(), description="Splits that are read; none: all.")
-    root: str | None = Field(
-        default=None,
-        description="Folder that a manifest's or list's paths are relative to and must lie in; None: its own folder.",
-    )
-    data_dir: str | None = Field(
-        default=None, description="Folder of TFDS datasets; None: TFDS_DATA_DIR, or ~/tensorflow_datasets."
-    )
-    features: dict[FeatureRole, str] | None = Field(
-        default=None, description="Names of features: audio, sample_rate, label, labels, id, split; None: these words."
-    )
-    audio_bytes: Literal["file", "float32", "int16"] = Field(
-        default="file", description="What bytes in a TFRecord's feature of audio are: a sound file, or samples."
-    )
-    sample_rate: Annotated[int, Field(ge=1_000, le=768_000)] | None = Field(
-        default=None, description="Of records that do not tell it, Hz."
-    )
-    segment_seconds: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = Field(
-        default=10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
-    )
-
-
-class TargetConfig(BaseModel):
-    """What clips are dreamed toward, and which labels the dreams get."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    policy: str = Field(
-        default="random",
-        description="keep (the clip's own class), class, random, nearest, farthest, label, sound, away.",
-    )
-    classes: tuple[str | int, ...] = Field(
-        default=(),
-        description="Names, MIDs, indices, or branches of the ontology (Animal/*): the target, or what it is out of.",
-    )
-    labels: dict[str, str | int] = Field(
-        default={}, description="The class that each of the dataset's labels means, where its name does not say it."
-    )
-    label_policy: Literal["keep", "target", "both", "none"] = Field(
-        default="keep", description="Labels of a dream: the clip's, the target's, both, none."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> TargetConfig:
-        if self.policy not in POLICIES:
-            raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
-        if self.policy == "class" and not self.classes:
-            raise ValueError("policy class needs a class: set target.classes")
-        if self.policy in ("keep", "label", "sound") and self.classes:
-            raise ValueError(f"policy {self.policy} takes no classes")
-        if self.policy == "away" and self.label_policy in ("target", "both"):
-            raise ValueError(f"a dream away from a class has no target to label: label_policy {self.label_policy}")
-        return self
-
-
-class ModelConfig(BaseModel):
-    """A model that is dreamed through, as `augment.models.interface.ModelSpec` has it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str = Field(
-        default="yamnet", description="yamnet, crnn, a SavedModel folder, a .keras or .h5 file, or a head.npz."
-    )
-    classes: str | None = Field(default=None, description="File of its classes' names, in the order of its scores.")
-    sample_rate: Annotated[int, Field(ge=1_000, le=768_000)] | None = Field(
-        default=None, description="Hz, of what it takes."
-    )
-    window_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
-        default=None, description="That it hears at a time; None: as its input says, or the whole clip."
-    )
-    hop_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
-        default=None, description="From one window to the next; None: windows follow each other."
-    )
-    input: Literal["auto", "waveform", "embeddings"] = Field(
-        default="auto", description="What it takes; auto tells by the shape."
-    )
 
 
 class RunConfig(BaseModel):
@@ -288,9 +178,9 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
             _check_size(values, str(path))
         except (OSError, UnicodeDecodeError) as error:
             names = f"; shipped are {', '.join(shipped())}" if isinstance(error, FileNotFoundError) else ""
-            raise ConfigError(f"cannot read the config {str(path)!r}: {_one_line(error)}{names}") from error
+            raise ConfigError(f"cannot read the config {str(path)!r}: {one_line(error)}{names}") from error
         except (yaml.YAMLError, RecursionError) as error:
-            raise ConfigError(f"{path} is not plain YAML: {_one_line(error)}") from error
+            raise ConfigError(f"{path} is not plain YAML: {one_line(error)}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{path} must hold keys and values, such as 'seed: 0', not {type(values).__name__}")
     for change in changes:
@@ -322,9 +212,8 @@ def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConf
             choices = sorted([*choices, "target"])
         elif key == "recipe.target":
             return f"{where}: there is no key {key!r}; the target of all recipes is target, of one recipes.NAME.target"
-        near = difflib.get_close_matches(str(fault["loc"][-1]), choices, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"{where}: there is no key {key!r}; {hint}choices: {', '.join(choices)}"
+        hint = did_you_mean(str(fault["loc"][-1]), choices)
+        return f"{where}: there is no key {key!r}{hint or ';'} choices: {', '.join(choices)}"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("tuple_type", "list_type"):
         message = "expected a list, such as [Dog, Cat]"
@@ -342,7 +231,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
         value = yaml.safe_load(text)
         _check_size(value, f"--set {key}")
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {_one_line(error)}") from error
+        raise ConfigError(f"--set {key}: {text!r} is not a YAML value: {one_line(error)}") from error
     whole = values
     *parents, last = key.strip().split(".")
     for parent in parents:
@@ -391,7 +280,3 @@ def _transform_of(name: str) -> dict[str, str]:
 def _long_target(value: str | int) -> dict[str, Any]:
     policy, classes = split_target(value)
     return {"policy": policy, "classes": classes}
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import PATCH_FRAMES, DreamingModel
-from pipelines.benchmark import naive, speed
+from pipelines.benchmark import naive, speed, timed_parts, timing, whole_runs
 from pipelines.benchmark.speed_page import write_page
 from pipelines.run.augmentation import THREADS, shared_cores
 
@@ -60,31 +60,35 @@ def test_the_naive_loop_raises_its_score(model: DreamingModel, function: str):
 
 def test_ratios_are_of_amounts_for_the_same_time(monkeypatch: pytest.MonkeyPatch):
     now = [0.0]
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
 
     def takes(seconds: float) -> Callable[[], None]:
         return lambda: now.__setitem__(0, now[0] + seconds)
 
     work = [
-        speed.Work("a", "slow", takes(2.0), 1.0, "things / s", None),
-        speed.Work("a", "twice as much in half the time", takes(1.0), 2.0, "things / s", "slow"),
+        timing.Work("a", "slow", takes(2.0), 1.0, "things / s", None),
+        timing.Work("a", "twice as much in half the time", takes(1.0), 2.0, "things / s", "slow"),
     ]
     said: list[str] = []
-    first, second = speed.timed(work, 3, said.append)
+    first, second = timing.timed(work, 3, said.append)
     assert (first.figure, first.ratio) == (0.5, None)
     assert (second.figure, second.ratio) == (2.0, 4.0)
     assert said == ["warming up", "round 1 of 3", "round 2 of 3", "round 3 of 3"]
 
 
 def test_every_transform_and_update_is_measured():
-    names = {name for _, name, _ in speed.kinds_of_steps()}
+    names = {name for _, name, _ in timed_parts.kinds_of_steps()}
     assert names == {*TRANSFORMS, *UPDATES, "fast"}
 
 
 def test_quickly_the_default_and_the_fast_steps_are_measured(model: DreamingModel, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(speed, "CLIPS", 1)
-    monkeypatch.setattr(speed, "SECONDS", 1)
-    assert [work.name for work in speed.gradients(model, quick=True)] == ["plain gradient", *speed.QUICK_STEPS]
+    monkeypatch.setattr(timed_parts, "CLIPS", 1)
+    for module in (timed_parts, timing):
+        monkeypatch.setattr(module, "SECONDS", 1)
+    assert [work.name for work in timed_parts.gradients(model, quick=True)] == [
+        "plain gradient",
+        *timed_parts.QUICK_STEPS,
+    ]
     quick, whole = (speed.expected_seconds(model, rounds=2, clips=8, quick=quick) for quick in (True, False))
     assert 20 < quick < whole
 
@@ -92,21 +96,22 @@ def test_quickly_the_default_and_the_fast_steps_are_measured(model: DreamingMode
 def test_the_pipeline_is_run_from_files_to_dataset(
     model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(speed, "SECONDS", 1)
-    bound, pipeline, *start_up = speed.pipeline(model, tmp_path, None, 2, 1, (1,))
+    for module in (whole_runs, timing):
+        monkeypatch.setattr(module, "SECONDS", 1)
+    bound, pipeline, *start_up = whole_runs.pipeline(model, tmp_path, None, 2, 1, (1,))
     assert (pipeline.against, pipeline.ratio) == (bound.name, pipeline.figure / bound.figure)
     assert [row.unit for row in start_up] == ["s", "s"]
     assert (tmp_path / "dreamed-1-0" / "run.json").exists()
 
 
 def test_the_naive_loop_and_dreambeam_dream_the_same_clips(model: DreamingModel, tmp_path: Path):
-    rows = speed.against_naive(model, [clip[:16_000] for clip in speed.noise(9)], (1, 2))
+    rows = whole_runs.against_naive(model, [clip[:16_000] for clip in timing.noise(9)], (1, 2))
     assert len(rows) == len({row.name for row in rows}) == 2 * 5 * len(naive.FUNCTIONS)
     for row in rows:
         base = {each.name: each for each in rows}.get(row.against or "")
         assert row.ratio == (base and pytest.approx(row.figure / base.figure))
     write_page(tmp_path, rows)
-    write_page(tmp_path, [speed.Row("alone", "something", 1.0, "audio s / s")])
+    write_page(tmp_path, [timing.Row("alone", "something", 1.0, "audio s / s")])
     page = (tmp_path / "speed.md").read_text()
     assert page.index("| something | 1.0 |") < page.index("| naive deep_dream, 1 steps |")
 
