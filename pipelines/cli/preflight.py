@@ -22,7 +22,7 @@ from pipelines.dataset.output import check_output, resolve_output
 from pipelines.files.containers import ClipError, read_state
 from pipelines.files.locations import local_path
 from pipelines.sources import folders, inputs
-from pipelines.tables import tables
+from pipelines.tables import table_reader
 
 
 def augment_config(path: str | None, given: Mapping[str, Any], changes: Sequence[str]) -> RunConfig:
@@ -134,7 +134,7 @@ def check_recordings(paths: Sequence[str], metadata: str | None = None) -> None:
         if path and local_path(path) is not None:
             folders.check_there(path)
     if metadata and local_path(metadata) is not None:
-        tables.check_there(metadata)
+        table_reader.check_there(metadata)
 
 
 def check_folder(flag: str, path: str | None) -> None:

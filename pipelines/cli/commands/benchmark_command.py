@@ -63,7 +63,7 @@ def benchmark(
 
     chosen = rounds or (2 if quick else 5)
     if what == "instructions":
-        rows = speed_run.instructions(chosen, weights)
+        rows = speed_run.instructions(chosen, weights, debug=debug)
     elif against:
         rows = speed_run.against_naive(data, clips, steps or [20, 60], weights)
     else:

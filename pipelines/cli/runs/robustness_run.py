@@ -19,14 +19,16 @@ from evaluation.robustness.trials import BUDGETS, Settings
 from pipelines.cli.ending import DONE, SOME_CLIPS_FAILED
 from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.runs.evaluate_run import share
-from pipelines.cli.runs.labelled_clips import SEGMENT_SECONDS, list_labelled, read_clip
+from pipelines.cli.runs.study_clips import SEGMENT_SECONDS, read_clip
 from pipelines.cli.watch import watch_records
 from pipelines.clips.clips import segments
+from pipelines.clips.listing import TableNotes
 from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError
 from pipelines.files.containers import ClipError
 from pipelines.progress import unwatched
 from pipelines.run.augmentation import is_local, pipeline_options
+from pipelines.sources.folders import list_files
 from pipelines.tables.columns import Columns
 
 
@@ -56,13 +58,14 @@ def run(
     """Make the report and print its curve; return 3 if some clips could not be used."""
     local = is_local(beam_args)
     command = shlex.join(["dreambeam", *sys.argv[1:]])
-    training, tested, lost = list_items(inputs, data, settings.seed)
+    notes = TableNotes()
+    training, tested, lost = list_items(inputs, data, settings.seed, notes)
     with only_own_messages(local=local, debug=debug):
         options, watch = pipeline_options(beam_args), watch_records if local else unwatched
         done = robustness(
             tested, report, settings, read_clip, options, training=training, lost=lost, command=command, watch=watch
         )
-    _print(Console(highlight=False, soft_wrap=True), done)
+    _print(Console(highlight=False, soft_wrap=True), done, notes.lines)
     return SOME_CLIPS_FAILED if done.failures else DONE
 
 
@@ -80,7 +83,9 @@ def read_budgets(text: str | None) -> tuple[float, ...]:
         raise ConfigError(f"--snr-db is {text!r}; expected numbers separated by commas, such as 40,30,20") from error
 
 
-def list_items(inputs: Sequence[str], data: Data, seed: int) -> tuple[list[Item], list[Item], list[Failed]]:
+def list_items(
+    inputs: Sequence[str], data: Data, seed: int, notes: TableNotes | None = None
+) -> tuple[list[Item], list[Item], list[Failed]]:
     """List the clips for training, the clips for the attacks, and what cannot be used.
 
     Raises:
@@ -90,7 +95,8 @@ def list_items(inputs: Sequence[str], data: Data, seed: int) -> tuple[list[Item]
     column, train, test = _parts(data)
     lost, training, tested = [], [], []
     values: set[str] = set()
-    for file in list_labelled(inputs, data.metadata, replace(data.columns, split=column)):
+    columns = replace(data.columns, split=column)
+    for file in list_files(inputs, metadata=data.metadata, columns=columns, notes=notes):
         if isinstance(file, Failure):
             lost.append(Failed(file.id, file.stage, file.error))
         elif not file.labels:
@@ -143,7 +149,7 @@ def _cut(files: Sequence[SoundFileRef], separator: str | None, lost: list[Failed
     return items
 
 
-def _print(console: Console, done: Robustness) -> None:
+def _print(console: Console, done: Robustness, notes: Sequence[str]) -> None:
     metrics = done.metrics
     what = "mean average precision" if metrics["metric"] == "map" else "accuracy"
     head = f"{metrics['judge']} on {metrics['n_clips']} clips: {what} {share(metrics['clean'])}"
@@ -163,8 +169,8 @@ def _print(console: Console, done: Robustness) -> None:
         table.add_row(PERTURBATIONS[name].title, *cells, _HALVED[halved["at"]](halved["snr_db"], budgets))
     console.print(table)
     console.print("All checks of the report passed." if metrics["trusted"] else "Some checks of the report failed:")
-    for warning in metrics["warnings"]:
-        console.print(f"  note: {warning}", markup=False)
+    for note in [*metrics["warnings"], *notes]:
+        console.print(f"  note: {note}", markup=False)
     names = ["report.html", "metrics.json", "robustness.parquet", "curve.csv", "robustness.png"]
     names += ["head.npz"] if trained else []
     console.print(f"{done.folder}: {', '.join(names)}", markup=False)

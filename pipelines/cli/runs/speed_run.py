@@ -16,9 +16,10 @@ from rich.table import Table
 
 from augment.models.yamnet import load_dreaming_model
 from augment.sound.resampling import to_model
-from pipelines.benchmark import speed, speed_instructions
+from pipelines.benchmark import speed, speed_instructions, whole_runs
 from pipelines.benchmark.speed_page import ratio_text, write_page
 from pipelines.cli.ending import DONE
+from pipelines.cli.quiet import only_own_messages
 from pipelines.cli.runs.steering_run import read_recordings
 
 
@@ -32,10 +33,10 @@ def whole(rounds: int, clips: int, weights: str | None, *, quick: bool) -> list[
         return [row for rows in measured for row in rows]
 
 
-def instructions(rounds: int, weights: str | None) -> list[speed.Row]:
+def instructions(rounds: int, weights: str | None, *, debug: bool) -> list[speed.Row]:
     """Measure exact and fast steps with each kind of vector instructions."""
     _print_length(speed_instructions.expected_seconds(speed.step_seconds(load_dreaming_model(weights)), rounds))
-    with _status() as say:
+    with only_own_messages(local=True, debug=debug), _status() as say:
         say("exact and fast steps with each kind of instructions")
         return speed_instructions.rows(rounds)
 
@@ -57,7 +58,7 @@ def against_naive(data: str | None, clips: int, steps: Sequence[int], weights: s
         waveforms = [each for each in waveforms if len(each) == length][:clips]
     with _status() as say:
         say("the same dreams by dreambeam and by a plain loop")
-        return speed.against_naive(model, waveforms, steps)
+        return whole_runs.against_naive(model, waveforms, steps)
 
 
 def show(rows: Sequence[speed.Row], report: str | None, *, as_json: bool) -> int:

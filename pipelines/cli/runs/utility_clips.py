@@ -9,11 +9,13 @@ from augment.targets.classes import yamnet_classes
 from evaluation.judges.class_map import map_classes
 from evaluation.utility.folds import Clip
 from pipelines.cli.ending import complain
-from pipelines.cli.runs.labelled_clips import SEGMENT_SECONDS, list_labelled
+from pipelines.cli.runs.study_clips import SEGMENT_SECONDS
 from pipelines.clips.clips import decode, segments
+from pipelines.clips.listing import TableNotes
 from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.config.run_config import ConfigError
 from pipelines.files.containers import ClipError
+from pipelines.sources.folders import list_files
 from pipelines.tables.columns import Columns
 
 _SHOWN = 5  # of the files that are left out
@@ -33,8 +35,8 @@ class Data:
     class_: str | None = None
 
 
-def read_clips(inputs: Sequence[str], data: Data) -> tuple[list[Clip], dict[str, str], int]:
-    """List the clips, sorted by id.
+def read_clips(inputs: Sequence[str], data: Data, notes: TableNotes) -> tuple[list[Clip], dict[str, str], int]:
+    """List the clips, sorted by id, and note what is notable of the table.
 
     Returns:
         The clips, YAMNet's class by label if there is a column of them, and how many files were left out.
@@ -48,7 +50,7 @@ def read_clips(inputs: Sequence[str], data: Data) -> tuple[list[Clip], dict[str,
     clips: list[Clip] = []
     classes: dict[str, str] = {}
     lost: list[str] = []
-    for file in list_labelled(inputs, data.metadata, columns):
+    for file in list_files(inputs, metadata=data.metadata, columns=columns, notes=notes):
         if isinstance(file, Failure):
             lost.append(file.error)
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -22,7 +21,8 @@ from augment.models.yamnet import DreamingModel
 from augment.sound.encodings import AUDIO_ENCODINGS
 from augment.targets.policies import POLICIES
 from pipelines.cli import COMMANDS, options, preflight
-from pipelines.cli.runs.labelled_clips import list_labelled
+from pipelines.cli.runs import robustness_run, utility_clips
+from pipelines.clips.listing import TableNotes
 from pipelines.dataset import shards
 from pipelines.dataset.export import FORMATS
 from pipelines.run import augmentation
@@ -426,15 +426,13 @@ def test_a_folder_is_tried_and_nothing_is_left_of_it(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
-def test_rows_of_a_table_without_a_file_are_noted(
-    dog: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("dreambeam"), "propagate", True)
-    caplog.set_level("INFO", "dreambeam")
+def test_rows_of_a_table_without_a_file_are_noted(dog: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text("path,label\na.wav,dog\nb.wav,cat\n")
-    assert [file.id for file in list_labelled([str(dog.parent)], str(table), Columns())] == ["a.wav"]
-    assert "1 of the 2 rows name no file among the inputs" in caplog.text
+    table.write_text("path,label,fold\na.wav,dog,1\nb.wav,cat,1\n")
+    inputs, notes = [str(dog.parent)], (TableNotes(), TableNotes())
+    robustness_run.list_items(inputs, robustness_run.Data(str(table)), 0, notes[0])
+    utility_clips.read_clips(inputs, utility_clips.Data(str(table), Columns(), "fold"), notes[1])
+    assert all("1 of the 2 rows name no file among the inputs" in each.lines[-1] for each in notes)
 
 
 def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

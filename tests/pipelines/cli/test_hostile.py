@@ -28,7 +28,7 @@ from pipelines.config.run_config import ConfigError, SourceConfig, load_config
 from pipelines.files.containers import ClipError
 from pipelines.sources.folders import list_files
 from pipelines.sources.inputs import list_inputs
-from pipelines.tables.tables import open_table
+from pipelines.tables.table_reader import open_table
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -162,7 +162,7 @@ def test_parquet_that_a_dictionary_blows_up_is_refused_and_columns_that_are_not_
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table(rows), path, use_dictionary=True)
     assert path.stat().st_size < 1_000_000
-    monkeypatch.setattr("pipelines.tables.tables.MAX_BATCH_BYTES", 5_000_000)
+    monkeypatch.setattr("pipelines.tables.table_reader.MAX_BATCH_BYTES", 5_000_000)
     with pytest.raises(SourceError, match="in 64 rows of the columns label, path; expected at most 5000000"):
         list_inputs([str(path)], SourceConfig())
     assert len(list(open_table(str(path)).rows(["path"]))) == 1000
