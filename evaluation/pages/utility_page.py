@@ -176,16 +176,17 @@ def _head(about: Mapping[str, Any], rows: Sequence[Row]) -> str:
         "Figures are accuracies in percent, averaged over seeds (which draw the few clips and start the classifier). "
         "In parentheses: the difference from the arm *none* on the same clips, with its 95 % interval, drawn over the "
         f"{about['groups']} recordings that the clips are from.\n\n"
-        f"Test sets: *clean*; *corrupted*, the mean over {len(CORRUPTIONS)} corruptions that no arm trains on as such; "
-        "*dreamed* (`deep_dream` toward a random class, 25 dB, 20 steps), *away* (the same, away from the top class), "
-        "and *filtered* (`gain_filter` toward a random class, 20 dB), all through YAMNet, which is the network below "
-        f"the linear head and the MLP, and which the CNN does not use{_TRANSFERRED if transferred else ''}.\n\n"
+        f"Test sets:\n\n- *clean*: the clips as they are;\n- *corrupted*: the mean over {len(CORRUPTIONS)} corruptions "
+        "that no arm trains on as such;\n- *dreamed*: `deep_dream` toward a random class, 25 dB, 20 steps;\n"
+        "- *away*: the same, away from the top class;\n- *filtered*: `gain_filter` toward a random class, 20 dB"
+        f"{_TRANSFERRED if transferred else '.'}\n\n*Dreamed*, *away* and *filtered* go through YAMNet, which is the "
+        "network below the linear head and the MLP, and which the CNN does not use.\n\n"
         f"{_SHIPPED if shipped else ''}Seeds are few, and the dreams the same for all of them. Not tried: objectives "
         "that take a target sound (embeddings, timbre).\n"
     )
 
 
-_TRANSFERRED = "; *transferred* (away from the top class, 25 dB), through the detector `crnn`, unrelated to all"
+_TRANSFERRED = ";\n- *transferred*: away from the top class, 25 dB, through the detector `crnn`, unrelated to all."
 
 _SHIPPED = (
     "The configs that ship were chosen among the arms below on ESC-10's folds 1 and 2: there their figures are "
