@@ -103,7 +103,7 @@ def _is_function(judge: str) -> bool:
 
 JUDGES: dict[str, JudgeKind] = {
     "yamnet": JudgeKind("yamnet_graph:load_yamnet", "yamnet", sample_rate=16_000),
-    "crnn": JudgeKind("crnn_judge:load_crnn", "crnn", sample_rate=16_000),
+    "crnn": JudgeKind("crnn_judge:load_crnn", "crnn (bicycle bell or not)", sample_rate=16_000),
     "head": JudgeKind(
         "head_judge:load_head_judge", "a head.npz", lambda judge: file_kind(judge) == "head", sample_rate=16_000
     ),

@@ -167,3 +167,14 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "smooth_filter": Perturbation("random smooth filter", smooth_filter),
 }
 """The perturbations, in the order of tables."""
+
+
+def find_perturbation(name: str) -> Perturbation:
+    """Return a perturbation.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in PERTURBATIONS:
+        raise ValueError(f"there is no perturbation {name!r}; choices: {', '.join(PERTURBATIONS)}")
+    return PERTURBATIONS[name]

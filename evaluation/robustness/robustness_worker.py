@@ -22,7 +22,7 @@ from evaluation.dreams.originals import MissingSourceError
 from evaluation.judges.judge import Judge
 from evaluation.judges.judge_kinds import shared_judge
 from evaluation.robustness.attacks import AttackBatch
-from evaluation.robustness.perturbations import PERTURBATIONS
+from evaluation.robustness.perturbations import find_perturbation
 from evaluation.robustness.robustness_curves import CLEAN
 from evaluation.robustness.robustness_plan import AttackedClip, Item, RobustnessPlan
 
@@ -60,7 +60,7 @@ class RobustnessWorker:
         batch = AttackBatch(self.plan, clips)
         for snr in self.plan.budgets:
             for name in self.plan.perturbations:
-                for clip, change in zip(clips, PERTURBATIONS[name].change(batch, snr), strict=True):
+                for clip, change in zip(clips, find_perturbation(name).change(batch, snr), strict=True):
                     if change is not None:
                         yield self._row(clip, name, snr, at_snr(clip.sound.waveform, change, snr))
 
@@ -85,7 +85,7 @@ class RobustnessWorker:
     def _row(self, clip: AttackedClip, name: str, snr: float | None, written: np.ndarray) -> Row:
         scores = self.classify(written, clip.sound.sample_rate)
         predicted = int(np.argmax(scores))
-        target = clip.target if name in PERTURBATIONS and PERTURBATIONS[name].targeted else None
+        target = clip.target if name != CLEAN and find_perturbation(name).targeted else None
         measured = None if snr is None else measure_snr(clip.sound.waveform, written)
         return Row(
             {

@@ -12,6 +12,7 @@ import typer
 from typer import Option
 
 from augment.ascent.tables import TRANSFORMS
+from evaluation.judges.judge_kinds import judge_usage
 
 Encoding = Literal["float32", "int16", "flac"]
 FileFormat = Literal["wav", "flac"]
@@ -73,8 +74,7 @@ SET: Any = Option(
 JUDGE: Any = Option(
     "yamnet",
     "--judge",
-    help="Classifier: yamnet, crnn (bicycle bell or not), head.npz, a SavedModel folder, a .keras file, or "
-    "module:function.",
+    help=f"Classifier: {judge_usage()}.",
     metavar="MODEL",
 )
 JUDGE_CLASSES: Any = Option(

@@ -183,7 +183,7 @@ def test_a_wrong_class_count_is_one_line_with_both_numbers(models: Path, tmp_pat
         ("my_ear:number", {}, "is a int"),
         ("my_ear:plain", {}, "--classes"),
         ("my_ear:broken", {"sample_rate": 8000, "classes": "names.txt"}, "no ears today"),
-        ("my ear", {}, "expected yamnet, crnn, a head.npz, a SavedModel folder"),
+        ("my ear", {}, "expected yamnet, crnn (bicycle bell or not), a head.npz, a SavedModel folder"),
     ],
 )
 def test_what_is_wrong_with_a_judge_is_one_line(
