@@ -281,11 +281,12 @@ def test_seams_of_windows_with_their_own_budgets_have_no_dip_no_swell_and_no_cli
     tiling = tile(len(medley), rate, model, window_seconds=24.0)
     assert len(tiling.starts) > 3
     dreamer = Dreamer(model, recipe)
-    alone = [
-        dream_piece(dreamer, Sound(window.waveform, rate), Aim((76,)), window.offset)[0] - window.waveform
-        for window in cut(blocks_of(medley), tiling, rate, rate)
-    ]
-    change = joined(dreamer, medley, rate, tiling) - medley
+    alone, pieces, faded = [], [], OverlapAdd(tiling, adds=True)
+    for window in cut(blocks_of(medley), tiling, rate, rate):
+        dream = dream_piece(dreamer, Sound(window.waveform, rate), Aim((76,)), window.offset)[0]
+        alone.append(dream - window.waveform)
+        pieces.append(faded.add(window.waveform, dream))
+    change = np.concatenate(pieces) - medley
     for number, (start, stop) in enumerate(tiling.fades):
         before, after = (alone[at][start - tiling.starts[at] : stop - tiling.starts[at]] for at in (number, number + 1))
         size = rate // 2
