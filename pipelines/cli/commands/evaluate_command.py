@@ -38,15 +38,16 @@ def evaluate(
     from pipelines.dataset.reader import check_records
 
     paths, extra = split_flags([*datasets, *context.args])
-    if not paths:
-        raise ConfigError("expected a dataset: give a folder that dreambeam augment wrote")
     for path in paths:
         check_records(path)
     preflight.check_folder("--report", report)
 
     start_tensorflow()
+    beam_args = beam_arguments(extra, context.command)
+    if not paths:
+        raise ConfigError("expected a dataset: give a folder that dreambeam augment wrote")
     from evaluation.judges.judge import JudgeSpec
     from pipelines.cli.runs.evaluate_run import run
 
     spec = JudgeSpec(judge, classes, sample_rate, judge_input, weights)
-    return run(paths, report, spec, class_map, beam_arguments(extra, context.command), debug=debug)
+    return run(paths, report, spec, class_map, beam_args, debug=debug)

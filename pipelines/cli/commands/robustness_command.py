@@ -67,12 +67,13 @@ def robustness(
     from pipelines.config.run_config import ConfigError
 
     paths, extra = split_flags([*data, *context.args])
-    if not paths:
-        raise ConfigError("expected recordings: give files, folders or globs")
     preflight.check_recordings(paths, metadata)
     preflight.check_folder("--report", report)
 
     start_tensorflow()
+    beam_args = beam_arguments(extra, context.command)
+    if not paths:
+        raise ConfigError("expected recordings: give files, folders or globs")
     from evaluation.judges.judge import JudgeSpec
     from evaluation.robustness.trials import Settings
     from pipelines.cli.runs.robustness_run import Data, read_budgets, run
@@ -93,4 +94,4 @@ def robustness(
     groups = () if group_column is None else (group_column,)
     columns = Columns(path=path_column, label=label_column, groups=groups, separator=label_separator)
     clips = Data(metadata, columns, train, test, limit)
-    return run(paths, report, clips, settings, beam_arguments(extra, context.command), debug=debug)
+    return run(paths, report, clips, settings, beam_args, debug=debug)
