@@ -93,5 +93,5 @@ def _check_options(given: Collection[str], what: str, against: str | None) -> No
         users = [benchmark for benchmark, names in _OPTIONS.items() if name in names]
         if users and chosen not in users:
             others = " and ".join(f"dreambeam benchmark {benchmark}" for benchmark in users)
-            where = f"of {others}, not of dreambeam benchmark {chosen}"
-            raise ConfigError(f"--{name} is {where}: leave it out, or run that")
+            where = f"{others}, not to dreambeam benchmark {chosen}"
+            raise ConfigError(f"--{name} belongs to {where}: leave it out, or run that")

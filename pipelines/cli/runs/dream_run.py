@@ -27,7 +27,7 @@ from pipelines.clips.references import ClipRef
 from pipelines.clips.whole_files import find_sound, first_seconds, write_sound
 from pipelines.config.run_config import RunConfig
 from pipelines.worker.dreamers import load_sound
-from pipelines.worker.long_files import check_room, dream_file, hear, toward
+from pipelines.worker.long_files import check_room, dream_file, score_file, toward
 from pipelines.worker.run_model import shared_model, specs_of
 
 WHOLE_SECONDS = 300
@@ -109,7 +109,7 @@ def _dream_long(
     check_room(ref, output, model)
     with bar() as shown:
         stage = functools.partial(_stage, shown)
-        before = hear(ref, model, stage)
+        before = score_file(ref, model, stage)
         aim = _choose(model, target, before.scores, like, seed)
         made = dream_file(ref, before, output, dreamer, aim, stage, start=recipe.start, number=number)
     least, most = min(made.steps), max(made.steps)

@@ -118,15 +118,21 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], list[str]]]:
         "dream: no sound": ([*dream, "--transform", "target_filter"], ["needs a target sound"]),
         "benchmark: of steering": (
             ["benchmark", "--pairs", "9"],
-            ["--pairs is of dreambeam benchmark steering, not of dreambeam benchmark speed: leave it out, or run that"],
+            ["--pairs belongs to dreambeam benchmark steering, not to dreambeam benchmark speed: leave it out"],
         ),
-        "benchmark: of side by side": (["benchmark", "--steps=20"], ["--steps is of", "speed --against naive, not of"]),
+        "benchmark: of side by side": (
+            ["benchmark", "--steps=20"],
+            ["--steps belongs to", "speed --against naive, not to"],
+        ),
         "benchmark: of two": (["benchmark", "--data", out], ["speed --against naive and dreambeam benchmark steering"]),
         "benchmark: side by side": (
             ["benchmark", "--against", "naive", "--rounds", "2"],
-            ["speed and dreambeam benchmark instructions, not of dreambeam benchmark speed --against naive"],
+            ["speed and dreambeam benchmark instructions, not to dreambeam benchmark speed --against naive"],
         ),
-        "benchmark: steering": (["benchmark", "steering", "--data", out, "--clips", "64"], ["--clips is of", "speed"]),
+        "benchmark: steering": (
+            ["benchmark", "steering", "--data", out, "--clips", "64"],
+            ["--clips belongs to", "speed"],
+        ),
         "classify: file": (["classify", str(tmp_path / "b.wav")], ["b.wav", "does not exist"]),
     }
 
