@@ -28,12 +28,7 @@ def did_you_mean(
 ) -> str:
     """Return the end of a message that names the choices that are spelt like the wanted one; "" if none is.
 
-    Args:
-        wanted: what was given.
-        choices: names.
-        shown: how to show the names; None: as they are.
-        count: names at most.
-        cutoff: likeness from which on a name counts, 0 to 1 (`difflib.get_close_matches`).
+    `shown` is how to show the choices, if not as they are; `cutoff` the least likeness, 0 to 1 (`difflib`).
     """
     near = difflib.get_close_matches(wanted, list(choices), n=count, cutoff=cutoff)
     names = [shown[each] for each in near] if shown else near

@@ -1,7 +1,7 @@
-"""How far a local run is: each worker leaves its counts in a small file, and whoever watches adds them up.
+"""Progress of a local run: each worker writes its counts to a small file, and whoever watches adds them up.
 
-Files serve threads, processes and the pipeline's own process alike. A worker's counts replace each other, so that the
-folder stays small; on a file system that is not local nothing is written.
+Files serve threads and processes alike. A worker's counts replace each other, so that the folder stays small; on a file
+system that is not local nothing is written.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _INTERVAL_SECONDS = 0.25
 class Counts:
     """One worker's counts, written to a file now and then; its threads may add to them at once.
 
-    ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds``, ``step_seconds`` (audio seconds times gradient
-    steps), ``clip_steps`` (clips times gradient steps), ``batch_clips`` and ``batch_room`` (clips in batches, and how
-    many would have fitted) are what is counted.
+    They are ``clips``, ``failed``, ``records``, ``reached``, ``audio_seconds``, ``step_seconds`` (audio seconds times
+    gradient steps), ``clip_steps`` (clips times gradient steps), ``batch_clips`` and ``batch_room`` (clips in batches,
+    and how many would have fitted).
     """
 
     def __init__(self, folder: str):
@@ -39,7 +39,7 @@ class Counts:
 
     @property
     def so_far(self) -> Mapping[str, float]:
-        """The counts as they are now."""
+        """The current counts."""
         with self._lock:
             return dict(self._counts)
 
@@ -51,7 +51,7 @@ class Counts:
                 self._write()
 
     def write(self) -> None:
-        """Write the counts, whole."""
+        """Write all counts."""
         with self._lock:
             self._write()
 

@@ -31,33 +31,19 @@ BYTES_PER_SAMPLE = {"float32": 4.0, "int16": 2.0, "flac": 2.2}
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """What is to be done."""
 
-    Attributes:
-        clips: how many.
-        seconds: of each clip.
-        steps: gradient steps of each dream.
-        workers: processes that dream.
-        cores: of each worker.
-        dreams: of each clip: recipes times variants.
-        originals: whether clips are written as they came, too.
-        sample_rate: Hz, of the clips.
-        encoding: of the records' audio, a key of `BYTES_PER_SAMPLE`.
-        file_clips: clips in each file of the source.
-        batch_size: most clips that are dreamed at once.
-    """
-
-    clips: int
-    seconds: float = 10.0
-    steps: int = 20
-    workers: int = 1
-    cores: int = 2
-    dreams: int = 1
-    originals: bool = True
-    sample_rate: int = 16_000
-    encoding: str = "float32"
-    file_clips: float = 1.0
-    batch_size: int = 32
+    clips: int  # how many
+    seconds: float = 10.0  # of each clip
+    steps: int = 20  # gradient steps of each dream
+    workers: int = 1  # processes that dream
+    cores: int = 2  # of each worker
+    dreams: int = 1  # of each clip: recipes times variants
+    originals: bool = True  # whether unchanged clips are written, too
+    sample_rate: int = 16_000  # Hz, of the clips
+    encoding: str = "float32"  # of the records' audio, a key of `BYTES_PER_SAMPLE`
+    file_clips: float = 1.0  # clips in each file of the source
+    batch_size: int = 32  # most clips that are dreamed at once
 
     def __post_init__(self) -> None:
         for name in ("clips", "seconds", "workers", "cores", "dreams", "sample_rate", "file_clips", "batch_size"):
@@ -74,11 +60,7 @@ class PlanError(ValueError):
 
 
 def whole(number: float) -> int:
-    """Return a number of clips that was written like 2e6.
-
-    Raises:
-        PlanError: it is no whole number.
-    """
+    """Return a number of clips that was written like 2e6. Raises `PlanError` if it is no whole number."""
     if not (math.isfinite(number) and number == int(number)):
         raise PlanError(f"clips is {number:g}: expected a whole number, such as 2e6")
     return int(number)
@@ -87,8 +69,7 @@ def whole(number: float) -> int:
 def rates(changes: Iterable[str]) -> Rates:
     """Return the measured rates with changes like ``steps=60``.
 
-    Raises:
-        PlanError: there is no such rate, or its value is no number above 0.
+    Raises `PlanError` for an unknown rate or no number above 0.
     """
     names = [field.name for field in dataclasses.fields(Rates)]
     values: dict[str, float] = {}
@@ -109,85 +90,48 @@ def rates(changes: Iterable[str]) -> Rates:
 
 @dataclass(frozen=True)
 class Rates:
-    """How fast things are, and how large; docs/planning.md tells which defaults were measured.
+    """How fast things are, and how large; docs/planning.md lists the defaults that were measured."""
 
-    Attributes:
-        steps: audio seconds times gradient steps a second and core.
-        scoring: gradient steps that hearing a clip before and after takes as long as.
-        decoding: audio seconds a second and core.
-        listing: files a second, on the machine that starts the run.
-        merging: records a second, there: provenance.parquet.
-        clip_bytes: that cross a shuffle for each clip.
-        record_bytes: that cross a shuffle for each record.
-        example_bytes: of a record beside its audio.
-        row_bytes: of a record in provenance.parquet.
-        worker_write: bytes a second that one worker reads or writes.
-        shared_write: bytes a second that the file system gives to all together.
-        start: seconds until workers dream: the process, TensorFlow, the model.
-        memory: bytes of a process that dreams, beside its batch.
-        patch_bytes: that a batch holds for each of YAMNet's patches in it.
-    """
-
-    steps: float = 200.0
-    scoring: float = 0.85
-    decoding: float = 250.0
-    listing: float = 20_000.0
-    merging: float = 100_000.0
-    clip_bytes: float = 350.0
-    record_bytes: float = 400.0
-    example_bytes: float = 8_000.0
-    row_bytes: float = 1_000.0
-    worker_write: float = 100e6
-    shared_write: float = 1e9
-    start: float = 30.0
-    memory: float = 1e9
-    patch_bytes: float = 5e6
+    steps: float = 200.0  # audio seconds times gradient steps a second and core
+    scoring: float = 0.85  # gradient steps that take as long as scoring a clip before and after
+    decoding: float = 250.0  # audio seconds a second and core
+    listing: float = 20_000.0  # files a second, on the machine that starts the run
+    merging: float = 100_000.0  # records a second, there: provenance.parquet
+    clip_bytes: float = 350.0  # that cross a shuffle for each clip
+    record_bytes: float = 400.0  # that cross a shuffle for each record
+    example_bytes: float = 8_000.0  # of a record beside its audio
+    row_bytes: float = 1_000.0  # of a record in provenance.parquet
+    worker_write: float = 100e6  # bytes a second that one worker reads or writes
+    shared_write: float = 1e9  # bytes a second that the file system gives to all together
+    start: float = 30.0  # seconds until workers dream: the process, TensorFlow, the model
+    memory: float = 1e9  # bytes of a process that dreams, beside its batch
+    patch_bytes: float = 5e6  # that a batch holds for each of YAMNet's patches in it
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a run.
+    """A part of a run."""
 
-    Attributes:
-        name: what is done.
-        seconds: how long it takes.
-        limit: "cores", "workers" (each one's reading and writing), "file system", "starting machine".
-    """
-
-    name: str
-    seconds: float
-    limit: str
+    name: str  # what is done
+    seconds: float  # how long it takes
+    limit: str  # "cores", "workers" (each one's reading and writing), "file system", "starting machine"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run takes.
+    """What a run takes."""
 
-    Attributes:
-        job: what was planned.
-        parts: in their order.
-        files: how many are listed.
-        records: how many.
-        output_bytes: of the shards.
-        scratch_bytes: that unfinished work takes at most.
-        moved_bytes: read from and written to the shared file system.
-        shuffled_bytes: that cross the engine's own shuffles.
-        shards: how many.
-        core_hours: of dreaming and all else that is spread.
-        memory_bytes: of each worker, at its peak.
-    """
-
-    job: Job
-    parts: tuple[Part, ...]
-    files: int
-    records: int
-    output_bytes: float
-    scratch_bytes: float
-    moved_bytes: float
-    shuffled_bytes: float
-    shards: int
-    core_hours: float
-    memory_bytes: float
+    job: Job  # what was planned
+    parts: tuple[Part, ...]  # in their order
+    files: int  # how many are listed
+    records: int  # how many
+    output_bytes: float  # of the shards
+    scratch_bytes: float  # that unfinished work takes at most
+    moved_bytes: float  # read from and written to the shared file system
+    shuffled_bytes: float  # that cross the engine's own shuffles
+    shards: int  # how many
+    core_hours: float  # of dreaming and all else that is spread
+    memory_bytes: float  # of each worker, at its peak
 
     @property
     def seconds(self) -> float:
@@ -206,12 +150,7 @@ class Plan:
 
 
 def plan(job: Job, rates: Rates = Rates()) -> Plan:
-    """Plan a run.
-
-    Args:
-        job: what is to be done.
-        rates: how fast things are.
-    """
+    """Plan a run, with parts that follow each other."""
     records = job.clips * (job.dreams + job.originals)
     audio_bytes = job.seconds * job.sample_rate * BYTES_PER_SAMPLE[job.encoding]
     output_bytes = records * (audio_bytes + rates.example_bytes)
@@ -250,12 +189,7 @@ def plan(job: Job, rates: Rates = Rates()) -> Plan:
 
 
 def batch_patches(seconds: float, batch_size: int) -> int:
-    """Return how many of YAMNet's patches the largest batch has.
-
-    Args:
-        seconds: of each clip.
-        batch_size: most clips that are dreamed at once; fewer if their patches are more than `MAX_PATCHES`.
-    """
+    """Return how many of YAMNet's patches the largest batch of clips of this length has."""
     patches = max(1, math.ceil(seconds / PATCH_HOP_SECONDS) - 1)
     return patches * min(batch_size, max(1, MAX_PATCHES // patches))
 
@@ -265,11 +199,8 @@ def cost(made: Plan, *, core_hour: float, overhead: float = 0.0) -> float:
 
     Args:
         made: the plan.
-        core_hour: price of one core for an hour, memory included.
+        core_hour: price of one core for an hour, memory included; at least 0, else a `PlanError`.
         overhead: share of time that is lost to failures and to machines that start and stop.
-
-    Raises:
-        PlanError: the price is not a number of at least 0.
     """
     if not 0 <= core_hour < math.inf:
         raise PlanError(f"a core-hour costs {core_hour:g}: expected a number of at least 0")

@@ -22,8 +22,7 @@ _START_SECONDS = 20  # of each process
 def rows(rounds: int) -> list[Row]:
     """Measure exact and fast steps with the processor's own instructions and with older ones; give their rows.
 
-    Raises:
-        subprocess.CalledProcessError: a process failed; it has printed why.
+    Raises `subprocess.CalledProcessError` if a process failed; it has printed why.
     """
     own = instructions()
     found: list[Row] = []

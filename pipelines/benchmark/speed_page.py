@@ -38,8 +38,7 @@ itself, patches every 0.1 s as in the paper (`pipelines/benchmark/naive.py`)."""
 def write_page(folder: Path, rows: Sequence[Row]) -> None:
     """Write ``speed.json`` and ``speed.md``; parts that were not measured now stay as they were.
 
-    Raises:
-        OSError: the folder cannot be written to.
+    Raises `OSError` if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "speed.json"

@@ -22,23 +22,14 @@ CLIPS, SECONDS, STEPS = 32, 5, 8
 
 @dataclass(frozen=True)
 class Row:
-    """One figure.
+    """One figure."""
 
-    Attributes:
-        part: of the table.
-        name: what was measured.
-        figure: how fast.
-        unit: of the figure.
-        against: what it is compared with, None for the first of its kind.
-        ratio: how many times as fast as that.
-    """
-
-    part: str
-    name: str
-    figure: float
-    unit: str
-    against: str | None = None
-    ratio: float | None = None
+    part: str  # of the table
+    name: str  # what was measured
+    figure: float  # how fast
+    unit: str  # of the figure
+    against: str | None = None  # what it is compared with, None for the first of its kind
+    ratio: float | None = None  # how many times as fast as that
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ class Work:
 
 
 Say = Callable[[str], Any]
-"""Is told what is being measured."""
+"""Called with what is being measured."""
 
 
 def timed(work: Sequence[Work], rounds: int, say: Say = lambda _: None) -> list[Row]:

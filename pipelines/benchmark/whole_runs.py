@@ -26,8 +26,8 @@ def pipeline(
     """Run whole augmentations, from files to a published dataset, beside the arithmetic that bounds them.
 
     The bound is the plain gradient for every step and two scorings, in batches of 64, measured before and after each
-    run; of several runs, the median ratio counts. Start-up is told apart and taken off: it is the time of a run over
-    one file, of which the first one also compiles the recipe.
+    run; of several runs, the median ratio counts. Start-up, the time of a run over one file, is subtracted; the first
+    such run also compiles the recipe.
     """
     inputs = folder / "pipeline"
     write_files(inputs, clips, SAMPLE_RATE)
@@ -61,7 +61,7 @@ def pipeline(
 
 
 def _seconds_of_arithmetic(model: DreamingModel, steps: int) -> float:
-    """Return the seconds that so many plain gradients and two scorings take, for an audio second."""
+    """Return the seconds that the plain gradients of all steps and two scorings take, for an audio second."""
     waveforms, lengths = pad_batch(noise(64))
     plain, targets, tensor = naive.plain_gradient(model), tf.range(64), tf.constant(waveforms)
     total = 0.0
@@ -77,7 +77,7 @@ def _seconds_of_arithmetic(model: DreamingModel, steps: int) -> float:
 def processes(folder: Path, weights: str | None, clips: int) -> list[Row]:
     """Run the same augmentation by one worker process and by two, each with its share of the threads.
 
-    A run over one file is taken off: it is the start of the processes, their models and the compilation.
+    A run over one file is subtracted: the start of the processes, their models and the compilation.
     """
     inputs = folder / "processes"
     paths = write_files(inputs, clips, SAMPLE_RATE)
@@ -103,13 +103,12 @@ def against_naive(model: DreamingModel, clips: Sequence[np.ndarray], steps: Sequ
     """Dream the same clips toward the same classes by the naive loop, and by dreambeam, exactly and fast.
 
     Args:
-        model: what is dreamed through.
+        model: that the clips are dreamed with.
         clips: float32 [samples at 16 kHz], of one length.
-        steps: of each clip, at most, one after the other: dreambeam's own stop where they lead, once as well as taking
-            them all.
+        steps: gradient steps, one measurement each; dreambeam stops where the targets lead, and once takes all steps.
     """
     targets = [int(value) for value in np.random.default_rng(0).integers(0, len(model.classes), len(clips))]
-    few = clips[: max(1, len(clips) // 8)]  # one by one: a part tells the speed
+    few = clips[: max(1, len(clips) // 8)]  # one by one: a part of them shows the speed
     rows = []
     for most in steps:
         for function in naive.FUNCTIONS:

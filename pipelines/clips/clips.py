@@ -31,32 +31,17 @@ MAX_PEAK = 100.0  # 40 dB above full scale: integers in a float file
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """The samples of one clip.
+    """The samples of one clip."""
 
-    Attributes:
-        ref: where they come from; its `stop` is what was really read.
-        waveform: float32 [samples, channels], at `ref.sample_rate`, finite, neither clipped nor rescaled.
-        sha256: hex digest of the bytes of the whole source file; of the record's bytes where the sound is a record.
-    """
-
-    ref: ClipRef
-    waveform: np.ndarray
-    sha256: str
+    ref: ClipRef  # where they come from; its `stop` is what was really read
+    waveform: np.ndarray  # float32 [samples, channels], at `ref.sample_rate`, finite, neither clipped nor rescaled
+    sha256: str  # hex digest of the bytes of the whole source file; of the record's bytes where the sound is a record
 
 
 def segments(file: SoundFileRef, *, segment_seconds: float | None) -> list[ClipRef]:
-    """Cut a file, or the piece of it that is meant, into consecutive clips, by its header.
+    """Cut a file, or the piece of it that is meant, into consecutive clips, by its header, as `cut` does.
 
-    Args:
-        file: the file to cut.
-        segment_seconds: length of a clip, s, at least 0.01; None never cuts.
-
-    Returns:
-        One `ClipRef` or more, in order, as `cut` gives them.
-
-    Raises:
-        ClipError: the file cannot be used.
-        ValueError: `segment_seconds` is out of range (the run's fault, not the file's).
+    Raises `ClipError` if the file cannot be used, and `ValueError` if `segment_seconds` is out of range.
     """
     check_segment_seconds(segment_seconds)
     shape = soundfiles.measure(file_opener(file.uri), size=read_state(file.uri)[0], name=repr(file.uri))
@@ -78,11 +63,7 @@ def segments(file: SoundFileRef, *, segment_seconds: float | None) -> list[ClipR
 
 
 def check_segment_seconds(segment_seconds: float | None) -> None:
-    """Refuse a length that no segment can have.
-
-    Raises:
-        ValueError: it is out of range.
-    """
+    """Refuse a length that no segment can have with a `ValueError`."""
     if segment_seconds is not None and not 0.01 <= segment_seconds < math.inf:
         raise ValueError(f"segment_seconds is {segment_seconds}; expected seconds from 0.01 up, or None for no cut")
 
@@ -90,15 +71,13 @@ def check_segment_seconds(segment_seconds: float | None) -> None:
 def cut(whole: ClipRef, *, frames: int, segment_seconds: float | None) -> list[ClipRef]:
     """Cut a clip into consecutive ones: one's `stop` is the next one's `start`.
 
-    A remainder shorter than `MIN_REMAINDER_SECONDS` joins the clip before it.
+    A remainder shorter than `MIN_REMAINDER_SECONDS` joins the clip before it. A clip that is all of its sound keeps the
+    id.
 
     Args:
-        whole: what is cut; its id is that of its sound.
+        whole: the clip; its id is that of its sound.
         frames: of its sound.
-        segment_seconds: length of a clip, s; None never cuts.
-
-    Returns:
-        One `ClipRef` or more, in order. One that is all of its sound keeps the id.
+        segment_seconds: length of a clip, s, at least 0.01; None never cuts.
     """
     rate, length = whole.sample_rate, whole.stop - whole.start
     bounds = [whole.start]
@@ -121,10 +100,8 @@ def decode(ref: ClipRef) -> Clip:
     """Read the samples of one clip.
 
     The frame counts of MP3, Vorbis and Opus may be approximate: a shortfall of at most 0.1 s or one percent is
-    accepted, and `ref.stop` of the result says so.
-
-    Raises:
-        ClipError: the clip cannot be read, is cut off, is too long for memory, or holds samples that are not numbers.
+    accepted, and `ref.stop` of the result says so. Raises `ClipError` if the clip cannot be read, is cut off, is too
+    long for memory, or holds samples that are not numbers.
     """
     name = repr(ref.uri) if ref.record_offset is None else f"{ref.id!r} in {ref.uri!r}"
     _check_length(ref, name)
@@ -142,16 +119,9 @@ def decode(ref: ClipRef) -> Clip:
 
 
 def decode_blocks(ref: ClipRef) -> Iterator[np.ndarray]:
-    """Read the samples of a whole file block by block, however long it is.
+    """Read the samples of a whole file block by block: float32 [samples, channels].
 
-    Args:
-        ref: the file, as `segments` gives it without cutting.
-
-    Yields:
-        float32 [samples, channels], as `soundfiles.read_blocks` gives them.
-
-    Raises:
-        ClipError: the file cannot be read, is cut off, or holds samples that are not numbers.
+    Raises `ClipError` if the file cannot be read, is cut off, or holds samples that are not numbers.
     """
     name, done = repr(ref.uri), 0
     shape = Shape(ref.stop, ref.sample_rate, ref.channels, ref.format)

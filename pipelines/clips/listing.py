@@ -42,29 +42,20 @@ class SourceError(ValueError):
 
 @dataclass
 class TableNotes:
-    """Notes on the tables that are read; complete once all items of the listing were taken.
+    """Notes on the tables that are read; complete once all items of the listing were taken."""
 
-    Attributes:
-        lines: what was guessed, and what is not used.
-        tables: how many tables were read.
-        labels: the classes of the rows or files that can be used.
-    """
-
-    lines: list[str] = field(default_factory=list)
-    tables: int = 0
-    labels: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)  # what was guessed, and what is not used
+    tables: int = 0  # how many tables were read
+    labels: set[str] = field(default_factory=set)  # the classes of the rows or files that can be used
 
 
 @dataclass
 class Skipped:
-    """Files that were skipped below the inputs; complete once all items of the listing were taken.
+    """Files that were skipped below the inputs; complete once all items of the listing were taken."""
 
-    Attributes:
-        endings: how many files there are of each ending, in lower case; "hidden" counts files and folders.
-        folders: the topmost ones that hold no sound, as their paths below the root.
-    """
-
+    # how many files there are of each ending, in lower case; "hidden" counts files and folders
     endings: Counter[str] = field(default_factory=Counter)
+    # the topmost ones that hold no sound, as their paths below the root
     folders: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
@@ -86,21 +77,13 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Listing:
-    """The content of a source.
+    """The content of a source."""
 
-    Attributes:
-        items: files, pieces of files, and shards, each once; or why one of them cannot be used.
-        classes: the labels in the order that the source gives them; () where it gives none.
-        groups: names of the groups that its clips carry, sorted.
-        notes: on its tables.
-        skipped: files below its folders that are no sounds.
-    """
-
-    items: Iterator[Item]
-    classes: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    notes: TableNotes = field(default_factory=TableNotes)
-    skipped: Skipped = field(default_factory=Skipped)
+    items: Iterator[Item]  # files, pieces of files, and shards, each once; or why one of them cannot be used
+    classes: tuple[str, ...] = ()  # the labels in the order that the source gives them; () where it gives none
+    groups: tuple[str, ...] = ()  # names of the groups that its clips carry, sorted
+    notes: TableNotes = field(default_factory=TableNotes)  # on its tables
+    skipped: Skipped = field(default_factory=Skipped)  # files below its folders that are no sounds
 
 
 def chosen(items: Iterable[Item], splits: tuple[str, ...]) -> Iterator[Item]:

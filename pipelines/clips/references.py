@@ -21,44 +21,27 @@ Groups = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Failure:
-    """A file or clip that could not be used: one line of failures.jsonl, after `dataclasses.asdict`.
+    """A file or clip that could not be used: one line of failures.jsonl, after `dataclasses.asdict`."""
 
-    Attributes:
-        uri: the file.
-        id: that the file or clip would have had.
-        stage: as in `ClipError`.
-        error: one line, what was wrong and the remedy.
-        records_lost: records that the dataset lacks because of it; 0 if the file never became a clip.
-    """
-
-    uri: str
-    id: str
-    stage: str
-    error: str
-    records_lost: int = 0
+    uri: str  # the file
+    id: str  # that the file or clip would have had
+    stage: str  # as in `ClipError`
+    error: str  # one line, what was wrong and the remedy
+    records_lost: int = 0  # records that the dataset lacks because of it; 0 if the file never became a clip
 
 
 @dataclass(frozen=True)
 class SoundFileRef:
-    """One file, or a piece of it, unopened.
+    """One file, or a piece of it, unopened."""
 
-    Attributes:
-        id: POSIX path relative to the root of the inputs.
-        uri: absolute path, or a URI that Beam's FileSystems can open.
-        labels: classes of the recording, the first of which is its `label`; none where they are not known.
-        split: part of the dataset, such as "train".
-        groups: what it has in common with others.
-        offset_seconds: where the piece begins.
-        duration_seconds: how long the piece is; None: up to the end.
-    """
-
-    id: str
-    uri: str
+    id: str  # POSIX path relative to the root of the inputs
+    uri: str  # absolute path, or a URI that Beam's FileSystems can open
+    # classes of the recording, its `label` first; none where they are not known
     labels: tuple[str, ...] = ()
-    split: str = "train"
-    groups: Groups = ()
-    offset_seconds: float = 0.0
-    duration_seconds: float | None = None
+    split: str = "train"  # part of the dataset, such as "train"
+    groups: Groups = ()  # what it has in common with others
+    offset_seconds: float = 0.0  # where the piece begins
+    duration_seconds: float | None = None  # how long the piece is; None: up to the end
 
     @property
     def piece_id(self) -> str:
@@ -71,38 +54,23 @@ class SoundFileRef:
 
 @dataclass(frozen=True)
 class ClipRef:
-    """The frames [start, stop) of one sound, unread.
+    """The frames [start, stop) of one sound, unread."""
 
-    Attributes:
-        id: the sound's id, and "#t=START,END" in seconds where the clip is a segment of it.
-        uri: as in `SoundFileRef`; of the shard where the sound is a record.
-        labels: as in `SoundFileRef`.
-        split: as in `SoundFileRef`.
-        start: first frame, at the sound's own rate.
-        stop: frame after the last one.
-        sample_rate: of the sound, Hz.
-        channels: of the sound.
-        format: libsndfile's container and subtype, such as "WAV/PCM_16"; "TFRecord/float32" and the like where the
-            record holds bare samples.
-        groups: as in `SoundFileRef`.
-        record_offset: of the record in its shard, bytes; None for a file.
-        layout: how the record holds its sound; None for a file.
-        note: how the sound's header is wrong although it can be read to its end; "" where it is right.
-    """
-
-    id: str
-    uri: str
-    labels: tuple[str, ...]
-    split: str
-    start: int
-    stop: int
-    sample_rate: int
-    channels: int
+    id: str  # the sound's id, and "#t=START,END" in seconds where the clip is a segment of it
+    uri: str  # as in `SoundFileRef`; of the shard where the sound is a record
+    labels: tuple[str, ...]  # as in `SoundFileRef`
+    split: str  # as in `SoundFileRef`
+    start: int  # first frame, at the sound's own rate
+    stop: int  # frame after the last one
+    sample_rate: int  # of the sound, Hz
+    channels: int  # of the sound
+    # libsndfile's container and subtype, such as "WAV/PCM_16"; "TFRecord/float32" and the like where the record holds
+    # bare samples
     format: str
-    groups: Groups = ()
-    record_offset: int | None = None
-    layout: Layout | None = None
-    note: str = ""
+    groups: Groups = ()  # as in `SoundFileRef`
+    record_offset: int | None = None  # of the record in its shard, bytes; None for a file
+    layout: Layout | None = None  # how the record holds its sound; None for a file
+    note: str = ""  # how the sound's header is wrong although it can be read to its end; "" where it is right
 
     @property
     def seconds(self) -> float:

@@ -1,12 +1,11 @@
 """Shards: from the reference of a TFRecord file to the clips in it.
 
-Takes a `ShardRef` (nothing opened yet), walks the file record by record, and gives a `ClipRef` for each clip of each
-record, which says where the record begins, so that `pipelines.clips.clips.decode` finds it without the others. One
-record is in memory at a time. A record that can not be used is a `Failure`, and the walk goes on.
+Reads the file of a `ShardRef` record by record, and gives a `ClipRef` for each clip of each record, with the offset of
+the record, so that `pipelines.clips.clips.decode` reads it without the others. One record is in memory at a time. A
+record that cannot be used is a `Failure`.
 
 Conventions: a clip's id is the record's own, where the user has named the feature that holds it, else the shard's
-prefix and the record's number, padded by zeros. Numbers count from `first`, so that they need not begin anew in each
-shard of a split.
+prefix and the record's number, padded by zeros. Numbers count from `first`, on through the shards of a split.
 """
 
 from __future__ import annotations
@@ -25,42 +24,20 @@ from pipelines.files.raw_records import read_records
 
 @dataclass(frozen=True)
 class ShardRef:
-    """One TFRecord file of tf.train.Example, unopened.
+    """One TFRecord file of tf.train.Example, unopened."""
 
-    Attributes:
-        id: path below the root of the inputs.
-        uri: absolute path, or a URI that Beam's FileSystems can open.
-        split: of its records, where they do not say it themselves.
-        prefix: of its records' ids, without the slash.
-        first: number of its first record.
-        digits: of a record's number in its id.
-        layout: how its records hold their sound.
-        fields: how its records hold the rest.
-    """
-
-    id: str
-    uri: str
-    split: str = DEFAULT_SPLIT
-    prefix: str = ""
-    first: int = 0
-    digits: int = 8
-    layout: Layout = field(default_factory=Layout)
-    fields: Fields = field(default_factory=Fields)
+    id: str  # path below the root of the inputs
+    uri: str  # absolute path, or a URI that Beam's FileSystems can open
+    split: str = DEFAULT_SPLIT  # of its records, where they do not say it themselves
+    prefix: str = ""  # of its records' ids, without the slash
+    first: int = 0  # number of its first record
+    digits: int = 8  # of a record's number in its id
+    layout: Layout = field(default_factory=Layout)  # how its records hold their sound
+    fields: Fields = field(default_factory=Fields)  # how its records hold the rest
 
 
 def clips(shard: ShardRef, *, segment_seconds: float | None) -> Iterator[ClipRef | Failure]:
-    """Cut the sounds of a shard into clips.
-
-    Args:
-        shard: what is walked.
-        segment_seconds: length of a clip, s, at least 0.01; None never cuts.
-
-    Yields:
-        For each record, in order, its clips or its failure.
-
-    Raises:
-        ValueError: `segment_seconds` is out of range.
-    """
+    """Give the clips of each record of a shard, in order, or its failure; `segment_seconds` as in `clips.segments`."""
     check_segment_seconds(segment_seconds)
     try:
         for number, record in enumerate(read_records(shard.uri), shard.first):
@@ -105,7 +82,7 @@ def _record_clips(
 
 
 def _one(values: Values, feature: str, classes: tuple[str, ...] = ()) -> str:
-    """Give the first value of a feature as one line of text, "" if there is none."""
+    """Return the first value of a feature as one line of text, "" if there is none."""
     found = tidy(tf_examples.texts(values, feature, classes)[:1]) if feature else ()
     return found[0] if found else ""
 

@@ -1,7 +1,7 @@
-"""Splits: what they may be called, and which of them are dreamed.
+"""Splits: their names, and which of them are dreamed.
 
-A split that is held out to measure a classifier stays as it is: its clips are written as they came, and dreams of them
-only where the run is told so (`augment_test`). Variants of a clip are always in the clip's own split.
+A split that is held out to measure a classifier is written unchanged, unless `augment_test` is set. Variants of a clip
+are always in the clip's own split.
 """
 
 from __future__ import annotations
@@ -18,24 +18,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # it becomes part of file
 
 
 def split_fault(split: str) -> str | None:
-    """Say what is wrong with the name of a split, as the end of a message; None if nothing is."""
+    """Return what is wrong with the name of a split, as the end of a message; None if nothing is."""
     if _NAME.fullmatch(split) and split != "all":  # TFDS reserves "all"
         return None
     return f"{split!r}; expected letters, digits, _ and -, such as 'train'"
 
 
 def is_dreamed(split: str, *, augment_test: bool) -> bool:
-    """Tell whether the clips of a split are dreamed, or only written as they came."""
+    """Tell whether the clips of a split are dreamed, or only written unchanged."""
     return augment_test or split.lower() not in HELD_OUT
 
 
 def warnings(clips: Mapping[str, int], *, augment_test: bool) -> list[str]:
-    """Return what the user of a run has to know of its splits, a line each.
-
-    Args:
-        clips: number of clips of each split.
-        augment_test: whether all splits were dreamed.
-    """
+    """Return warnings on the splits of a run, by the number of clips of each."""
     held_out = [split for split in sorted(clips) if not is_dreamed(split, augment_test=False)]
     if not (augment_test and held_out):
         return []

@@ -1,8 +1,8 @@
 """Examples: the sound, labels and names that a tf.train.Example holds.
 
-Takes the bytes of one record (`pipelines.files.tfrecord`) and says what is in it by a `Layout` (where the samples are)
-and `Fields` (where the rest is), both plain data: they follow from the features of a TFDS dataset, or from the names
-that the user gives. Files inside records are read by `pipelines.files.soundfiles`, with the same checks as other files.
+Takes the bytes of one record, a `Layout` (where the samples are) and `Fields` (where the rest is), both plain data:
+they come from the features of a TFDS dataset, or from the names that the user gives. Files inside records are read by
+`pipelines.files.soundfiles`, with the same checks as other files.
 
 Conventions: samples are a list of floats; a list of integers; or bytes: of a sound file, or little-endian numbers.
 Integers are divided by their full scale, which for 32 and 64 bits is that of 16: TFDS stores 16-bit samples that way.
@@ -32,48 +32,28 @@ NUMBERS = ("float32", "float64", "int16", "int32", "int64", "uint8", "int8", "fl
 
 @dataclass(frozen=True)
 class Layout:
-    """How an example holds its sound.
+    """How an example holds its sound."""
 
-    Attributes:
-        audio: name of the feature.
-        samples: what it is where it is bytes, and the type of its integers: "file" or one of `NUMBERS`.
-        channels: interleaved in it; 0: as the feature `audio`/shape says.
-        compressed: whether the bytes are compressed by zlib.
-        sample_rate: Hz; 0: as the feature `rate` says.
-        rate: name of the feature of the sample rate.
-    """
-
-    audio: str = "audio"
-    samples: str = FILE
-    channels: int = 1
-    compressed: bool = False
-    sample_rate: int = 0
-    rate: str = "sample_rate"
+    audio: str = "audio"  # name of the feature
+    samples: str = FILE  # content of bytes, and the type of integers: "file" or one of `NUMBERS`
+    channels: int = 1  # interleaved in it; 0: as the feature `audio`/shape says
+    compressed: bool = False  # whether the bytes are compressed by zlib
+    sample_rate: int = 0  # Hz; 0: as the feature `rate` says
+    rate: str = "sample_rate"  # name of the feature of the sample rate
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Where an example holds what is said of its sound; each the name of a feature, "" if there is none.
+    """Where an example holds the labels and names of its sound; each the name of a feature, "" if there is none."""
 
-    Attributes:
-        labels: classes, text or integers; the first of these features that an example has.
-        classes: what its integers mean; () if they stand for themselves.
-        separator: what parts several labels in one text; "" if it is one label.
-        id: name of the example.
-        split: part of the dataset.
-        groups: names of groups, and their features.
-        group_classes: what the integers of a group's feature mean.
-        required: features without which an example is a failure.
-    """
-
-    labels: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    separator: str = ""
-    id: str = ""
-    split: str = ""
-    groups: tuple[tuple[str, str], ...] = ()
-    group_classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    required: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # classes, text or integers; the first of these features that an example has
+    classes: tuple[str, ...] = ()  # names of its integers; () if the integers are the labels
+    separator: str = ""  # separates several labels in one text; "" if it is one label
+    id: str = ""  # of the example
+    split: str = ""  # part of the dataset
+    groups: tuple[tuple[str, str], ...] = ()  # names of groups, and their features
+    group_classes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # names of the integers of a group's feature
+    required: tuple[str, ...] = ()  # features without which an example is a failure
 
 
 Values = Mapping[str, Any]
@@ -81,14 +61,9 @@ Values = Mapping[str, Any]
 
 
 def parse(data: bytes, name: str) -> Values:
-    """Read an example's features.
+    """Return the features of a serialised example; `name` is for messages.
 
-    Args:
-        data: tf.train.Example, serialised.
-        name: of the record, for messages.
-
-    Raises:
-        ClipError: it is something else.
+    Raises `ClipError` if it is something else.
     """
     from google.protobuf.message import DecodeError
     from tensorflow.core.example import example_pb2
@@ -111,11 +86,7 @@ def parse(data: bytes, name: str) -> Values:
 
 
 def measure(values: Values, layout: Layout, name: str) -> Shape:
-    """Give the shape of an example's sound.
-
-    Raises:
-        ClipError: it has none, or one that can not be used.
-    """
+    """Return the shape of an example's sound. Raises `ClipError` if it has none, or one that cannot be used."""
     audio = _audio(values, layout, name)
     if isinstance(audio, bytes) and layout.samples == FILE:
         return soundfiles.measure(bytes_opener(audio, name), size=len(audio), name=name)
@@ -128,8 +99,7 @@ def measure(values: Values, layout: Layout, name: str) -> Shape:
 def read_frames(data: bytes, layout: Layout, shape: Shape, start: int, name: str) -> Samples:
     """Read `shape.frames` frames of an example's sound from frame `start` on, as many as there are.
 
-    Raises:
-        ClipError: there is no such sound, or it has another rate or other channels than `shape`.
+    Raises `ClipError` if there is no such sound, or it has another rate or other channels than `shape`.
     """
     values = parse(data, name)
     audio = _audio(values, layout, name)
@@ -142,10 +112,7 @@ def read_frames(data: bytes, layout: Layout, shape: Shape, start: int, name: str
 
 
 def texts(values: Values, feature: str, classes: tuple[str, ...] = ()) -> list[str]:
-    """Give a feature's values as text: integers by their classes, where they have some, else as decimals.
-
-    A negative integer of a class stands for none.
-    """
+    """Return a feature's values as text: integers by their classes, where they have some, else as decimals."""
     found = values.get(feature, ())
     if isinstance(found, list):
         return [value.decode("utf-8", "backslashreplace") for value in found]
@@ -155,7 +122,7 @@ def texts(values: Values, feature: str, classes: tuple[str, ...] = ()) -> list[s
 
 
 def _audio(values: Values, layout: Layout, name: str) -> np.ndarray | bytes:
-    """Give an example's sound as it is stored, decompressed."""
+    """Return an example's sound as it is stored, decompressed."""
     found = values.get(layout.audio, values.get(f"{layout.audio}/value"))
     if found is None:
         there = ", ".join(map(repr, sorted(values)[:20])) or "none"
@@ -188,7 +155,7 @@ def _decompressed(data: bytes, name: str) -> bytes:
 
 
 def _numbers(audio: np.ndarray | bytes, values: Values, layout: Layout, name: str) -> np.ndarray:
-    """Give the stored samples as numbers of their own type: [samples, channels]."""
+    """Return the stored samples as numbers of their own type: [samples, channels]."""
     if isinstance(audio, bytes):
         dtype = np.dtype(layout.samples).newbyteorder("<")
         if len(audio) % dtype.itemsize:
@@ -206,7 +173,7 @@ def _numbers(audio: np.ndarray | bytes, values: Values, layout: Layout, name: st
 
 
 def _scaled(waveform: np.ndarray) -> np.ndarray:
-    """Give numbers as samples, float32, by their full scale."""
+    """Return numbers as samples, float32, by their full scale."""
     kind, size = waveform.dtype.kind, waveform.dtype.itemsize
     if kind == "f":
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused as that

@@ -28,21 +28,13 @@ DEMO = "demo"
 
 
 def find_sound(path: str) -> ClipRef:
-    """Return the reference to a whole file, or to the street recording that "demo" stands for, by its header.
-
-    Raises:
-        ClipError: it cannot be used.
-    """
+    """Return the reference to a whole file, or to the street recording `DEMO`, by its header. Raises `ClipError`."""
     file = str(demo_recording()) if path == DEMO else path
     return segments(SoundFileRef(file, file), segment_seconds=None)[0]
 
 
 def read_sound(path: str, max_seconds: float | None = None) -> Clip:
-    """Read a whole file, or the street recording that "demo" stands for.
-
-    Raises:
-        ClipError: it cannot be used, or it lasts longer than max_seconds.
-    """
+    """Read a whole file, or the street recording `DEMO`. Raises `ClipError` if it cannot be used, or is too long."""
     ref = find_sound(path)
     seconds = ref.stop / ref.sample_rate
     if max_seconds is not None and seconds > max_seconds:
@@ -55,11 +47,7 @@ def read_sound(path: str, max_seconds: float | None = None) -> Clip:
 
 
 def first_seconds(ref: ClipRef, seconds: float) -> np.ndarray:
-    """Read the first seconds of a whole file: float32 [samples, 1], its channels mixed.
-
-    Raises:
-        ClipError: it cannot be read.
-    """
+    """Read the first seconds of a whole file: float32 [samples, 1], its channels mixed. Raises `ClipError`."""
     from augment.sound.resampling import Reel
 
     wanted, found = round(seconds * ref.sample_rate), Reel()
@@ -71,14 +59,9 @@ def first_seconds(ref: ClipRef, seconds: float) -> np.ndarray:
 
 
 def check_writable(path: str, *, overwrite: bool) -> None:
-    """Make sure that a sound can be written there.
+    """Refuse a path that no sound can be written to with a `ClipError`.
 
-    Args:
-        path: of the file.
-        overwrite: it may replace a file that is there.
-
-    Raises:
-        ClipError: the ending is not that of a format written here, the folder does not exist, or the file does.
+    Its ending is not that of a format written here, its folder does not exist, or the file does, without `overwrite`.
     """
     if Path(path).suffix.lower() not in _FORMATS or path.endswith(("/", os.sep)):
         raise ClipError(f"cannot write {path!r}: its name must end in {', '.join(_FORMATS)}", "write")
@@ -91,11 +74,7 @@ def check_writable(path: str, *, overwrite: bool) -> None:
 
 
 def check_picture(path: str) -> None:
-    """Make sure that a picture can be drawn there.
-
-    Raises:
-        ClipError: the ending is not that of a picture, or the folder does not exist.
-    """
+    """Refuse a path that no picture can be drawn to with a `ClipError`: by its ending or its folder."""
     if Path(path).suffix.lower() not in _PICTURES:
         raise ClipError(f"cannot draw {path!r}: its name must end in {', '.join(_PICTURES)}", "write")
     if not Path(path).absolute().parent.is_dir():
@@ -103,11 +82,7 @@ def check_picture(path: str) -> None:
 
 
 def check_encodable(path: str, sample_rate: int, channels: int) -> None:
-    """Make sure that the format of a path's ending takes sounds of that rate and so many channels.
-
-    Raises:
-        ClipError: it does not.
-    """
+    """Refuse a rate and channels that the format of a path's ending does not take with a `ClipError`."""
     kind, subtype = _FORMATS[Path(path).suffix.lower()]
     try:
         with soundfile.SoundFile(io.BytesIO(), "w", sample_rate, channels, subtype=subtype, format=kind) as file:
@@ -148,20 +123,8 @@ def writing(path: str, sample_rate: int, channels: int, frames: int) -> Iterator
     """Open a sound file to write to: WAV as 32-bit float (exact), FLAC as 24 bit, Ogg as Vorbis.
 
     FLAC and Ogg hold nothing above full scale; WAV does. A WAV file of 4 GB or more is RF64 (EBU Tech 3306). The file
-    is written beside its place, under a name that ends in ``.incomplete``, and takes its place when it is whole; what
-    was there before stays until then.
-
-    Args:
-        path: of the file.
-        sample_rate: Hz.
-        channels: how many.
-        frames: that will be written.
-
-    Yields:
-        What takes the blocks.
-
-    Raises:
-        WriteError: it cannot be written.
+    is written beside its place, under a name that ends in ``.incomplete``, and moved there when it is whole. `frames`
+    is how many will be written. Raises `WriteError` if it cannot be written.
     """
     kind, subtype = _FORMATS[Path(path).suffix.lower()]
     if kind == "WAV" and 4 * channels * frames > _RIFF_BYTES:

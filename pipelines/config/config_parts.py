@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from augment.targets.policies import POLICIES
 
 FeatureRole = Literal["audio", "sample_rate", "label", "labels", "id", "split"]
-"""What a feature of a record may stand for."""
+"""What a feature of a record may hold."""
 
 GroupName = Annotated[str, Field(pattern=r"^[^/\x00-\x1f\x7f]{1,100}$")]
 """A group's name becomes part of the name of a feature, which TFDS parts at slashes."""
@@ -56,10 +56,10 @@ class SourceConfig(BaseModel):
         default="file", description="What bytes in a TFRecord's feature of audio are: a sound file, or samples."
     )
     sample_rate: Annotated[int, Field(ge=1_000, le=768_000)] | None = Field(
-        default=None, description="Of records that do not tell it, Hz."
+        default=None, description="Of records without a sample rate, Hz."
     )
     segment_seconds: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] | None = Field(
-        default=10.0, description="Longer files are cut into segments of so many seconds; None keeps them whole."
+        default=10.0, description="Longer files are cut into segments of this length; None keeps them whole."
     )
 
 
@@ -74,10 +74,10 @@ class TargetConfig(BaseModel):
     )
     classes: tuple[str | int, ...] = Field(
         default=(),
-        description="Names, MIDs, indices, or branches of the ontology (Animal/*): the target, or what it is out of.",
+        description="Names, MIDs, indices, or branches of the ontology (Animal/*): the target, or the choices for it.",
     )
     labels: dict[str, str | int] = Field(
-        default={}, description="The class that each of the dataset's labels means, where its name does not say it."
+        default={}, description="The class that each of the dataset's labels means, where its name is another."
     )
     label_policy: Literal["keep", "target", "both", "none"] = Field(
         default="keep", description="Labels of a dream: the clip's, the target's, both, none."
@@ -97,7 +97,7 @@ class TargetConfig(BaseModel):
 
 
 class ModelConfig(BaseModel):
-    """A model that is dreamed through, as `augment.models.interface.ModelSpec` has it."""
+    """A model that clips are dreamed with (`augment.models.interface.ModelSpec`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -109,11 +109,11 @@ class ModelConfig(BaseModel):
         default=None, description="Hz, of what it takes."
     )
     window_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
-        default=None, description="That it hears at a time; None: as its input says, or the whole clip."
+        default=None, description="Of audio that it scores at a time; None: as its input says, or the whole clip."
     )
     hop_seconds: Annotated[float, Field(ge=0.01, le=3600)] | None = Field(
         default=None, description="From one window to the next; None: windows follow each other."
     )
     input: Literal["auto", "waveform", "embeddings"] = Field(
-        default="auto", description="What it takes; auto tells by the shape."
+        default="auto", description="What it takes; auto decides by the shape."
     )

@@ -38,13 +38,13 @@ class RunConfig(BaseModel):
         default="dreamed", description="Of the dataset, in TFDS."
     )
     licence: Annotated[str, Field(pattern=r"^\S[^\x00-\x1f\x7f]{0,999}$")] | None = Field(
-        default=None, description="Of the dataset, best a URL: https://spdx.org/licenses/CC-BY-4.0; None: not told."
+        default=None, description="Of the dataset, best a URL: https://spdx.org/licenses/CC-BY-4.0; None: unknown."
     )
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = Field(default=0, description="Of every random draw.")
     variants: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=1, description="Dreams of each clip by each recipe."
     )
-    include_original: bool = Field(default=True, description="Write the clips as they came, too.")
+    include_original: bool = Field(default=True, description="Write the unchanged clips, too.")
     augment_test: bool = Field(
         default=False, description="Dream test and validation splits, too; else they stay as is."
     )
@@ -66,7 +66,7 @@ class RunConfig(BaseModel):
         default=None, description="Path or handle of YAMNet; None: the cache, TF-Hub, the PyPI mirror."
     )
     model: tuple[ModelConfig, ...] = Field(
-        default=(), description="What is dreamed through: nothing for YAMNet, a model, or several as one."
+        default=(), description="Model that clips are dreamed with: nothing for YAMNet, a model, or several as one."
     )
 
     @field_validator("model", mode="before")
@@ -104,15 +104,11 @@ class RunConfig(BaseModel):
             raise ValueError(describe(error, where=where, root=root)) from error
 
     def targets(self) -> dict[str, TargetConfig]:
-        """Return what the dreams of each recipe are toward, by its name: its own target, else the run's."""
+        """Return the target of each recipe by its name: its own, else the run's."""
         return {name: self._target_of(name) for name in self.named_recipes()}
 
     def with_classes(self, classes: Mapping[str, Sequence[int]]) -> RunConfig:
-        """Return the same run with the targets' classes as indices.
-
-        Args:
-            classes: by the recipe whose target they are of.
-        """
+        """Return the same run with the targets' classes as indices, given by the name of the recipe."""
         own = {name: {**change} for name, change in self.recipes.items()}
         for name, change in own.items():
             if "target" in change:
@@ -151,7 +147,7 @@ class RunConfig(BaseModel):
         return len(self.named_recipes()) * self.variants + self.include_original
 
     def records_of(self, split: str) -> int:
-        """Return how many records each clip of a split gives; one that is not dreamed is written as it came."""
+        """Return how many records each clip of a split gives; one that is not dreamed is written unchanged."""
         return self.records_per_clip if is_dreamed(split, augment_test=self.augment_test) else 1
 
     def canonical_json(self) -> str:
@@ -165,7 +161,7 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
     """Read a configuration.
 
     Args:
-        path: a YAML file, or the name of a config that is shipped; None starts from the defaults.
+        path: a YAML file, or the name of a shipped config; None starts from the defaults.
         changes: ``key=value`` with dotted keys and YAML values, such as ``recipe.steps=20``.
 
     Raises:
@@ -192,7 +188,7 @@ def load_config(path: str | Path | None, changes: Iterable[str] = ()) -> RunConf
 
 
 def _check_size(values: Any, where: str) -> None:
-    """Refuse what aliases (&x, *x) blow up: every value counts as often as it is written out."""
+    """Refuse a configuration that aliases (&x, *x) blow up: every value counts as often as it is used."""
     waiting, count = [values], 0
     while waiting:
         each = waiting.pop()
@@ -203,7 +199,7 @@ def _check_size(values: Any, where: str) -> None:
 
 
 def describe(error: ValidationError, where: str, root: type[BaseModel] = RunConfig) -> str:
-    """Put the first fault of a validation of a root model into one line: where, what came, what is expected."""
+    """Return the first fault of a validation of a root model as one line: where, what came, what is expected."""
     fault = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in fault["loc"] if "[" not in str(part))  # without pydantic's kinds of a union
     if fault["type"] == "extra_forbidden":
@@ -237,13 +233,13 @@ def _apply(values: dict[str, Any], change: str) -> None:
     for parent in parents:
         if values is whole.get("recipes") and values and parent not in values:
             raise ConfigError(
-                f"--set {key}: there is no recipe {parent!r} beside {', '.join(map(str, values))}; to add one, say "
+                f"--set {key}: there is no recipe {parent!r} beside {', '.join(map(str, values))}; to add one, give "
                 f"recipes.{parent}={{{last}: ...}}"
             )
         inner = values.get(parent)
         if parent == "model" and isinstance(inner, list):
-            raise ConfigError(f"--set {key}: there are {len(inner)} models; say it of each of them in the config")
-        if not isinstance(inner, dict):  # the short form of a target says more than its policy
+            raise ConfigError(f"--set {key}: there are {len(inner)} models; set it for each of them in the config")
+        if not isinstance(inner, dict):  # the short form of a target may hold classes
             short = parent == "target" and inner is not None and last not in ("policy", "classes")
             policy = {"policy": inner} if parent == "target" and last == "classes" and inner in POLICIES else {}
             values[parent] = {"path": inner} if parent == "model" and inner else policy
@@ -253,11 +249,11 @@ def _apply(values: dict[str, Any], change: str) -> None:
     kept = values.get(last) if [*parents, last] == ["target"] else None
     if isinstance(kept, dict) and isinstance(value, (str, int)) and not isinstance(value, bool):
         shared = {name: kept[name] for name in ("labels", "label_policy") if name in kept}
-        value = {**shared, **_long_target(value)}  # the short form says nothing of labels
+        value = {**shared, **_long_target(value)}  # the short form holds no labels
     values[last] = value
     named = whole.get("recipes")
     for recipe in named.values() if isinstance(named, dict) else ():
-        if isinstance(recipe, dict):  # what the user says now goes before what the named recipes say
+        if isinstance(recipe, dict):  # a change by the user overrides the named recipes
             if parents == ["recipe"] and last != "transform":
                 recipe.pop(last, None)
             elif [*parents, last] in (["target"], ["target", "policy"], ["target", "classes"]):
@@ -273,7 +269,7 @@ def _keys_at(location: tuple[int | str, ...], root: type[BaseModel]) -> list[str
 
 
 def _transform_of(name: str) -> dict[str, str]:
-    """Return what a recipe's name says of its transform: one that is called after a transform uses it."""
+    """Return the transform of a recipe that is named after one."""
     return {"transform": name} if name in TRANSFORMS else {}
 
 

@@ -1,10 +1,9 @@
-"""Containers: the bytes of a sound file, wherever they are.
+"""Containers: the bytes of sound files on any file system that Beam opens, their state and digest.
 
-Takes the path or URI of a file, of any file system that Beam opens; gives its state, its bytes, and their digest.
 Nothing is decoded.
 
-Conventions: sizes are bytes. What has been worked out about a file is kept for as long as its state (size and time of
-last change) stays the same. Whatever is wrong is a `ClipError`.
+Conventions: sizes are bytes. Results are kept as long as the state of a file (size and time of last change) stays the
+same. Whatever is wrong is a `ClipError`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class ClipError(ValueError):
     """A clip that cannot be used; the message is one line that ends with the remedy.
 
     Attributes:
-        stage: where it failed, one of "list", "label", "read", "decode", "validate", "encode".
+        stage: that failed, one of "list", "label", "read", "decode", "validate", "encode".
     """
 
     def __init__(self, message: str, stage: str):
@@ -40,16 +39,9 @@ class ClipError(ValueError):
 
 
 def read_state(uri: str) -> tuple[int, float]:
-    """Give what tells one state of a file from the next.
+    """Return the state of a file: size in bytes, and time of last change (for comparison only).
 
-    Args:
-        uri: path or URI of the file.
-
-    Returns:
-        Its size in bytes, and its time of last change (ns for a local file, else s; for comparison only).
-
-    Raises:
-        ClipError: it is missing, not a file, or out of reach.
+    Raises `ClipError` if it is missing, not a file, or out of reach.
     """
     path = local_path(uri)
     try:
@@ -73,16 +65,9 @@ def read_state(uri: str) -> tuple[int, float]:
 
 @contextmanager
 def open_stream(uri: str) -> Iterator[BinaryIO]:
-    """Open the bytes of a file, of any file system, as they are (nothing is decompressed).
+    """Open the bytes of a file, as they are (nothing is decompressed); errors of the stream are not translated.
 
-    Args:
-        uri: path or URI of the file.
-
-    Yields:
-        A binary stream at byte 0, closed at the end of the block. Its own errors are not translated.
-
-    Raises:
-        ClipError: the file cannot be opened.
+    Raises `ClipError` if the file cannot be opened.
     """
     path = local_path(uri)
     try:
@@ -103,11 +88,7 @@ def open_stream(uri: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def read_errors(uri: str) -> Iterator[None]:
-    """Turn the errors of reading a file into those of its clip.
-
-    Raises:
-        ClipError: the block raised an `OSError`.
-    """
+    """Turn an `OSError` of reading a file into a `ClipError`."""
     try:
         yield
     except OSError as error:
@@ -116,18 +97,9 @@ def read_errors(uri: str) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=16)
 def sha256(uri: str, size: int, changed: float) -> str:
-    """Digest a file's bytes, once for each state of the file (of the last 16).
+    """Return the SHA-256 of a file's bytes, 64 hex digits, once for each state of the file (`read_state`).
 
-    Args:
-        uri: path or URI of the file.
-        size: of the file, bytes; as `changed`, from `read_state`, and only there to tell states apart.
-        changed: time of last change.
-
-    Returns:
-        SHA-256 of all bytes, 64 hex digits.
-
-    Raises:
-        ClipError: the file cannot be opened, or not be read to its end.
+    Raises `ClipError` if the file cannot be read to its end.
     """
     digest = hashlib.sha256()
     with read_errors(uri), open_stream(uri) as stream:

@@ -1,4 +1,4 @@
-"""Foreign formats: what a file is that libsndfile does not read, by its first bytes, for messages."""
+"""Formats that libsndfile does not read, recognised by their first bytes, for messages."""
 
 from __future__ import annotations
 
@@ -29,13 +29,9 @@ _MAGIC = (
 
 
 def foreign(source: Any) -> str:
-    """Say what a file is.
+    """Return the format of a path or stream as a clause, such as "WebM or Matroska, which is not read"; "" if unknown.
 
-    Args:
-        source: a path, or a stream that is at any byte, and stays there.
-
-    Returns:
-        A clause, such as "WebM or Matroska, which is not read"; "" where the first bytes do not tell.
+    A stream stays where it is.
     """
     try:
         if isinstance(source, (str, bytes)):

@@ -1,12 +1,12 @@
 """Headers: how many bytes of sound a container announces, and whether they are there.
 
-Takes the bytes of a file; gives its `Header`. Nothing is decoded. It is asked before libsndfile is, because libsndfile
-silently reads what is there of a truncated WAV, AIFF, AU, W64 or Ogg, and nothing of a WAV that announces no byte.
-Other containers (FLAC, MP3) announce no number of bytes; what they hold, only decoding can tell.
+Takes the bytes of a file; gives its `Header`. Nothing is decoded. This is checked before libsndfile opens a file: it
+silently reads a part of a truncated WAV, AIFF, AU, W64 or Ogg, and nothing of a WAV that announces no byte. Other
+containers (FLAC, MP3) announce no number of bytes; only decoding shows what they hold.
 
 A WAV that was never finished (a recorder that lost power, a program that cannot seek back) has 0, or a number near
-2^31 or 2^32, where the number of bytes belongs. Others count their own header. Such a file is read to its end, with a
-note. One that lacks more bytes than a header has is truncated.
+2^31 or 2^32, as the number of bytes. Others count their own header. Such a file is read to its end, with a note. One
+that lacks more bytes than a header has is truncated.
 
 Conventions: positions are bytes from the beginning of the file.
 
@@ -30,17 +30,12 @@ _FEW_BYTES = 256  # more than the header of a WAV
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a file says.
+    """What the header of a file announces."""
 
-    Attributes:
-        missing: how the bytes of the file fall short of it, a clause for a message; "" where all is there, or where
-            the container does not say.
-        note: how it is wrong although the file can be read to its end, one line; "" where it is right.
-        patch: a position, and the bytes that have to replace those there, so that libsndfile reads to the end.
-    """
-
+    # how the bytes of the file fall short of it, a clause for a message; "" where all is there, or unknown
     missing: str = ""
-    note: str = ""
+    note: str = ""  # how it is wrong although the file can be read to its end, one line; "" where it is right
+    # a position, and the bytes that replace those there, so that libsndfile reads to the end
     patch: tuple[int, bytes] | None = None
 
 
@@ -57,22 +52,13 @@ class _Data:
 
 @functools.lru_cache(maxsize=256)
 def file_header(uri: str, size: int, changed: float) -> Header:
-    """Give the header of a file.
-
-    Args:
-        uri: path or URI of the file.
-        size: of the file, bytes, from `containers.read_state`.
-        changed: time of last change, from there, too; only here to tell states apart.
-
-    Raises:
-        ClipError: the file cannot be opened or read.
-    """
+    """Return the header of a file, once for each state of it (`containers.read_state`). Raises `ClipError`."""
     with read_errors(uri), open_stream(uri) as stream:
         return find_header(stream, size)
 
 
 def find_header(stream: BinaryIO, size: int) -> Header:
-    """Give the header of a stream of so many bytes, which is at its beginning."""
+    """Return the header of a stream of `size` bytes, which is at its beginning."""
     magic = stream.read(4)
     stream.seek(0)
     if magic == b"OggS":
@@ -94,7 +80,7 @@ def find_header(stream: BinaryIO, size: int) -> Header:
 
 
 def _is_wrong(stream: BinaryIO, data: _Data, size: int) -> bool:
-    """Say whether the length is none that a finished file has, or counts a few bytes that are no samples."""
+    """Tell whether the length is impossible for a finished file, or counts a few bytes that are no samples."""
     if data.length == 0:
         return not _only_chunks(stream, data.start, size, data.layout)
     beyond = data.start + data.length - size
@@ -103,7 +89,7 @@ def _is_wrong(stream: BinaryIO, data: _Data, size: int) -> bool:
 
 
 def _only_chunks(stream: BinaryIO, position: int, size: int, layout: str) -> bool:
-    """Say whether nothing but whole chunks follows, up to the end."""
+    """Tell whether only whole chunks follow, up to the end."""
     while position < size:
         stream.seek(position)
         header = stream.read(8)
@@ -115,7 +101,7 @@ def _only_chunks(stream: BinaryIO, position: int, size: int, layout: str) -> boo
 
 
 def _find_data(stream: BinaryIO) -> _Data | None:
-    """Find the samples according to the header, or None where it does not say how many bytes they have."""
+    """Find the samples according to the header, or None where it announces no number of bytes."""
     head = stream.read(24).ljust(24, b"\0")
     if head[:4] == b".snd":
         offset, length = struct.unpack(">II", head[4:12])
@@ -156,7 +142,7 @@ def _find_data(stream: BinaryIO) -> _Data | None:
 
 
 def _ogg_ends(stream: BinaryIO, size: int) -> bool:
-    """Say whether a whole page with the end-of-stream flag is the last one (RFC 3533, section 6)."""
+    """Tell whether the last page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
     stream.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
     tail = stream.read(2 * _OGG_PAGE_BYTES)
     page = tail[max(0, tail.rfind(b"OggS\0")) :]

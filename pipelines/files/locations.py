@@ -1,9 +1,7 @@
-"""Locations: what a path or URI that a user wrote leads to.
+"""Locations: paths of this machine, file URIs, and URIs of any file system that Beam opens ("gs://bucket/x.wav").
 
-Takes paths of this machine, file URIs, and URIs of any file system that Beam opens ("gs://bucket/x.wav"); gives
-text, and opens no file. Everything with another scheme than "file" counts as another file system.
-
-Conventions: a location is an absolute path with forward slashes, or a URI, without a slash at the end.
+Conventions: a location is an absolute path with forward slashes, or a URI, without a slash at the end. Everything with
+another scheme than "file" is another file system. No file is opened.
 
 Sources: RFC 8089 (file URIs).
 """
@@ -19,28 +17,14 @@ from pipelines.messages import did_you_mean
 
 
 def local_path(uri: str) -> str | None:
-    """Give the local path that a URI or path means.
-
-    Args:
-        uri: a path as it is, a file URI (percent-encoded), or a URI of another file system.
-
-    Returns:
-        The path, neither made absolute nor looked up; None where it lies in another file system.
-    """
+    """Return the local path of a path or file URI (percent-encoded), as it is; None for another file system."""
     if uri.startswith("file://"):
         return os.fsdecode(urllib.parse.unquote_to_bytes(re.sub("^file://(localhost(?=/))?", "", uri)))
     return None if re.match("[A-Za-z][A-Za-z0-9+.-]*://", uri) else uri
 
 
 def locate(given: str) -> str:
-    """Spell what a user wrote as a location: an absolute path with forward slashes, or a URI.
-
-    Args:
-        given: a path ("~" and relative ones are taken from here), a file URI, or a URI of another file system.
-
-    Returns:
-        The location, without a slash at the end; "" for the root folder. Nothing is looked up.
-    """
+    """Return the location of a path or URI ("~" and relative paths are taken from here); "" for the root folder."""
     path = local_path(given)
     if path is None:
         return given.rstrip("/")
@@ -49,7 +33,7 @@ def locate(given: str) -> str:
 
 
 def resolve(written: str, base: str, root: str) -> tuple[str, str]:
-    """Find what a row or line of a file means, and hold it to the root.
+    """Resolve a path in a row or line of a file, and check that it lies below the root.
 
     Args:
         written: a path or URI; a relative path is taken from `base`.
@@ -60,7 +44,7 @@ def resolve(written: str, base: str, root: str) -> tuple[str, str]:
         Its location, and its path below the root.
 
     Raises:
-        ValueError: it lies elsewhere, or no path can be like that; the message says which.
+        ValueError: it lies elsewhere, or is no possible path; the message says which.
     """
     path = local_path(written)
     if path is None or (local_path(base) is None and not written.startswith("file://")):
@@ -83,7 +67,7 @@ def resolve(written: str, base: str, root: str) -> tuple[str, str]:
 
 
 def as_text(path: str) -> str:
-    r"""Make a path text that can be written: bytes that are not UTF-8 become \xNN."""
+    r"""Return a path as valid UTF-8: other bytes become \xNN."""
     try:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half of a surrogate pair, which no file's name holds
@@ -91,7 +75,7 @@ def as_text(path: str) -> str:
 
 
 def as_uri(location: str) -> str:
-    """Give a location as text that can be written: the path itself, or a file URI where it is not UTF-8."""
+    """Return a location as valid UTF-8: the path itself, or else a file URI."""
     try:
         location.encode()
     except UnicodeEncodeError:
@@ -103,14 +87,10 @@ def as_uri(location: str) -> str:
 
 
 def nearest(path: str) -> str:
-    """Suggest what may have been meant by a path that is not there.
+    """Return the end of a message on a location that does not exist, which begins with "; ".
 
-    Args:
-        path: a location, as `locate` gives it.
-
-    Returns:
-        The end of a message, which begins with "; ": up to three names that are spelt like the first part that is
-        missing, or the folder in which it is missing. "" where nothing of the path is there, or it is not local.
+    It names up to three names that are spelt like the first part that is missing, or the folder in which that is
+    missing. "" where nothing of the path exists, or it is not local.
     """
     if local_path(path) is None:
         return ""

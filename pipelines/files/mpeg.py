@@ -3,10 +3,10 @@
 Takes the bytes of a file; gives its `Frames`, by the headers of all its frames, and `relaid`, a stream for libsndfile.
 Nothing is decoded here.
 
-libsndfile 1.2.2 takes the length from a Xing or Info tag. Without one it estimates it from the first frames, and it
-never decodes beyond that length. So it cuts a stream that begins loud, or that is joined of several, and seems to be
-cut off itself if it begins quiet. A tag that fits is believed. Else the stream is given a length that is too long, and
-what can be decoded is counted.
+libsndfile 1.2.2 takes the length from a Xing or Info tag. Without one it estimates it from the first frames, and never
+decodes beyond that. So it cuts a stream that begins loud, or that is joined of several, and finds one cut off that
+begins quiet. A tag that fits is believed. Else the stream is given a length that is too long, and the decoded frames
+are counted.
 
 Sources: ISO/IEC 11172-3, 2.4.1.3, and 13818-3 (headers); ID3v2.4.0 structure, section 3.1; the Xing tag as LAME
 writes it.
@@ -43,25 +43,18 @@ _RATES = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: (44_100, 4
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames of a stream.
+    """The frames of a stream."""
 
-    Attributes:
-        count: how many, a tag's own frame included.
-        gaps: bytes [start, stop) between frames that belong to none, such as an ID3 tag in the middle.
-        size: of the file, bytes.
-        tag_at: byte where a Xing or Info tag in the first frame has its number of frames; None without one.
-        tag_count: that number.
-    """
-
-    count: int
+    count: int  # how many, a tag's own frame included
+    # bytes [start, stop) between frames that belong to none, such as an ID3 tag in the middle
     gaps: tuple[tuple[int, int], ...]
-    size: int
-    tag_at: int | None
-    tag_count: int
+    size: int  # of the file, bytes
+    tag_at: int | None  # byte where a Xing or Info tag in the first frame has its number of frames; None without one
+    tag_count: int  # that number
 
     @property
     def announced(self) -> bool:
-        """Whether the tag counts all frames; a file that has fewer than it says is for the decoder to refuse."""
+        """Whether the tag counts all frames; a file with fewer than it says is for the decoder to refuse."""
         return self.tag_at is not None and self.count <= self.tag_count + 1
 
     @property
@@ -72,30 +65,18 @@ class Frames:
 
 @lru_cache(maxsize=256)
 def file_frames(uri: str, size: int, changed: float) -> Frames | None:
-    """Give the frames of a file, once for each state of it.
+    """Return the frames of a file, once for each state of it (`containers.read_state`).
 
-    Args:
-        uri: path or URI of the file.
-        size: of the file, bytes; as `changed`, from `containers.read_state`.
-        changed: time of last change.
-
-    Raises:
-        ClipError: the file cannot be read, or is joined of streams that differ in rate or channels.
+    Raises `ClipError` if it cannot be read, or is joined of streams that differ in rate or channels.
     """
     with read_errors(uri), open_stream(uri) as stream:
         return find_frames(stream, size, repr(uri))
 
 
 def find_frames(stream: BinaryIO, size: int, name: str) -> Frames | None:
-    """Give the frames of a stream of so many bytes; None where no run of frames is found.
+    """Return the frames of a stream of `size` bytes; None where no run of frames is found.
 
-    Args:
-        stream: at any byte.
-        size: bytes.
-        name: of the sound, quoted, for messages.
-
-    Raises:
-        ClipError: it is joined of streams that differ in rate or channels.
+    Raises `ClipError`, with the quoted name of the sound, if it is joined of streams that differ in rate or channels.
     """
     view = _View(stream, size)
     first = _next_frame(view, 0, None)
@@ -122,11 +103,7 @@ def relaid(stream: BinaryIO, frames: Frames) -> BinaryIO:
     """Return a stream without its gaps and, unless all is announced, with a length that reaches beyond its end.
 
     A tag that does not count all frames is given a number that is too high. A stream without a tag seems to have more
-    bytes. Either way libsndfile decodes until there is no more.
-
-    Args:
-        stream: of the file; it has to stay open as long as the result is used.
-        frames: of it.
+    bytes. Either way libsndfile decodes until there is no more. The given stream has to stay open.
     """
     edges = [0, *itertools.chain.from_iterable(frames.gaps), frames.size]
     pieces = list(zip(edges[::2], edges[1::2], strict=True))
@@ -145,7 +122,7 @@ class _View:
         self._start, self._block = 0, b""
 
     def read(self, position: int, count: int) -> bytes:
-        """Give up to `count` bytes (at most a block) from a position on."""
+        """Return up to `count` bytes (at most a block) from a position on."""
         offset = position - self._start
         if offset < 0 or offset + count > len(self._block):
             self._stream.seek(position)
@@ -153,7 +130,7 @@ class _View:
         return self._block[offset : offset + count]
 
     def header(self, position: int) -> int:
-        """Give the four bytes at a position as a number."""
+        """Return the four bytes at a position as a number."""
         return int.from_bytes(self.read(position, 4).ljust(4, b"\0"), "big")
 
     def syncs(self, position: int) -> Iterator[int]:
@@ -167,7 +144,7 @@ class _View:
 
 
 def _next_frame(view: _View, position: int, kind: int | None) -> int | None:
-    """Find the next frame that others follow, of a kind if given; the bytes of ID3v2 tags are passed over."""
+    """Find the next frame that others follow, of a kind if given; the bytes of ID3v2 tags are skipped."""
     while (tag := view.read(position, 10))[:3] == b"ID3" and len(tag) == 10:
         position += 10 + sum((byte & 127) << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True))
     for at in view.syncs(position):
@@ -177,7 +154,7 @@ def _next_frame(view: _View, position: int, kind: int | None) -> int | None:
 
 
 def _confirmed(view: _View, position: int, kind: int | None) -> bool:
-    """Say whether a run of frames of one kind begins here; the end of the file ends it, too."""
+    """Tell whether a run of frames of one kind begins here; the end of the file ends it, too."""
     kind = _kind(view.header(position)) if kind is None else kind
     for _ in range(_CONFIRMING):
         length = _frame_bytes(view.header(position), kind)
@@ -190,7 +167,7 @@ def _confirmed(view: _View, position: int, kind: int | None) -> bool:
 
 
 def _check_one_kind(view: _View, start: int, stop: int, name: str) -> None:
-    """Refuse a stream that goes on at another rate or with other channels."""
+    """Refuse a stream that continues at another rate or with other channels."""
     while (found := _next_frame(view, start, None)) is not None and found < stop:
         if _confirmed_long(view, found):
             raise ClipError(
@@ -202,7 +179,7 @@ def _check_one_kind(view: _View, start: int, stop: int, name: str) -> None:
 
 
 def _confirmed_long(view: _View, position: int) -> bool:
-    """Say whether ten frames of one kind follow each other."""
+    """Tell whether ten frames of one kind follow each other."""
     kind = _kind(view.header(position))
     for _ in range(10):
         length = _frame_bytes(view.header(position), kind)
@@ -213,13 +190,13 @@ def _confirmed_long(view: _View, position: int) -> bool:
 
 
 def _kind(header: int) -> int:
-    """Give what the frames of a stream share: version, layer, sample rate, and whether they are mono."""
+    """Return what the frames of a stream share: version, layer, sample rate, and whether they are mono."""
     return header & _KIND | (header >> 6 & 3 == 3)
 
 
 @lru_cache(maxsize=4096)
 def _frame_bytes(header: int, kind: int) -> int:
-    """Give the length of a frame by its header, 0 if it is none of this kind, or of a free bit rate."""
+    """Return the length of a frame by its header, 0 if it is none of this kind, or of a free bit rate."""
     version, layer, rate, bits = header >> 19 & 3, header >> 17 & 3, header >> 10 & 3, header >> 12 & 15
     if header >> 21 != 0x7FF or version == 1 or layer == 0 or rate == 3 or not 0 < bits < 15 or _kind(header) != kind:
         return 0

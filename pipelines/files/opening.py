@@ -62,11 +62,7 @@ def bytes_opener(data: bytes, name: str) -> Opener:
 
 
 def check_shape(sample_rate: int, channels: int, frames: int, name: str) -> None:
-    """Refuse a rate, a number of channels or a length that no recording has.
-
-    Raises:
-        ClipError: one is out of range.
-    """
+    """Refuse a rate, a number of channels or a length that no recording has with a `ClipError`."""
     if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         fault = (
             f"says {sample_rate} Hz; expected {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz: resample it, or correct its "
@@ -164,8 +160,8 @@ def _repaired(
 
     Args:
         stack: closes what is opened.
-        native: path that libsndfile opens itself; None lets it read what `open_bytes` gives.
-        open_bytes: opens the sound's bytes.
+        native: path that libsndfile opens itself; None lets it read from `open_bytes`.
+        open_bytes: opens the sound's bytes, of this size.
         size: bytes.
         header: of the container.
         find_frames: finds the frames of MPEG audio.

@@ -23,8 +23,8 @@ def pieces_of(
         stream: has to stay open as long as the result is used.
         pieces: bytes [start, stop) each, none of them empty.
         patch: a position in `stream`, and the bytes that replace those there.
-        apparent: the length that the result seems to have when something seeks from its end; None: its own. What is
-            read beyond the last piece is nothing, but for zeros in the last 128 bytes, where ID3v1 tags are looked for.
+        apparent: the length that a seek from the end finds; None: the true one. Beyond the last piece nothing is read
+            but zeros in the last 128 bytes, where ID3v1 tags are looked for.
     """
     return io.BufferedReader(_Pieces(stream, pieces, patch, apparent), _BLOCK_BYTES)
 

@@ -12,8 +12,7 @@ from pipelines.files.tfrecord import OVERHEAD_BYTES, FrameError, RecordError, re
 def read_record(uri: str, offset: int) -> bytes:
     """Read the record whose frame begins at an offset, bytes.
 
-    Raises:
-        ClipError: there is no whole record, or its checksums do not match.
+    Raises `ClipError` if there is no whole record, or its checksums do not match.
     """
     try:
         with read_errors(uri), open_stream(uri) as stream:
@@ -61,8 +60,7 @@ def read_records(uri: str) -> Iterator[tuple[int, bytes] | ClipError]:
 def source_sha256(uri: str, record_offset: int | None) -> str:
     """Return the SHA-256 of a file's bytes, or of the record at an offset: 64 hex digits.
 
-    Raises:
-        ClipError: the file or record cannot be read.
+    Raises `ClipError` if the file or record cannot be read.
     """
     if record_offset is None:
         return sha256(uri, *read_state(uri))

@@ -32,52 +32,30 @@ _MAX_FRAMES_PER_BYTE = 64  # a larger claim is counted by decoding instead of be
 
 @dataclass(frozen=True)
 class Shape:
-    """What a sound is, apart from its samples.
+    """What a sound is, apart from its samples."""
 
-    Attributes:
-        frames: samples of each channel.
-        sample_rate: Hz.
-        channels: how many.
-        format: container and subtype as libsndfile calls them, such as "WAV/PCM_16".
-        note: how its header is wrong although it can be read to its end, one line; "" where it is right.
-    """
-
-    frames: int
-    sample_rate: int
-    channels: int
-    format: str
-    note: str = ""
+    frames: int  # samples of each channel
+    sample_rate: int  # Hz
+    channels: int  # how many
+    format: str  # container and subtype as libsndfile calls them, such as "WAV/PCM_16"
+    note: str = ""  # how its header is wrong although it can be read to its end, one line; "" where it is right
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What was read of a range of frames.
+    """The samples that were read of a range of frames."""
 
-    Attributes:
-        waveform: float32 [samples, channels]; shorter than the range where the file ends or breaks.
-        tolerance: the shortfall that the codec's header may have, frames.
-        reason: what stopped the reading, in brackets, or "".
-    """
-
-    waveform: np.ndarray
-    tolerance: int
-    reason: str
+    waveform: np.ndarray  # float32 [samples, channels]; shorter than the range where the file ends or breaks
+    tolerance: int  # the shortfall that the codec's header may have, frames
+    reason: str  # what stopped the reading, in brackets, or ""
 
 
 def measure(opener: Opener, *, size: int, name: str) -> Shape:
-    """Give the shape of a sound, after a look at whether its bytes can hold what its header says.
+    """Return the shape of a sound of `size` bytes, after a check that they can hold what its header announces.
 
     Only the header is read, and for MP3 and FLAC (whose header can promise what a truncated file does not hold) one
-    frame at the end; all is decoded, block by block, only where the header gives no believable length. An MP3 gives one
-    if it has a Xing or Info tag that counts all its frames.
-
-    Args:
-        opener: of the sound.
-        size: of its file, bytes.
-        name: of the sound, quoted, for messages.
-
-    Raises:
-        ClipError: it cannot be used.
+    frame at the end; all is decoded, block by block, only where the header has no plausible length. An MP3 has one if a
+    Xing or Info tag counts all its frames. Raises `ClipError`, with the quoted name of the sound, if it cannot be used.
     """
     with opener() as sound:
         frames = _frame_count(sound, size, name)
@@ -87,8 +65,7 @@ def measure(opener: Opener, *, size: int, name: str) -> Shape:
 def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
     """Read `shape.frames` frames from frame `start` on, as many as there are.
 
-    Raises:
-        ClipError: the sound cannot be read, or has another rate or other channels than `shape`.
+    Raises `ClipError` if the sound cannot be read, or has another rate or other channels than `shape`.
     """
     with opener() as sound:
         _check_unchanged(sound, shape, name)
@@ -97,19 +74,10 @@ def read_frames(opener: Opener, shape: Shape, start: int, name: str) -> Samples:
 
 
 def read_blocks(opener: Opener, shape: Shape, name: str) -> Iterator[np.ndarray]:
-    """Read all of a sound, block by block.
+    """Read all of a sound, block by block: float32 [samples, channels], none of them empty.
 
-    Args:
-        opener: of the sound.
-        shape: of it, as `measure` gives it.
-        name: of the sound, quoted, for messages.
-
-    Yields:
-        float32 [samples, channels], none of them empty. In all at most `shape.frames` frames; of lossy codecs, whose
-        headers may be approximate, as many as there are.
-
-    Raises:
-        ClipError: the sound cannot be read, has another rate or other channels than `shape`, or is cut off.
+    In all at most `shape.frames` frames (`measure`); of lossy codecs, whose headers may be approximate, as many as
+    there are. Raises `ClipError` if the sound cannot be read, has another rate or other channels, or is cut off.
     """
     done = 0
     with opener() as sound:
@@ -124,7 +92,7 @@ def read_blocks(opener: Opener, shape: Shape, name: str) -> Iterator[np.ndarray]
 
 
 def check_whole(frames: int, read: int, tolerance: int, name: str, reason: str, start: int = 0) -> None:
-    """Refuse a sound of which too little could be read.
+    """Refuse a sound that is cut off with a `ClipError`.
 
     Args:
         frames: that were announced from frame `start` on.
@@ -133,9 +101,6 @@ def check_whole(frames: int, read: int, tolerance: int, name: str, reason: str, 
         name: of the sound, quoted.
         reason: what stopped the reading, in brackets, or "".
         start: frame from which it was read.
-
-    Raises:
-        ClipError: it is cut off.
     """
     if frames - read > tolerance or not read:
         raise ClipError(
@@ -155,13 +120,13 @@ def _check_unchanged(sound: Sound, shape: Shape, name: str) -> None:
 
 
 def _tolerance(sound: Sound, frames: int) -> int:
-    """Give the shortfall that a lossy codec's header may have, in frames."""
+    """Return the shortfall that a lossy codec's header may have, in frames."""
     lossy = sound.format == "MP3" or sound.subtype in ("VORBIS", "OPUS")
     return int(max(0.1 * sound.samplerate, 0.01 * frames)) if lossy else 0
 
 
 def _frame_count(sound: Sound, size: int, name: str) -> int:
-    """Give the number of frames, after a look at whether the file can hold them."""
+    """Return the number of frames, after a check that the file can hold them."""
     claimed = sound.frames
     counted = None
     if not sound.announced:
@@ -197,9 +162,9 @@ def _frame_count(sound: Sound, size: int, name: str) -> int:
 def _entry(sound: Sound, start: int) -> int:
     """Choose the frame from which to decode so that `start` and the following are exact.
 
-    An MP3 frame borrows bits from, and overlaps with, the frames before it. libsndfile 1.2.2 places samples
-    wrongly after a seek into the last page of an Ogg Vorbis stream, whose final granule position is trimmed.
-    Both are cured by decoding from earlier on.
+    An MP3 frame borrows bits from, and overlaps with, the frames before it. libsndfile 1.2.2 places samples wrongly
+    after a seek into the last page of an Ogg Vorbis stream, whose final granule position is trimmed. Both are cured by
+    decoding from earlier on.
     """
     if not sound.can_seek or sound.frames >= 1 << 62:
         return 0
@@ -211,7 +176,7 @@ def _entry(sound: Sound, start: int) -> int:
 
 
 def _seek(sound: Sound, frame: int) -> bool:
-    """Go to a frame; say whether that worked."""
+    """Seek a frame; return whether that worked."""
     try:
         return sound.seek(frame) == frame
     except soundfile.LibsndfileError:
@@ -221,9 +186,8 @@ def _seek(sound: Sound, frame: int) -> bool:
 def _advance(sound: Sound, frames: int, *, keep: bool) -> tuple[list[np.ndarray], int, str]:
     """Decode the next `frames` frames block by block, or fewer where the file ends or breaks.
 
-    Returns:
-      The blocks (none unless `keep`), float32 [frames, channels]; how many frames they are; what stopped it,
-      or "".
+    Return the blocks (none unless `keep`), float32 [frames, channels]; how many frames they are; and the reason why it
+    stopped, or "".
     """
     blocks: list[np.ndarray] = []
     done = 0
@@ -241,7 +205,7 @@ def _advance(sound: Sound, frames: int, *, keep: bool) -> tuple[list[np.ndarray]
 
 
 def _read(sound: Sound, opener: Opener, start: int, frames: int) -> tuple[np.ndarray, str]:
-    """Read frames from `start` on, as many as there are: float32 [samples, channels], and what stopped it."""
+    """Read frames from `start` on, as many as there are: float32 [samples, channels], and why it stopped."""
     entry = _entry(sound, start)
     if entry and not _seek(sound, entry):
         with opener() as again:  # a failed seek leaves the decoder anywhere: start from the beginning

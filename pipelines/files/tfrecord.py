@@ -1,6 +1,6 @@
 """TFRecord framing: each record between its length and two masked CRC-32C checksums.
 
-A length is a claim: memory grows with the bytes that are really there, never with the claim.
+A length is a claim: memory grows with the bytes that were read, never with the claim.
 
 Source: TensorFlow, tensorflow/core/lib/io/record_writer.h (format) and core/lib/hash/crc32c.h (mask).
 """
@@ -27,15 +27,15 @@ _BLOCK_BYTES = 1 << 24
 
 
 class FrameError(ValueError):
-    """The file is cut off, or what tells a record's length is damaged: where the next record begins is not known."""
+    """The file is cut off, or a length is damaged: the next record cannot be found."""
 
 
 class RecordError(FrameError):
-    """One record is damaged; the file stands at the next one."""
+    """One record is damaged; the file is at the next one."""
 
 
 def frame(record: bytes) -> bytes:
-    """Return the record as it stands in a TFRecord file."""
+    """Return a record as it is in a TFRecord file."""
     length = struct.pack("<Q", len(record))
     return length + _masked_crc(length) + record + _masked_crc(record)
 
@@ -45,7 +45,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
     Raises:
         RecordError: the record's bytes are damaged; what follows it can be read.
-        FrameError: the file is cut off here, or what tells the record's length is damaged.
+        FrameError: the file is cut off here, or the record's length is damaged.
     """
     length = _read_length(stream)
     if length is None:
@@ -59,11 +59,7 @@ def read_frame(stream: BinaryIO) -> bytes | None:
 
 
 def read_frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Give the records of a file from where the stream stands, each with the offset of its first byte.
-
-    Raises:
-        FrameError: as `read_frame`.
-    """
+    """Give the records of a file from its position on, each with the offset of its first byte. Raises `FrameError`."""
     offset = stream.tell()
     while (record := read_frame(stream)) is not None:
         yield offset + HEAD_BYTES, record
@@ -71,11 +67,7 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def skip_frames(stream: BinaryIO, count: int) -> None:
-    """Go on by so many records, of whose bytes only the last is read.
-
-    Raises:
-        FrameError: there are fewer, or what tells a record's length is damaged.
-    """
+    """Skip records, without reading them. Raises `FrameError` if there are fewer, or a length is damaged."""
     for _ in range(count):
         length = _read_length(stream)
         if length is None:
@@ -86,7 +78,7 @@ def skip_frames(stream: BinaryIO, count: int) -> None:
 
 
 def _read_length(stream: BinaryIO) -> int | None:
-    """Read how many bytes the next record has; None at the end of the file."""
+    """Read the length of the next record, bytes; None at the end of the file."""
     head = stream.read(HEAD_BYTES)
     if not head:
         return None
@@ -99,7 +91,7 @@ def _read_length(stream: BinaryIO) -> int | None:
 
 
 def _read(stream: BinaryIO, length: int) -> bytes:
-    """Read so many bytes, or fewer where the stream ends, a block at a time."""
+    """Read `length` bytes, or fewer where the stream ends, a block at a time."""
     blocks = []
     while length and (block := stream.read(min(length, _BLOCK_BYTES))):
         blocks.append(block)

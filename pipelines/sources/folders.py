@@ -36,7 +36,7 @@ def list_files(
     notes: TableNotes | None = None,
     skipped: Skipped | None = None,
 ) -> Iterator[SoundFileRef | Failure]:
-    """List the sound files that the inputs name, with their labels.
+    """List the sound files that the inputs name, with their labels, sorted by id, each once.
 
     Args:
         inputs: each a file, a folder (all audio below it), or a glob (`*`, `?`, `[...]`, and `**` for any folders; a
@@ -46,13 +46,8 @@ def list_files(
         notes: collects notes on the table.
         skipped: counts skipped files.
 
-    Returns:
-        References and failures, sorted by id, whatever the order of the inputs; a file named twice comes once.
-
     Raises:
-        SourceError: an input is missing or holds no audio, or the table cannot be used. Raised by the call itself, not
-        by
-            the iteration.
+        SourceError: by the call itself: an input is missing or holds no audio, or the table cannot be used.
     """
     names = [inputs] if isinstance(inputs, str) else [os.fspath(each) for each in inputs]
     if not all(names) or not names:
@@ -61,7 +56,7 @@ def list_files(
     if len({_scheme(each.root) for each in found}) > 1:
         roots = ", ".join(sorted({repr(each.root) for each in found}))
         raise SourceError(f"the inputs lie on different file systems ({roots}); expected one: run them one by one")
-    root = _common([each.root.split("/") for each in found])
+    root = common([each.root.split("/") for each in found])
     for each in found:
         each.count_skipped(skipped, root, but=locate(metadata) if metadata else None)
     failures = {local_path(failure.uri) or failure.uri: failure for each in found for failure in each.failures}
@@ -98,30 +93,17 @@ class MissingInputError(SourceError):
 
 @dataclass(frozen=True)
 class Found:
-    """The files of one input.
+    """The files of one input."""
 
-    Attributes:
-        root: its folder.
-        files: locations of its files.
-        failures: the folders that could not be read.
-        others: locations of skipped files, hidden ones and empty folders (these end in /).
-    """
-
-    root: str
-    files: list[str]
-    failures: list[Failure]
-    others: list[str]
+    root: str  # its folder
+    files: list[str]  # locations of its files
+    failures: list[Failure]  # the folders that could not be read
+    others: list[str]  # locations of skipped files, hidden ones and empty folders (these end in /)
 
     def count_skipped(
         self, skipped: Skipped | None, root: Sequence[str] | None = None, *, but: str | None = None
     ) -> None:
-        """Count skipped files.
-
-        Args:
-            skipped: counts them; None counts nothing.
-            root: parts of the folder that paths are relative to; None: this input's own.
-            but: a location that does not count.
-        """
+        """Count skipped files, except for the location `but`; folders are below `root` (in parts; None: this one's)."""
         if skipped is None:
             return
         parts = self.root.split("/") if root is None else root
@@ -275,7 +257,7 @@ def _is_folder(location: str) -> bool:
     return not WILDCARD.search(location)  # object stores have no folders: what is below it decides
 
 
-def _common(paths: Sequence[list[str]]) -> list[str]:
+def common(paths: Sequence[list[str]]) -> list[str]:
     """Give the parts that all paths begin with."""
     return [column[0] for column in itertools.takewhile(lambda column: len({*column}) == 1, zip(*paths, strict=False))]
 

@@ -24,20 +24,13 @@ NAMES = ("name", "display_name")
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of input.
+    """A kind of input."""
 
-    Attributes:
-        accepts: what a user may give, for messages.
-        list: (inputs of this kind, configuration) -> their listing.
-        takes: whether an input without a prefix is of this kind.
-        prefix: that an input of this kind may begin with.
-        check: refuses a path that does not exist, without reading anything; None: inputs are names.
-    """
-
-    accepts: str
-    list: Callable[[Sequence[str], SourceConfig], Listing]
-    takes: Callable[[str], bool] = lambda given: False
-    prefix: str = ""
+    accepts: str  # what a user may give, for messages
+    list: Callable[[Sequence[str], SourceConfig], Listing]  # (inputs of this kind, configuration) -> their listing
+    takes: Callable[[str], bool] = lambda given: False  # whether an input without a prefix is of this kind
+    prefix: str = ""  # that an input of this kind may begin with
+    # refuses a path that does not exist, without reading anything; None: inputs are names
     check: Callable[[str], None] | None = None
 
 

@@ -22,7 +22,7 @@ from pipelines.clips.listing import Skipped, SourceError, TableNotes, file_item
 from pipelines.clips.references import Failure, SoundFileRef
 from pipelines.clips.splits import split_fault
 from pipelines.files.locations import as_text, as_uri, local_path, locate, resolve
-from pipelines.sources.folders import WILDCARD, find
+from pipelines.sources.folders import WILDCARD, common, find
 from pipelines.tables.columns import Columns, Entry, Reader, reader
 from pipelines.tables.events import joined
 from pipelines.tables.row_paths import AmbiguousPathError, RowPaths
@@ -34,16 +34,9 @@ def list_manifests(
 ) -> Iterator[SoundFileRef | Failure]:
     """List the sounds in the rows of tables, in their order.
 
-    Args:
-        manifests: paths or URIs.
-        columns: names of their columns.
-        root: folder that paths are relative to and have to lie in; None: that of each manifest.
-        notes: collects notes on the tables.
-
-    Raises:
-        SourceError: a table cannot be read, lacks a column, or has no row that names a file; by the call itself where
-        the
-            first row or the header shows it.
+    `root` is the folder that paths are relative to and have to lie in; None: that of each manifest. Raises
+    `SourceError` if a table cannot be read, lacks a column, or names no file; by the call itself where the first row or
+    the header shows it.
     """
     readers = [reader(open_table(manifest), columns) for manifest in manifests]
     top = _root(root, manifests)
@@ -75,9 +68,7 @@ def _root(root: str | None, files: Sequence[str]) -> str:
     """Return the folder that ids are relative to: the root, or what the folders of the files share."""
     if root is not None:
         return locate(root)
-    folders = [_folder(file).split("/") for file in files]
-    shared = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
-    return "/".join(parts[0] for parts in shared)
+    return "/".join(common([_folder(file).split("/") for file in files]))
 
 
 def _folder(file: str) -> str:

@@ -28,7 +28,10 @@ from pipelines.tables.table_reader import open_table
 def label_files(
     files: Mapping[str, SoundFileRef], metadata: str, columns: Columns, *, notes: TableNotes
 ) -> Iterator[SoundFileRef | Failure]:
-    """Give the files the labels, splits and groups of a table.
+    """Give the files the labels, splits and groups of a table, in their order.
+
+    A file is a failure of stage "label" where it has no row, no label, rows that disagree, or a split that cannot be
+    part of a file's name. Without a column of labels a file keeps its label, without a split in its row its split.
 
     Args:
         files: references by location (`locations.locate`).
@@ -36,14 +39,8 @@ def label_files(
         columns: names of its columns; offsets and durations are ignored, as its rows stand for whole files.
         notes: collects what was found, what is not used, and rows of no file here.
 
-    Yields:
-        For each file, in the order given: a new reference, or a failure of stage "label" where it has no row, no label,
-        rows that disagree, or a split that cannot be part of a file's name. Without a column of labels a file keeps its
-        label, without a split in its row its split.
-
     Raises:
-        SourceError: the table cannot be read, lacks a column, or names none of the files. Raised when the first file is
-            asked for.
+        SourceError: with the first file: the table cannot be read, lacks a column, or names none of the files.
     """
     entries, found = _read_entries(metadata, columns)
     folder = locate(metadata).rpartition("/")[0]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from tensorflow_datasets import features as f
 
 from pipelines.clips.listing import SourceError
 from pipelines.clips.references import tidy
@@ -42,8 +43,6 @@ def layout_and_fields(features: Any, source: SourceConfig, folder: str) -> tuple
 
 def _flat(features: Any, prefix: str = "") -> dict[str, Any]:
     """Return the features by the names that they have in an example."""
-    from tensorflow_datasets import features as f
-
     if not isinstance(features, f.FeaturesDict):
         return {prefix: features}
     found: dict[str, Any] = {}
@@ -53,8 +52,6 @@ def _flat(features: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _layout(features: Mapping[str, Any], source: SourceConfig, folder: str) -> Layout:
-    from tensorflow_datasets import features as f
-
     named = (source.features or {}).get("audio")
     sounds = [key for key, feature in features.items() if isinstance(feature, f.Audio)]
     audio = named or ("audio" if "audio" in features else sounds[0] if len(sounds) == 1 else None)
@@ -85,8 +82,6 @@ def _layout(features: Mapping[str, Any], source: SourceConfig, folder: str) -> L
 
 def _label_feature(features: Mapping[str, Any], source: SourceConfig, folder: str) -> str:
     """Choose the feature of labels: the one that is named, "labels", "label", or the only ClassLabel."""
-    from tensorflow_datasets import features as f
-
     names = source.features or {}
     named = names.get("labels") or names.get("label") or source.label_column
     if named is not None:
@@ -116,15 +111,15 @@ def _groups(features: Mapping[str, Any], source: SourceConfig, own: bool, folder
 
 def _inner(feature: Any) -> Any:
     """Return the feature that a sequence repeats, or the feature itself."""
-    from tensorflow_datasets import features as f
-
     return feature.feature if isinstance(feature, f.Sequence) else feature
 
 
 def _is_tensor(feature: Any) -> bool:
-    from tensorflow_datasets import features as f
-
     return isinstance(feature, f.Tensor)
+
+
+def _rank(feature: Any) -> int:
+    return len(feature.shape)
 
 
 def _is_plain(feature: Any) -> bool:
@@ -136,14 +131,8 @@ def _is_text(feature: Any) -> bool:
     return _is_plain(feature) and np.dtype(feature.np_dtype).kind == "O"
 
 
-def _rank(feature: Any) -> int:
-    return len(feature.shape)
-
-
 def _classes(feature: Any) -> tuple[str, ...]:
     """Return the names of a ClassLabel in its order; () where it has none."""
-    from tensorflow_datasets import features as f
-
     label = _inner(feature)
     if not isinstance(label, f.ClassLabel) or not label.num_classes or label.num_classes > MAX_CLASSES:
         return ()

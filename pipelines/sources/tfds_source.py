@@ -25,7 +25,6 @@ from pipelines.config.run_config import SourceConfig
 from pipelines.files.containers import ClipError, open_stream, read_state
 from pipelines.files.locations import local_path, locate, nearest
 from pipelines.messages import one_line
-from pipelines.sources.tfds_features import layout_and_fields
 
 PREFIX = "tfds:"
 _MAX_JSON_BYTES = 64 << 20
@@ -44,11 +43,7 @@ def is_dataset(folder: str) -> bool:
 
 
 def list_tfds(given: str, source: SourceConfig) -> Listing:
-    """List the shards of a dataset, by its name (with or without `PREFIX`) or folder.
-
-    Raises:
-        SourceError: there is no such dataset, or it cannot be read; the message says what to do.
-    """
+    """List the shards of a dataset, by its name (with or without `PREFIX`) or folder. Raises `SourceError`."""
     name = given.removeprefix(PREFIX)
     if is_dataset(name):
         return list_dataset(name, source)
@@ -66,11 +61,9 @@ def list_tfds(given: str, source: SourceConfig) -> Listing:
 
 
 def list_dataset(folder: str, source: SourceConfig, *, only: frozenset[str] | None = None) -> Listing:
-    """List the shards of the dataset in a folder; `only` are the locations of the shards that are wanted.
+    """List the shards of the dataset in a folder, or only those at certain locations. Raises `SourceError`."""
+    from pipelines.sources.tfds_features import layout_and_fields  # imports TensorFlow Datasets
 
-    Raises:
-        SourceError: it cannot be read.
-    """
     location = locate(folder)
     info = _load(location)
     layout, fields = layout_and_fields(info.features, source, location)

@@ -28,12 +28,8 @@ PREFIX = "tfrecord:"
 def list_tfrecords(inputs: Sequence[str], source: SourceConfig) -> Listing:
     """List TFRecord files.
 
-    Args:
-        inputs: paths, folders (all files below that have "tfrecord" in their name) and globs, with or without `PREFIX`.
-        source: names of features, and how samples are stored.
-
-    Raises:
-        SourceError: there are none.
+    Inputs are paths, folders (all files below that have "tfrecord" in their name) and globs, with or without `PREFIX`.
+    Raises `SourceError` if there are none.
     """
     files: dict[str, str] = {}
     failures: list[Failure] = []

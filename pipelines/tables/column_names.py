@@ -1,4 +1,4 @@
-"""Column names: what data sets call the columns that name files, labels, splits and times.
+"""Column names: what data sets call the columns of files, labels, splits and times.
 
 Takes the names in a table's header and those that a user gave; gives the columns that are meant. Nothing is read.
 
@@ -49,18 +49,12 @@ PLURALS = ("labels", "tags", "classes")
 
 
 class ColumnError(ValueError):
-    """A column that the user named is not there, or two contradict each other; the message is the end of a line."""
+    """A column that the user named does not exist, or two contradict each other; the message is the end of a line."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """The columns of times; None where there is none.
-
-    Attributes:
-        start: seconds from the beginning of the file.
-        end: likewise.
-        duration: seconds.
-    """
+    """Names of the columns of start, end and duration, in seconds; None where there is none."""
 
     start: str | None = None
     end: str | None = None
@@ -68,7 +62,7 @@ class Times:
 
 
 def folded(name: str) -> str:
-    """Spell a column's name as it is compared."""
+    """Spell a column's name for comparison."""
     return re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
 
 
@@ -84,15 +78,9 @@ def there(names: Sequence[str]) -> str:
 
 
 def find(names: Sequence[str], given: str | None, known: Iterable[str]) -> str | None:
-    """Find a column by the name that the user gave, or else the first that is known.
+    """Find a column by the name that the user gave ("": none), or without one (None) by the known, folded names.
 
-    Args:
-        names: of the table's columns.
-        given: by the user; "" for no column, None to look for what is known.
-        known: names as `folded` spells them.
-
-    Raises:
-        ColumnError: there is no column of the name that was given.
+    Raises `ColumnError` if there is no column of the name that was given.
     """
     by_fold = _by_fold(names)
     if given is None:
@@ -106,16 +94,11 @@ def find(names: Sequence[str], given: str | None, known: Iterable[str]) -> str |
 
 
 def find_times(names: Sequence[str], given: Times, path: str) -> Times:
-    """Find the columns that say which piece of a file is meant.
+    """Find the columns of the times of a piece, by the names that the user gave as in `find`.
 
-    Args:
-        names: of the table's columns.
-        given: by the user, as in `find`.
-        path: column that names the file. If it names slices that are files of their own, as UrbanSound8K's does,
-            times are those of the recording that the slice was cut from, and are not guessed.
-
-    Raises:
-        ColumnError: a column is not there, there is an end without a start, or an end beside a duration.
+    If `path`, the column that names the file, names slices that are files of their own, as UrbanSound8K's does, times
+    are those of the recording that the slice was cut from, and are not guessed. Raises `ColumnError` if a column does
+    not exist, there is an end without a start, or an end beside a duration.
     """
     if given.end and given.duration:
         raise ColumnError("has a column of ends and one of durations; give --end-column or --duration-column")

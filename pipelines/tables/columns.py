@@ -1,11 +1,11 @@
-"""Columns: which column of a table says what, and what its rows say of sounds.
+"""Columns: which columns of a table are used, and the content of its rows.
 
 Takes a `Table` and the `Columns` that the user named; gives an `Entry` for each row. Labels are text: never evaluated.
 
-Conventions: a column is the one that the user named, or the first of those known (`pipelines.tables.column_names`) that
-is there. Labels are read as `pipelines.tables.label_cells` says: text is parted at the user's separator, or in a column
-whose name is a plural at the first of | ; , that is in it. Integers are their decimals. What was found is said in a
-note (`Reader.note`), and so are the columns that are not used.
+Conventions: a column is the one that the user named, or the first of the known ones (`pipelines.tables.column_names`).
+Labels are read as in `pipelines.tables.label_cells`: text is split at the user's separator, or in a column whose name
+is a plural at the first of | ; , that is in it. Integers are their decimals. `Reader.note` names the columns that were
+found, and those that are not used.
 """
 
 from __future__ import annotations
@@ -40,81 +40,47 @@ _TOLD = 8  # columns that a note names
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of a table's columns.
+    """Names of a table's columns; None takes the first of a known name, "" as an offset or end takes none."""
 
-    Attributes:
-        path: column that names the file; of this and the others, None takes the first of a known name that is there.
-        label: column that holds the class or classes.
-        split: column that holds the split.
-        offset: column of where a piece begins, in seconds from the beginning of the file; "" takes none.
-        end: column of where it ends, likewise.
-        duration: column of seconds.
-        groups: columns that are carried as groups.
-        separator: what parts the labels of a clip; None: as the module says.
-    """
-
-    path: str | None = None
-    label: str | None = None
-    split: str | None = None
-    offset: str | None = None
-    end: str | None = None
-    duration: str | None = None
-    groups: tuple[str, ...] = ()
-    separator: str | None = None
+    path: str | None = None  # column that names the file
+    label: str | None = None  # column that holds the class or classes
+    split: str | None = None  # column that holds the split
+    offset: str | None = None  # column of where a piece begins, in seconds from the beginning of the file
+    end: str | None = None  # column of where it ends, likewise
+    duration: str | None = None  # column of seconds
+    groups: tuple[str, ...] = ()  # columns that are carried as groups
+    separator: str | None = None  # of the labels of a clip; None: as in the module's docstring
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one row says; None where there is no such column.
+    """The content of one row; None where there is no such column."""
 
-    Attributes:
-        line: where it stands in the table.
-        path: of the file, as it is written.
-        labels: of the sound; () where the cell holds none.
-        split: of the sound; "" where the cell is empty.
-        groups: that it belongs to.
-        offset_seconds: where the piece begins.
-        duration_seconds: how long it is; None: up to the end.
-        fault: what is wrong with the row, "" if nothing is.
-    """
-
-    line: int
-    path: str
-    labels: tuple[str, ...] | None = None
-    split: str | None = None
-    groups: Groups = ()
-    offset_seconds: float = 0.0
-    duration_seconds: float | None = None
-    fault: str = ""
+    line: int  # of the row in the table
+    path: str  # of the file, as it is written
+    labels: tuple[str, ...] | None = None  # of the sound; () where the cell holds none
+    split: str | None = None  # of the sound; "" where the cell is empty
+    groups: Groups = ()  # of the sound
+    offset_seconds: float = 0.0  # where the piece begins
+    duration_seconds: float | None = None  # how long it is; None: up to the end
+    fault: str = ""  # what is wrong with the row, "" if nothing is
 
 
 @dataclass(frozen=True)
 class Reader:
-    """The columns of one table.
+    """The columns of one table."""
 
-    Attributes:
-        table: that is read.
-        path: name of the column of paths.
-        label: name of the column of labels, if there is one.
-        other_label: column of one label where that has none, as where a table has both "labels" and "label".
-        split: name of the column of splits, if there is one.
-        times: names of the columns of times, those that there are.
-        groups: names of groups, and of their columns.
-        separator: as in `Columns`.
-        named: whether the user named the column of labels.
-        hot: names of columns that are classes, where there is no column of labels.
-    """
-
-    table: Table
-    path: str
-    label: str | None
-    split: str | None
-    times: Times
-    groups: tuple[tuple[str, str], ...]
-    separator: str | None
+    table: Table  # that is read
+    path: str  # name of the column of paths
+    label: str | None  # name of the column of labels, if there is one
+    split: str | None  # name of the column of splits, if there is one
+    times: Times  # names of the columns of times
+    groups: tuple[tuple[str, str], ...]  # names of groups, and of their columns
+    separator: str | None  # as in `Columns`
+    # column that is used where that of labels is empty, as where a table has both "labels" and "label"
     other_label: str | None = None
-    named: bool = False
-    hot: tuple[str, ...] = ()
+    named: bool = False  # whether the user named the column of labels
+    hot: tuple[str, ...] = ()  # names of columns that are classes, where there is no column of labels
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -125,10 +91,9 @@ class Reader:
         return tuple(dict.fromkeys(name for name in own if name is not None))
 
     def note(self, classes: int) -> str:
-        """Say in one line what the columns were taken for, and which are not used; "" if there is nothing to say.
+        """Return a line on the columns that were guessed, and on those that are not used; "" for none.
 
-        Args:
-            classes: number of different labels in the rows.
+        `classes` is the number of different labels in the rows.
         """
         found = []
         counted = f"{classes} class{'' if classes == 1 else 'es'}"
@@ -146,11 +111,7 @@ class Reader:
         return tidy([f"{self.table.uri!r}: {'; '.join(found)}"])[0] if found else ""
 
     def entries(self) -> Iterator[Entry]:
-        """Give what the rows say; an empty row is left out, one that says something of no file has a fault.
-
-        Raises:
-            SourceError: the table cannot be read on.
-        """
+        """Give the rows; empty ones are left out, one without a file has a fault. Raises `SourceError`."""
         for row in self.table.rows(self.used):
             path = cell_text(row.cells.get(self.path))
             if row.fault or path is None:
@@ -174,7 +135,7 @@ class Reader:
         return Entry(row.line, path, labels, split, groups, start, duration, fault or wrong)
 
     def _piece(self, row: Row) -> tuple[float, float | None, str]:
-        """Give where the piece of a row begins and how long it is, and what is wrong with its times."""
+        """Return where the piece of a row begins and how long it is, and what is wrong with its times."""
         times: list[float | None] = []
         flags = (("--start-column", self.times.start, 0.0), ("--end-column", self.times.end, 0.0))
         for flag, column, least in (*flags, ("--duration-column", self.times.duration, 1e-9)):
@@ -198,11 +159,7 @@ class Reader:
 
 
 def reader(table: Table, columns: Columns) -> Reader:
-    """Find the columns of a table.
-
-    Raises:
-        SourceError: it has no column of paths, or none of a name that the user gave.
-    """
+    """Find the columns of a table. Raises `SourceError` if it has no column of paths, or none of a given name."""
     names = table.columns
     try:
         path = find(names, columns.path, PATHS)
@@ -239,7 +196,7 @@ def quoted(entry: Entry) -> str:
 
 
 def no_labels(table: Table) -> SourceError:
-    """Return the error of a table that has to have labels, and has none."""
+    """Return the error of a table that lacks a column of labels."""
     return SourceError(
         f"{table.uri!r} has no column of labels: {there(table.columns)}; name it with --label-column; expected one of "
         f"{LABELS}"

@@ -2,10 +2,9 @@
 
 Takes the lines of a file; gives the cells of each row, and the number of its last line. Nothing is opened here.
 
-Conventions: in CSV a cell may stand in quotes, and then hold delimiters, line breaks and doubled quotes (RFC 4180). In
-TSV a quote is a character like any other, and a line is a row, as in IANA's text/tab-separated-values and as Common
-Voice writes it; only where each name of the header stands in quotes, as R writes it, do the quotes mean what they mean
-in CSV.
+Conventions: in CSV a cell may be in quotes, and then hold delimiters, line breaks and doubled quotes (RFC 4180). In TSV
+a quote is a character like any other, and a line is a row, as in IANA's text/tab-separated-values and as Common Voice
+writes it; only if each name of the header is in quotes, as R writes it, do the quotes mean what they mean in CSV.
 """
 
 from __future__ import annotations
@@ -19,33 +18,25 @@ _FILE_NAME = re.compile(r"\S+\.[A-Za-z0-9]{2,5}")
 
 
 class DelimitedError(ValueError):
-    """The rows cannot be told apart; the message is one line that begins with the line number."""
+    """The rows cannot be separated; the message is one line that begins with the line number."""
 
 
 def delimiter_of(header: str, *, tabs: bool) -> str:
-    """Give what parts the cells: a tab if `tabs`, else whichever of comma, semicolon and tab is most frequent."""
+    """Return the delimiter: a tab if `tabs`, else the most frequent of comma, semicolon and tab."""
     return "\t" if tabs else max(",;\t", key=header.count)
 
 
 def has_quotes(header: str, delimiter: str) -> bool:
-    """Tell by the header line whether cells may stand in quotes."""
+    """Tell by the header line whether cells may be in quotes."""
     names = header.strip().split(delimiter)
     return delimiter != "\t" or all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
 
 
 def parse(lines: Iterable[str], delimiter: str, *, quotes: bool) -> Iterator[tuple[int, list[str]]]:
-    """Part lines into cells.
+    """Split lines, the header first, into cells; cells may be in quotes if `quotes`.
 
-    Args:
-        lines: of the file, the header first, each with its line break.
-        delimiter: what parts the cells.
-        quotes: whether cells may stand in quotes.
-
-    Yields:
-        Number of a row's last line, from 1, and its cells; none where the line is empty.
-
-    Raises:
-        DelimitedError: a quote is not closed, or closed after lines that are rows themselves; or a cell is too long.
+    Yields the number of a row's last line, from 1, and its cells; none where the line is empty. Raises `DelimitedError`
+    if a quote is not closed, or closed after lines that are rows themselves; or a cell is too long.
     """
     if not quotes:
         for number, line in enumerate(lines, 1):
@@ -72,14 +63,9 @@ def parse(lines: Iterable[str], delimiter: str, *, quotes: bool) -> Iterator[tup
 
 
 def cells_fault(cells: Sequence[str], width: int, *, quotes: bool) -> str:
-    """Say what is wrong with the number of a row's cells, "" if nothing is.
+    """Return what is wrong with the number of a row's cells, compared with the header's width; "" if nothing is.
 
     Missing cells are empty ones, unless a line break in quotes may have cut the row.
-
-    Args:
-        cells: of the row.
-        width: number of the header's cells.
-        quotes: as in `parse`.
     """
     what = f"has {len(cells)} cells, where the header has {width}"
     if any(cell.strip() for cell in cells[width:]):

@@ -1,4 +1,4 @@
-"""Events: rows of a table that say what is heard in which piece of a file.
+"""Events: rows of a table that label pieces of a file.
 
 Takes and gives the entries of `pipelines.tables.columns`. Events that overlap stay pieces of their own, each with its
 own labels; those of the same piece are one sound with the labels of all.
@@ -15,14 +15,7 @@ from pipelines.tables.columns import Entry
 
 
 def joined(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Join the events of one piece of a file, among rows of one file that follow each other.
-
-    Args:
-        entries: in the order of the rows; the rows of one file are in memory at a time.
-
-    Yields:
-        For each piece, the first entry, with the labels of all; entries with a fault as they are.
-    """
+    """Join the events of one piece of a file, in consecutive rows of that file; entries with a fault are kept."""
     for _, group in itertools.groupby(entries, key=lambda entry: entry.path):
         pieces: dict[object, list[Entry]] = {}
         for entry in group:

@@ -3,7 +3,7 @@
 Takes text, a number or a list, as tables hold them; gives labels. Nothing is evaluated.
 
 Conventions: several labels are a list, a list written as text (JSON; a Python list, tuple or set; a NumPy array, whose
-items nothing parts but spaces), or text that is parted at a separator. An item that is None, null or nan is left out.
+items are separated by spaces), or text with a separator. An item that is None, null or nan is left out.
 """
 
 from __future__ import annotations
@@ -31,16 +31,13 @@ _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}
 
 
 def labels_in(value: Any, *, separator: str | None, several: bool) -> tuple[str, ...] | None:
-    """Give the labels in a cell.
+    """Return the labels in a cell, each once; None if they are not text or numbers, or an unreadable list.
 
     Args:
         value: of the cell.
-        separator: what parts the labels in a text that is not a list; None: nothing, or one of `SEPARATORS`.
-        several: whether the column holds several labels: its texts are then parted without a separator given, and a
-            list may have items without quotes.
-
-    Returns:
-        The labels, each once; None if they are not text or numbers, or a list that cannot be read.
+        separator: of the labels in a text that is not a list; None: nothing, or one of `SEPARATORS`.
+        several: whether the column holds several labels: its texts are then split without a separator given, and a list
+            may have items without quotes.
     """
     if isinstance(value, str):
         written = _literal(value.strip(), bare=several)
@@ -81,7 +78,7 @@ def _literal(text: str, *, bare: bool) -> Sequence[Any] | None:
 
 
 def _items(inner: str) -> list[str] | None:
-    """Read strings and numbers that commas or spaces part; None if there is anything else."""
+    """Read strings and numbers separated by commas or spaces; None if there is anything else."""
     found: list[str] = []
     place = 0
     while place < len(inner):
@@ -97,7 +94,7 @@ def _items(inner: str) -> list[str] | None:
 
 
 def _character(escape: re.Match[str]) -> str:
-    """Give the character that an escape in a string means; line breaks and tabs become spaces."""
+    """Return the character of an escape in a string; line breaks and tabs become spaces."""
     code = escape[1] or escape[2] or escape[3]
     if code is None:
         return " " if escape[4] in "nrt" else escape[4]

@@ -27,17 +27,9 @@ _NO_CLASS = re.compile(r"(.*_)?(id|index|fold|votes?|counts?|number)")  # counts
 
 
 def hot_columns(table: Table, used: Sequence[str]) -> tuple[str, ...]:
-    """Find the columns that hold 0 or 1 alone.
+    """Find the columns, beside those that are used otherwise, that hold 0 or 1 alone.
 
-    Args:
-        table: without a column of labels.
-        used: names of columns that are something else.
-
-    Returns:
-        Their names, in order; () if there are fewer than two, or no row is of a class.
-
-    Raises:
-        SourceError: the table cannot be read.
+    Return their names, in order; () if there are fewer than two, or no row is of a class. Raises `SourceError`.
     """
     left = [name for name in table.columns if name not in used and folded(name) not in NOTHING]
     left = [name for name in left if not _NO_CLASS.fullmatch(folded(name))]
@@ -55,15 +47,7 @@ def hot_columns(table: Table, used: Sequence[str]) -> tuple[str, ...]:
 
 
 def hot_labels(cells: Mapping[str, Any], columns: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Give the labels of a row.
-
-    Args:
-        cells: by column.
-        columns: as `hot_columns` gives them.
-
-    Returns:
-        The labels, and what is wrong with a cell, "" if nothing is.
-    """
+    """Return the labels of a row in the columns of `hot_columns`, and what is wrong with a cell, "" if nothing is."""
     wrong = next((name for name in columns if _state(cells.get(name)) not in (*_ON, *_OFF)), None)
     fault = "" if wrong is None else f"has {cells.get(wrong)!r:.80} in column {wrong!r}; expected 0 or 1"
     return tidy(name for name in columns if _state(cells.get(name)) in _ON), fault

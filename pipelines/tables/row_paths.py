@@ -1,10 +1,10 @@
-r"""Paths in rows: which file a row or line means by what it says.
+r"""Paths in rows: the file that a row or line names.
 
-Takes what is written, and the folders that it may be relative to; gives the spelling under which a local file is there,
-and says of files that are not where others of their name lie. Nothing is opened; other file systems are not looked at.
+Takes what is written, and the folders that it may be relative to; gives the spelling under which a local file exists,
+and suggestions for those that do not. Nothing is opened; other file systems are not searched.
 
-Conventions: what is written goes first, then "dog\a.wav" as dog/a.wav, "dog%20a.wav" as "dog a.wav", and the accents of
-Unicode's forms NFC and NFD; in each folder in turn; then the same with the endings of audio.
+Conventions: spellings are tried in this order: as written, "dog\a.wav" as dog/a.wav, "dog%20a.wav" as "dog a.wav", and
+the accents of Unicode's forms NFC and NFD; in each folder in turn; then the same with the endings of audio.
 """
 
 from __future__ import annotations
@@ -26,37 +26,24 @@ _ENDINGS = SOUND_ENDINGS + OTHER_SOUND_ENDINGS
 
 
 class AmbiguousPathError(ValueError):
-    """Several files have the name that is written, with different endings; the message is the end of a line."""
+    """Several files have the written name, with different endings; the message is the end of a line."""
 
 
 @dataclass
 class RowPaths:
-    """The files that the rows of one table or list name.
+    """The files that the rows of one table or list name."""
 
-    Attributes:
-        folders: locations that paths are relative to, in order.
-        asked: number of paths that were looked up.
-        missing: number of those of which there is no file.
-        first: the first such path as it is written, and where it was looked for.
-    """
-
-    folders: tuple[str, ...]
-    asked: int = 0
-    missing: int = 0
+    folders: tuple[str, ...]  # locations that paths are relative to, in order
+    asked: int = 0  # number of paths that were looked up
+    missing: int = 0  # number of those without a file
+    # the first such path as it is written, and where it was looked for
     first: tuple[str, str] = field(default=("", ""))
 
     def find(self, written: str) -> tuple[str, str]:
-        """Find a file.
+        """Return the spelling of a path under which a file exists, and the folder that it is relative to.
 
-        Args:
-            written: a path or URI.
-
-        Returns:
-            Its spelling, and the folder that it is relative to. Where there is no such file, or it is not local, what
-            is written with forward slashes, and the first folder.
-
-        Raises:
-            AmbiguousPathError: it could be several files.
+        Where there is no such file, or it is not local, the path with forward slashes, and the first folder. Raises
+        `AmbiguousPathError` if it could be several files.
         """
         if local_path(written) is None or any(local_path(folder) is None for folder in self.folders):
             return written, self.folders[0]
@@ -74,7 +61,7 @@ class RowPaths:
         return spelling, self.folders[0]
 
     def note(self) -> str:
-        """Say which files are missing, and where one of the first one's name lies; "" if none is missing."""
+        """Return a note on missing files, and where a file of the first one's name is; "" if none is missing."""
         if not self.missing:
             return ""
         written, tried = (as_text(text) for text in self.first)
@@ -89,7 +76,7 @@ class RowPaths:
 
 
 def _spellings(written: str) -> Iterator[str]:
-    """Give the ways to read a path, each once, what is written first."""
+    """Give the ways to read a path, each once, as written first."""
     yield written
     if written.startswith("file://"):
         return
@@ -112,7 +99,7 @@ def _is_file(location: str) -> bool:
 
 
 def _with_ending(spelling: str, folder: str) -> str:
-    """Give a path with the ending that its file has, "" if there is none."""
+    """Return a path with the ending of its file, "" if there is none."""
     location = _location(spelling, folder)
     for endings in (_ENDINGS, tuple(ending.upper() for ending in _ENDINGS)):
         there = [ending for ending in endings if _is_file(location + ending)]
@@ -148,13 +135,13 @@ def _lying(name: str, folder: str) -> str | None:
 
 
 def _stem(name: str) -> str:
-    """Spell a file's name as it is compared: without an ending of audio, without regard to case."""
+    """Spell a file's name for comparison: without an ending of audio, without regard to case."""
     name = unicodedata.normalize("NFC", urllib.parse.unquote(name)).casefold()
     return name[: -len(ending)] if (ending := next((e for e in _ENDINGS if name.endswith(e)), "")) else name
 
 
 def _root_for(written: str, found: str) -> str:
-    """Give the folder that the path of a file would be relative to, "" if there is none."""
+    """Return the folder that the path of a file would be relative to, "" if there is none."""
     parts, there = written.split("/"), found.split("/")
     if written.startswith("/") or len(parts) >= len(there) or parts[:-1] != there[len(there) - len(parts) : -1]:
         return ""

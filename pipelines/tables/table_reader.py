@@ -1,12 +1,12 @@
 """Tables: the rows of a CSV, TSV, JSON-lines or Parquet file, one after the other.
 
-Takes the path or URI of a file, of any file system that Beam opens; gives the names of its columns, and then its rows,
-of the columns that are asked for. Cells are data: text, numbers or lists, never evaluated. Memory is bounded by the
-longest line, or by a batch of Parquet's rows, whatever the number of rows.
+Takes the path or URI of a file; gives the names of its columns, and then its rows, of the columns that are asked for.
+Cells are data: text, numbers or lists, never evaluated. Memory is bounded by the longest line, or by a batch of
+Parquet's rows, whatever the number of rows.
 
-Conventions: text is UTF-8, with or without a mark. Tabs part the cells of a .tsv or .tab, else whichever of comma,
-semicolon and tab is most frequent in the header; quotes are as `pipelines.tables.delimited` says. A file that cannot
-be read is a `SourceError`; a line of JSON that cannot, or a row with more cells than the header, a row with a `fault`.
+Conventions: text is UTF-8, with or without a mark. Tabs separate the cells of a .tsv or .tab, else the most frequent of
+comma, semicolon and tab in the header; quotes are as in `pipelines.tables.delimited`. A file that cannot be read is a
+`SourceError`; a bad line of JSON, or a row with more cells than the header, is a row with a `fault`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,14 @@ from pipelines.tables.delimited import DelimitedError, cells_fault, delimiter_of
 
 MAX_LINE_CHARACTERS = 1 << 20
 MAX_COLUMNS = 10_000
-MAX_BATCH_BYTES = 256 << 20  # of the columns that are read of some of Parquet's rows; their size on disk tells little
+MAX_BATCH_BYTES = 256 << 20  # in memory, of the columns that are read of a batch of Parquet's rows
 
 _BATCH_ROWS = 64
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row.
-
-    Attributes:
-        line: where its last line stands in the file, from 1; of Parquet, its number from 1.
-        cells: by column; a column may be missing.
-        fault: what is wrong with the line, "" if nothing is.
-    """
+    """One row: its last line in the file (in Parquet its number) from 1, cells by column, and its fault or ""."""
 
     line: int
     cells: Mapping[str, Any] = field(default_factory=dict)
@@ -48,13 +42,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that can be read.
-
-    Attributes:
-        uri: of the file.
-        columns: names of its columns, in order.
-        rows: gives the rows, of the columns that are named, anew with each call.
-    """
+    """A table that can be read: its URI, the names of its columns, and what gives the rows of named columns anew."""
 
     uri: str
     columns: tuple[str, ...]
@@ -62,20 +50,13 @@ class Table:
 
 
 def open_table(uri: str) -> Table:
-    """Look at a table's columns.
-
-    Args:
-        uri: path or URI; its ending, one of `FORMATS`, tells what it is, else it is CSV.
-
-    Raises:
-        SourceError: it cannot be read. `Table.rows` raises it, too.
-    """
+    """Read a table's columns; its ending, one of `FORMATS`, is its format, else it is CSV. Raises `SourceError`."""
     ending = uri[uri.rfind(".") :].lower()
     return FORMATS.get(ending, _open_csv)(uri)
 
 
 def cell_text(value: Any) -> str | None:
-    """Give a cell as text: "" if it is empty, None if it is not one value."""
+    """Return a cell as text: "" if it is empty, None if it is not one value."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -92,8 +73,7 @@ def cell_text(value: Any) -> str | None:
 def text_lines(uri: str) -> Iterator[str]:
     """Give the lines of a text file.
 
-    Raises:
-        SourceError: it cannot be read, is not UTF-8, or has a line of more than `MAX_LINE_CHARACTERS`.
+    Raises `SourceError` if it cannot be read, is not UTF-8, or has too long a line.
     """
     with _opened(uri) as stream, io.TextIOWrapper(_buffered(stream), encoding="utf-8-sig", newline="") as text:
         yield from _lines(text, uri)
@@ -202,14 +182,7 @@ def _opened_parquet(uri: str) -> Iterator[Any]:
 
 
 def check_there(uri: str) -> None:
-    """Refuse a table or list that is not there, without reading it.
-
-    Args:
-        uri: path or URI.
-
-    Raises:
-        SourceError: there is no such file.
-    """
+    """Refuse a table or list that does not exist with a `SourceError`, without reading it."""
     try:
         read_state(uri)
     except ClipError as error:
@@ -218,7 +191,7 @@ def check_there(uri: str) -> None:
 
 @contextmanager
 def _opened(uri: str) -> Iterator[BinaryIO]:
-    """Open a file of a table or list; whatever is wrong with it or the connection is a `SourceError`."""
+    """Open a file of a table or list; all errors of it or the connection become a `SourceError`."""
     try:
         read_state(uri)
         with open_stream(uri) as stream:
@@ -251,7 +224,7 @@ def _lines(text: TextIO, uri: str) -> Iterator[str]:
 
 
 class _Raw(io.RawIOBase):
-    """A stream of any file system as the `io` module wants it; closing it leaves the stream open."""
+    """A stream of any file system for the `io` module; closing it leaves the stream open."""
 
     def __init__(self, stream: BinaryIO):
         self._stream = stream
