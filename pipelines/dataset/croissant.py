@@ -1,16 +1,15 @@
-"""croissant.json: the dataset described for machines, in MLCommons Croissant 1.1, with where it comes from in PROV.
+"""croissant.json: the dataset described for machines, in MLCommons Croissant 1.1, with its origin in PROV.
 
-Takes what lies in a finished dataset's folder; gives JSON-LD whose paths are relative to it: the files with their
-hashes; the columns of provenance.parquet as a record set, which Croissant's readers load; and who made what from
-what: the dataset `prov:wasDerivedFrom` the sources, and `prov:wasGeneratedBy` the run, which used a model, a seed and
-recipes. Neither time nor place of the run is in it: a rerun gives the same bytes.
+Takes the files of a finished dataset; gives JSON-LD with paths relative to its folder: the files with their hashes; the
+columns of provenance.parquet as a record set, which Croissant's readers load; and its origin: the dataset
+`prov:wasDerivedFrom` the sources, and `prov:wasGeneratedBy` the run, which used a model, a seed and recipes. Time and
+place of the run are left out: a rerun gives the same bytes.
 
 Sources: Croissant 1.1 (https://docs.mlcommons.org/croissant/docs/croissant-spec-1.1.html); PROV-O (W3C, 2013).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,56 +21,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from augment.ascent.recipe import Recipe
+from pipelines.files.raw_records import source_sha256
 
 MAX_SOURCES = 1000
 """Sources that are listed one by one; of more, only the columns that hold them are named."""
 
 TABLE = "provenance.parquet"
 
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "arrayShape": "cr:arrayShape",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "description": {"@container": "@language"},
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isArray": "cr:isArray",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "name": {"@container": "@language"},
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "prov": "http://www.w3.org/ns/prov#",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
+_TERMS = (
+    *("arrayShape", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject", "fileProperty"),
+    *("fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path"),
+    *("recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField"),
+    "transform",
+)
+"""Croissant's own terms with the same name."""
+
+CONTEXT: dict[str, Any] = dict(
+    sorted(
+        {
+            **{name: f"cr:{name}" for name in _TERMS},
+            "@language": "en",
+            "@vocab": "https://schema.org/",
+            "citeAs": "cr:citeAs",
+            "conformsTo": "dct:conformsTo",
+            "cr": "http://mlcommons.org/croissant/",
+            "data": {"@id": "cr:data", "@type": "@json"},
+            "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+            "dct": "http://purl.org/dc/terms/",
+            "description": {"@container": "@language"},
+            "examples": {"@id": "cr:examples", "@type": "@json"},
+            "name": {"@container": "@language"},
+            "prov": "http://www.w3.org/ns/prov#",
+            "rai": "http://mlcommons.org/croissant/RAI/",
+            "sc": "https://schema.org/",
+        }.items(),
+        key=lambda each: each[0].lower(),
+    )
+)
 
 _NOTES = {
     "id": "Of the record.",
@@ -92,70 +78,43 @@ _EQUIVALENT = {"source_uri": "prov:wasDerivedFrom", "recipe": "prov:hadPlan", "p
 
 @dataclass(frozen=True)
 class Described:
-    """What croissant.json says of a dataset, beside what is in its folder.
+    """What croissant.json has of a dataset, beside the content of its folder."""
 
-    Attributes:
-        name: of the dataset.
-        version: of the dataset.
-        description: a few sentences.
-        citation: of the method.
-        recipes: by name.
-        seed: of the run.
-        model: name and identity of the model.
-        versions: of all that shapes the audio.
-        shard_hashes: sha256 by file name.
-        licence: of the dataset, best a URL; None where the user tells none.
-    """
-
-    name: str
-    version: str
-    description: str
-    citation: str
-    recipes: Mapping[str, Recipe]
-    seed: int
-    model: Mapping[str, str]
-    versions: Mapping[str, str]
-    shard_hashes: Mapping[str, str]
-    licence: str | None = None
+    name: str  # of the dataset
+    version: str  # of the dataset
+    description: str  # a few sentences
+    citation: str  # of the method
+    recipes: Mapping[str, Recipe]  # by name
+    seed: int  # of the run
+    model: Mapping[str, str]  # name and identity of the model
+    versions: Mapping[str, str]  # of all that shapes the audio
+    shard_hashes: Mapping[str, str]  # sha256 by file name
+    licence: str | None = None  # of the dataset, best a URL; None where the user gave none
 
 
-def croissant(dataset: Path, told: Described) -> dict[str, Any]:
-    """Return the description of a dataset as JSON-LD.
-
-    Args:
-        dataset: folder with the shards, provenance.parquet and TFDS's metadata.
-        told: what else there is to say.
-    """
+def croissant(dataset: Path, described: Described) -> dict[str, Any]:
+    """Return the description of a dataset's folder, with shards, provenance.parquet and TFDS's metadata, as JSON-LD."""
     sources = _sources(dataset / TABLE)
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
-        "name": told.name,
-        "description": told.description,
-        "version": told.version,
-        "citeAs": told.citation,
-        **({"license": told.licence} if told.licence else {}),
-        "distribution": list(_distribution(dataset, told.shard_hashes)),
+        "name": described.name,
+        "description": described.description,
+        "version": described.version,
+        "citeAs": described.citation,
+        **({"license": described.licence} if described.licence else {}),
+        "distribution": list(_distribution(dataset, described.shard_hashes)),
         "recordSet": [_record_set(pq.read_schema(dataset / TABLE))],
         "prov:wasDerivedFrom": sources,
-        "prov:wasGeneratedBy": _activity(told, sources),
+        "prov:wasGeneratedBy": _activity(described, sources),
     }
 
 
-def write_croissant(dataset: Path, told: Described) -> None:
+def write_croissant(dataset: Path, described: Described) -> None:
     """Write croissant.json into a dataset's folder."""
-    text = json.dumps(croissant(dataset, told), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(croissant(dataset, described), indent=1, ensure_ascii=False, allow_nan=False)
     (dataset / "croissant.json").write_text(text + "\n", encoding="utf-8")
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, hex, read piece by piece."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _distribution(dataset: Path, shard_hashes: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -185,7 +144,7 @@ def _file(path: Path, kind: str, description: str, sha256: str | None = None) ->
         "contentUrl": path.name,
         "contentSize": f"{path.stat().st_size} B",
         "encodingFormat": kind,
-        "sha256": sha256 or file_sha256(path),
+        "sha256": sha256 or source_sha256(str(path), None),
     }
 
 
@@ -251,8 +210,8 @@ def _pairs(table: Path) -> Iterator[tuple[str, str]]:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _activity(told: Described, sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    model = {"@type": "prov:Entity", "name": told.model["name"], "sha256": told.model["identity"]}
+def _activity(described: Described, sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    model = {"@type": "prov:Entity", "name": described.model["name"], "sha256": described.model["identity"]}
     return {
         "@type": "prov:Activity",
         "name": "dreambeam augment",
@@ -261,13 +220,13 @@ def _activity(told: Described, sources: Iterable[Mapping[str, Any]]) -> dict[str
         "prov:wasAssociatedWith": {
             "@type": "prov:SoftwareAgent",
             "name": "dreambeam",
-            "softwareVersion": told.versions["dreambeam"],
+            "softwareVersion": described.versions["dreambeam"],
         },
         "prov:qualifiedAssociation": {
             "@type": "prov:Association",
-            "prov:hadPlan": [_plan(name, recipe) for name, recipe in told.recipes.items()],
+            "prov:hadPlan": [_plan(name, recipe) for name, recipe in described.recipes.items()],
         },
-        "additionalProperty": list(_properties({"seed": told.seed, **told.versions})),
+        "additionalProperty": list(_properties({"seed": described.seed, **described.versions})),
     }
 
 

@@ -15,6 +15,7 @@ What is written, by what the dataset stores:
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -30,7 +31,7 @@ import soundfile
 
 from augment.sound.encodings import EncodingError, flac_bytes, flac_samples, quantise
 from pipelines.dataset.naming import label_folder, record_file
-from pipelines.dataset.output import OutputError, replace_output, resolve_output, unfinished
+from pipelines.dataset.output import OutputError, check_output, replace_output, resolve_output, unfinished
 from pipelines.dataset.reader import DamagedError, Dataset, open_dataset
 from pipelines.dataset.record_reader import read_all
 from pipelines.dataset.versions import versions
@@ -53,7 +54,7 @@ def export_dataset(
         dataset: folder of a dataset.
         output: folder of the export; made at the end, whole.
         file_format: wav or flac.
-        overwrite: replace an export that is there.
+        overwrite: replace an existing export.
 
     Raises:
         DatasetError: the dataset cannot be read.
@@ -62,7 +63,7 @@ def export_dataset(
     """
     opened = open_dataset(dataset, with_records=True)
     target = check_export(output, opened.folder, overwrite=overwrite)
-    with unfinished(target, overwrite=overwrite, check=_check_export) as scratch:
+    with unfinished(target, overwrite=overwrite, check=_check) as scratch:
         count = _write(opened, Path(scratch.dataset), file_format)
         replace_output(Path(scratch.dataset), target)
     return count
@@ -73,34 +74,17 @@ def check_export(
 ) -> Path:
     """Refuse an output before anything is done; return its path, links followed.
 
-    Args:
-        output: of the export.
-        dataset: that is exported, or will be.
-        overwrite: an export that is there may be replaced.
-        inputs: that the output must not hold.
-
-    Raises:
-        OutputError: with the remedy.
+    The export must lie outside the dataset and must not hold any of the inputs. Raises `OutputError` with the remedy.
     """
     target = resolve_output(output, (str(dataset), *inputs))
     if target.is_relative_to(os.path.realpath(dataset)):
         raise OutputError(f"the export {os.fspath(output)} lies inside the dataset {dataset}: give another folder")
-    _check_export(target, overwrite=overwrite)
+    _check(target, overwrite=overwrite)
     return target
 
 
-def _check_export(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that holds something, unless it is an export of ours and may be overwritten."""
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if foreign := _foreign(output):
-        raise OutputError(f"{output} exists and is not a dreambeam export ({foreign}): give another folder")
-    if not overwrite:
-        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give another folder")
-
-
 def _foreign(output: Path) -> str:
-    """Say why a folder is not an export of ours; the empty string if it is."""
+    """Return why a folder is not an export of ours; the empty string if it is."""
     if not output.is_dir():
         return "it is a file"
     try:
@@ -115,6 +99,9 @@ def _foreign(output: Path) -> str:
         if other:
             return f"it holds {min(other)!r}"
     return ""
+
+
+_check = functools.partial(check_output, foreign=_foreign, what="export")
 
 
 def _write(dataset: Dataset, folder: Path, file_format: str) -> int:
@@ -168,7 +155,7 @@ def _examples(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 
 def _place(example: Mapping[str, Any], file_format: str) -> str:
-    """Return where a record's file goes: by split and label, or at the top without a label, where none is read back."""
+    """Return the path of a record's file: by split and label, or at the top where it has no label."""
     name = record_file(example["id"], f".{file_format}")
     return name if example["label"] is None else f"{example['split']}/{label_folder(example['label'])}/{name}"
 

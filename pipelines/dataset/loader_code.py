@@ -1,8 +1,8 @@
 """Loading: the code that reads a dataset back, made from its features.
 
 `loader` gives load.py, which lies in each dataset and reads it in three ways: by TFDS, by TensorFlow alone, and its
-table by pandas. It needs nothing of dreambeam. `snippet` gives a few lines for the end of a run. Both follow from the
-features, whatever they are; names that come from users are only ever quoted.
+table by pandas. It does not need dreambeam. `snippet` gives a few lines for the end of a run. Names that come from
+users are only ever quoted.
 """
 
 from __future__ import annotations
@@ -129,9 +129,9 @@ def loader(
     """Return the text of load.py.
 
     Args:
-        features: `records.features` of the dataset.
+        features: `schema.features` of the dataset.
         name: of the dataset, in TFDS.
-        splits: that it has; the first of those named train, or of all, is what is read unless another is named.
+        splits: of the dataset; "train", or else the first, is read unless another is named.
         audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
         channels: channel counts that occur.
         says: a sentence on the audio.
@@ -155,14 +155,7 @@ def loader(
 
 
 def snippet(features: Any, folder: str, *, name: str, split: str) -> str:
-    """Return a few lines that read some of the fields by TensorFlow alone.
-
-    Args:
-        features: `records.features` of the dataset.
-        folder: where the dataset is.
-        name: of the dataset, in TFDS.
-        split: to read.
-    """
+    """Return a few lines that read `SNIPPET_KEYS` of a split by TensorFlow alone."""
     specs = {key: spec for key, spec in _specs(features) if key.partition("/")[0] in SNIPPET_KEYS}
     finish = _finish(features, SNIPPET_KEYS)
     lines = [
@@ -181,7 +174,7 @@ def snippet(features: Any, folder: str, *, name: str, split: str) -> str:
 
 
 def _specs(features: Any) -> Iterator[tuple[str, str]]:
-    """Give the name of each field of the tf.train.Example, and the text of what tf.io parses it by."""
+    """Give the name of each field of the tf.train.Example, and the text of its tf.io specification."""
     for key, info in sorted(features.get_serialized_info().items()):
         parts = {f"{key}/{part}": of for part, of in info.items()} if isinstance(info, dict) else {key: info}
         for name, of in parts.items():
@@ -199,7 +192,7 @@ def _kind(dtype: Any) -> str:
 
 
 def _finish(features: Any, keys: Iterable[str]) -> Iterator[str]:
-    """Give the lines that make of parsed fields what TFDS gives: raw bytes into samples, numbers into truth values."""
+    """Give the lines that turn parsed fields into what TFDS gives: bytes into samples, numbers into truth values."""
     for key in keys:
         info, stored = features[key].get_tensor_info(), features[key].get_serialized_info()
         dtype = np.dtype(info.np_dtype)

@@ -1,8 +1,8 @@
-"""File names for records and shards: safe on every file system, and each record's own.
+"""File names for records and shards: safe on every file system, and unique.
 
-An id is text that came from somebody's file names, a label from somebody's table: neither is ever a path. What is no
-letter, digit, - or _ becomes _, so nothing climbs, hides, breaks a line or is read as markup; a hash of the whole text
-keeps names apart that would be the same, also where upper and lower case are.
+Ids and labels are text from file names and tables of users: neither is ever a path. What is no letter, digit, - or _
+becomes _, so nothing climbs, hides, breaks a line or is read as markup; a hash of the whole text keeps names apart that
+would be the same, also where upper and lower case are.
 """
 
 from __future__ import annotations
@@ -17,12 +17,7 @@ _RESERVED = re.compile(r"con|prn|aux|nul|conin|conout|clock|(com|lpt)[0-9¹²³]
 
 
 def record_file(id_: str, suffix: str) -> str:
-    """Return the name of a record's file: readable, with 48 bits of the id's sha256.
-
-    Args:
-        id_: of the record; the part after its last slash is what is seen.
-        suffix: of the file, such as ".wav".
-    """
+    """Return the name of a record's file: the end of its id, 48 bits of its sha256, and a suffix such as ".wav"."""
     return f"{_plain(id_.rpartition('/')[2])}-{_hash(id_)}{suffix}"
 
 
@@ -33,14 +28,7 @@ def label_folder(label: str) -> str:
 
 
 def shard_name(name: str, split: str, index: int, count: int) -> str:
-    """Return the file name that TFDS expects of a shard.
-
-    Args:
-        name: of the dataset.
-        split: that the shard is of.
-        index: of the shard, from 0.
-        count: of the split's shards.
-    """
+    """Return the file name that TFDS expects of shard `index` of `count` of a split."""
     return f"{name}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 

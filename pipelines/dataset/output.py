@@ -1,8 +1,8 @@
 """The output folder: what may be written where, and how a dataset gets its name, whole or not at all.
 
-While a run works, its files are in ``<output>.incomplete`` beside the output, where the records of a run that was
-stopped wait for the next one; what is being replaced waits as
-``<output>.replaced`` until the new dataset has its name. Both are known by a marker file: nothing else is ever removed.
+The files of an unfinished run are in ``<output>.incomplete`` beside the output, where the records of a run that was
+stopped wait for the next one. A dataset that is replaced is ``<output>.replaced`` until the new one has its name. Both
+have a marker file: nothing without it is ever removed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ class OutputError(ValueError):
 def resolve_output(output: str | os.PathLike[str], inputs: Sequence[str] = ()) -> Path:
     """Return the absolute path of the output, links followed.
 
-    Raises:
-        OutputError: it is not a local folder, it is the working directory, or an input lies inside it.
+    Raises `OutputError` if it is not a local folder, it is the working directory, or an input lies inside it.
     """
     given = os.fspath(output)
     place = local_path(given) if given else None
@@ -58,19 +57,20 @@ def resolve_output(output: str | os.PathLike[str], inputs: Sequence[str] = ()) -
     return target
 
 
-def check_output(output: Path, *, overwrite: bool) -> None:
-    """Refuse an output that holds something, unless it is a dataset of ours and may be overwritten.
+def check_output(
+    output: Path, *, overwrite: bool, foreign: Callable[[Path], str] | None = None, what: str = "dataset"
+) -> None:
+    """Refuse an output that holds something, unless it is one of ours and `overwrite` is given.
 
-    Raises:
-        OutputError: with the remedy.
+    `foreign` tells why a folder is not of ours, "" if it is; None: `foreign_dataset`.
     """
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
-    foreign = foreign_dataset(output)
-    if foreign:
-        raise OutputError(f"{output} exists and is not a dreambeam dataset ({foreign}): give another --output")
+    other = "another --output" if what == "dataset" else "another folder"
+    if reason := (foreign or foreign_dataset)(output):
+        raise OutputError(f"{output} exists and is not a dreambeam {what} ({reason}): give {other}")
     if not overwrite:
-        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give another --output")
+        raise OutputError(f"{output} exists already: add --overwrite to replace it, or give {other}")
 
 
 @contextlib.contextmanager
@@ -79,12 +79,12 @@ def unfinished(
 ) -> Iterator[Scratch]:
     """Give a scratch folder beside the output, and remove it in the end.
 
-    If the block fails, or the run is killed, the records that it has made stay, for the next run to go on from.
+    If the block fails, or the run is killed, the finished records stay for the next run.
 
     Args:
-        output: what is made.
+        output: the folder.
         overwrite: it may replace what is there.
-        resume: keep the records that an earlier run has left; otherwise the folder is empty.
+        resume: keep the records of an earlier run; otherwise the folder is empty.
         check: refuses an output, as `check_output` does.
 
     Raises:
@@ -121,7 +121,7 @@ def unfinished(
             _clear(Scratch(str(root)), keep_records=True)
             if root.exists():
                 _log.warning(
-                    "what is finished is kept in %s: the same command goes on from there (--no-resume: from the start)",
+                    "finished records are kept in %s: the same command resumes from there (--no-resume: starts anew)",
                     root,
                 )
         raise
@@ -132,7 +132,7 @@ def unfinished(
 
 
 def _clear(scratch: Scratch, *, keep_records: bool) -> None:
-    """Remove the scratch folder, or what is in it beside records; without records nothing is kept."""
+    """Remove the scratch folder, or all of it but the records; without records nothing is kept."""
     root = Path(scratch.root)
     if not keep_records or not any(path.stat().st_size for path in Path(scratch.spill).glob("*/*.records")):
         shutil.rmtree(root, ignore_errors=True)
@@ -147,7 +147,7 @@ def _clear(scratch: Scratch, *, keep_records: bool) -> None:
 
 
 def replace_output(dataset: Path, output: Path) -> None:
-    """Give the dataset the output's name; what stood there goes only when the new one is in its place."""
+    """Give the dataset the output's name; the old content goes only when the new one is in its place."""
     if output.exists():
         if any(output.iterdir()):
             (output / MARKER).touch()
@@ -179,7 +179,7 @@ def _replaced(output: Path) -> Path:
 
 
 def foreign_dataset(output: Path) -> str:
-    """Say why a folder is not a dataset of ours; the empty string if it is."""
+    """Return why a folder is not a dataset of ours; the empty string if it is."""
     if not output.is_dir():
         return "it is a file"
     try:

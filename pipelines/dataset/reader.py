@@ -54,28 +54,18 @@ class Place:
 
 @dataclass(frozen=True)
 class Split:
-    """A split by dataset_info.json.
+    """A split by dataset_info.json."""
 
-    Attributes:
-        name: such as "train".
-        lengths: number of records of each shard.
-        size: bytes of all shards.
-    """
-
-    name: str
-    lengths: tuple[int, ...]
-    size: int
+    name: str  # such as "train"
+    lengths: tuple[int, ...]  # number of records of each shard
+    size: int  # bytes of all shards
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published dataset. Its metadata is read when it is first used; only the folder is pickled.
+    """A published dataset. Its metadata is read when it is first used; only the folder is pickled."""
 
-    Attributes:
-        folder: absolute path.
-    """
-
-    folder: Path
+    folder: Path  # absolute path
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let workers read the metadata themselves."""
@@ -149,16 +139,17 @@ class Dataset:
         return sum(sum(split.lengths) for split in self.splits)
 
     def shard_path(self, split: str, shard: int) -> Path:
-        """Return where a shard's file has to be."""
-        count = next(len(each.lengths) for each in self.splits if each.name == split)
+        """Return the path of a shard. Raises `DamagedError` if dataset_info.json has no such split."""
+        count = next((len(each.lengths) for each in self.splits if each.name == split), None)
+        if count is None or not isinstance(shard, int):
+            raise DamagedError(f"{self.folder / 'dataset_info.json'} has no shard {shard!r} of {split!r}; {_AGAIN}")
         return self.folder / shard_name(self.run["config"]["name"], split, shard, count)
 
 
 def find_folder(folder: str | os.PathLike[str]) -> Path:
     """Return the folder of a finished run, its files unread; this needs no TensorFlow.
 
-    Raises:
-        DatasetError: there is no such folder, or its run has not finished.
+    Raises `DatasetError` if there is no such folder, or its run has not finished.
     """
     given = os.fspath(folder)
     place = local_path(given)
@@ -176,8 +167,7 @@ def find_folder(folder: str | os.PathLike[str]) -> Path:
 def check_records(folder: str | os.PathLike[str]) -> Dataset:
     """Return a dataset that has records; this needs no TensorFlow.
 
-    Raises:
-        DatasetError: there is none, it is not one of dreambeam's, or all its clips failed.
+    Raises `DatasetError` if there is none, it is not one of dreambeam's, or all its clips failed.
     """
     dataset = Dataset(find_folder(folder))
     counts = dataset.run["counts"]
@@ -190,11 +180,7 @@ def check_records(folder: str | os.PathLike[str]) -> Dataset:
 
 
 def open_dataset(folder: str | os.PathLike[str], *, with_records: bool = False) -> Dataset:
-    """Read a dataset's metadata.
-
-    Args:
-        folder: of the dataset.
-        with_records: refuse a dataset without records.
+    """Read a dataset's metadata; `with_records` refuses a dataset without records.
 
     Raises:
         DatasetError: there is no such folder, or it is not a dataset that dreambeam wrote.
@@ -208,8 +194,7 @@ def open_dataset(folder: str | os.PathLike[str], *, with_records: bool = False) 
 def rows(dataset: Dataset, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """Give the rows of provenance.parquet in their order, all columns or some.
 
-    Raises:
-        DamagedError: the table is missing or damaged, or lacks a column.
+    Raises `DamagedError` if the table is missing or damaged, or lacks a column.
     """
     path = dataset.folder / "provenance.parquet"
     try:

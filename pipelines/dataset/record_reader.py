@@ -25,31 +25,18 @@ from pipelines.messages import one_line
 
 @dataclass(frozen=True)
 class Reference:
-    """One record, unread.
+    """One record, unread."""
 
-    Attributes:
-        shard: path of its file.
-        offset: of its first byte.
-        length: bytes.
-        id: of the record.
-        source_id: of its clip.
-        original: it is the unchanged clip.
-    """
-
-    shard: str
-    offset: int
-    length: int
-    id: str
-    source_id: str
-    original: bool
+    shard: str  # path of its file
+    offset: int  # of its first byte
+    length: int  # bytes
+    id: str  # of the record
+    source_id: str  # of its clip
+    original: bool  # it is the unchanged clip
 
 
 def walk(shard: str) -> Iterator[Reference]:
-    """Give the references of a shard's records, in order.
-
-    Raises:
-        DamagedError: the file is cut off or damaged.
-    """
+    """Give the references of a shard's records, in order. Raises `DamagedError` if the file is cut off or damaged."""
     for offset, record in _records(shard):
         id_, source, recipe = texts(record, ("id", "source_id", "recipe"))
         yield Reference(shard, offset, len(record), id_, source, recipe == ORIGINAL)
@@ -58,8 +45,7 @@ def walk(shard: str) -> Iterator[Reference]:
 def read_all(dataset: Dataset) -> Iterator[dict[str, Any]]:
     """Give the examples of all records, as `read_example` decodes them, in the order of the shards.
 
-    Raises:
-        DamagedError: a shard is cut off or damaged.
+    Raises `DamagedError`.
     """
     for shard in dataset.shards:
         for _, record in _records(shard):
@@ -82,11 +68,7 @@ def _records(shard: str) -> Iterator[tuple[int, bytes]]:
 
 
 def read_record(dataset: Dataset, place: Place) -> bytes:
-    """Read the serialised example at a place; what is before it is skipped unread.
-
-    Raises:
-        DamagedError: the shard is missing or damaged there.
-    """
+    """Read the serialised example at a place; what is before it is skipped unread. Raises `DamagedError`."""
     path = dataset.shard_path(place.split, place.shard)
     try:
         with path.open("rb") as file:
@@ -102,8 +84,7 @@ def read_record(dataset: Dataset, place: Place) -> bytes:
 def read_at(uri: str, offset: int) -> bytes:
     """Read the serialised example whose frame begins at an offset of a shard, on any file system.
 
-    Raises:
-        DamagedError: it cannot be read.
+    Raises `DamagedError`.
     """
     try:
         return raw_records.read_record(uri, offset)
@@ -112,11 +93,7 @@ def read_at(uri: str, offset: int) -> bytes:
 
 
 def read_reference(dataset: Dataset, reference: Reference) -> dict[str, Any]:
-    """Read a record: its features as NumPy values and text, its audio as float32 [samples, channels].
-
-    Raises:
-        DamagedError: it is damaged.
-    """
+    """Read a record: NumPy values and text, its audio as float32 [samples, channels]. Raises `DamagedError`."""
     example = read_example(dataset, read_at(reference.shard, reference.offset - HEAD_BYTES))
     return {**example, "audio": stored_samples(dataset, example)}
 
@@ -137,11 +114,7 @@ def find_example(dataset: Dataset, id_: str) -> dict[str, Any]:
 
 
 def read_example(dataset: Dataset, record: bytes) -> dict[str, Any]:
-    """Decode a record by the dataset's features, as TFDS does: NumPy values, and text.
-
-    Raises:
-        DamagedError: it does not have these features.
-    """
+    """Decode a record by the dataset's features, as TFDS does: NumPy values, and text. Raises `DamagedError`."""
     try:
         example = dataset.features.deserialize_example_np(record)
         return {
@@ -153,11 +126,7 @@ def read_example(dataset: Dataset, record: bytes) -> dict[str, Any]:
 
 
 def texts(record: bytes, features: Sequence[str]) -> list[str]:
-    """Return text features of a serialised example, "" for one that it lacks.
-
-    Raises:
-        DamagedError: it is no tf.train.Example.
-    """
+    """Return text features of a serialised example, "" for one that it lacks. Raises `DamagedError`."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.example import example_pb2
 
@@ -177,11 +146,7 @@ def stored_bytes(example: Mapping[str, Any]) -> bytes:
 
 
 def stored_samples(dataset: Dataset, example: Mapping[str, Any]) -> np.ndarray:
-    """Return the waveform of a decoded example: float32 [samples, channels].
-
-    Raises:
-        DamagedError: it cannot be decoded.
-    """
+    """Return the waveform of a decoded example: float32 [samples, channels]. Raises `DamagedError`."""
     try:
         samples = AUDIO_ENCODINGS[dataset.audio_encoding].restore(example["audio"])
     except (soundfile.SoundFileError, KeyError, TypeError) as error:

@@ -27,42 +27,25 @@ from pipelines.dataset.versions import versions
 
 @dataclass(frozen=True)
 class Record:
-    """One example, encoded, with its row of provenance.parquet.
+    """One example, encoded, with its row of provenance.parquet."""
 
-    Attributes:
-        id: of the record.
-        split: of the dataset.
-        example: a serialised tf.train.Example.
-        row: by column.
-        clip: `pipelines.worker.resume.clip_digest` of its clip, where that is known.
-    """
-
-    id: str
-    split: str
-    example: bytes
-    row: Mapping[str, Any]
-    clip: str = ""
+    id: str  # of the record
+    split: str  # of the dataset
+    example: bytes  # a serialised tf.train.Example
+    row: Mapping[str, Any]  # by column
+    clip: str = ""  # `pipelines.worker.resume.clip_digest` of its clip, where that is known
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """Which labels a dream gets.
+    """Which labels a dream gets."""
 
-    Attributes:
-        policy: keep (the clip's), target (the target's), both, or none.
-        names: the dataset's own label for the name of a class, where it has one.
-    """
-
-    policy: str = "keep"
+    policy: str = "keep"  # keep (the clip's), target (the target's), both, or none
+    # the dataset's own label for the name of a class, where it has one
     names: Mapping[str, str] = field(default_factory=dict)
 
     def labels(self, own: tuple[str, ...], targets: Iterable[str]) -> tuple[str, ...]:
-        """Return the labels of a dream, the first of which is its `label`, each once.
-
-        Args:
-            own: the clip's labels.
-            targets: names of the target's classes.
-        """
+        """Return the labels of a dream, each once, by the clip's own and the names of its target classes."""
         new = tuple(self.names.get(name, name) for name in targets)
         return tuple(dict.fromkeys({"keep": own, "target": new, "both": own + new, "none": ()}[self.policy]))
 
@@ -85,13 +68,8 @@ class Encoder:
     ):
         """Prepare the features of the dataset.
 
-        Args:
-            vocabulary: of the run.
-            model: that the clips are dreamed with.
-            seed: of the run.
-            labelling: of the dreams.
-            audio_encoding: a key of `encodings.AUDIO_ENCODINGS`.
-            model_description: of `pipelines.worker.run_model.describe_model`; None: of YAMNet.
+        `audio_encoding` is a key of `encodings.AUDIO_ENCODINGS`, `model_description` from
+        `pipelines.worker.run_model.describe_model`; None: of YAMNet.
         """
         from tensorflow_datasets.core import example_serializer
 
@@ -123,14 +101,14 @@ class Encoder:
     def dreamed(
         self, clip: Clip, dream: Dreamed, name: str, recipe: Recipe, variant: int, resolved: Mapping[str, Any]
     ) -> Record:
-        """Return the record of a dream.
+        """Return the record of a dream of a clip.
 
         Args:
             clip: the source.
             dream: of the clip.
             name: of the recipe, in this run.
-            recipe: how it was dreamed.
-            variant: its number.
+            recipe: of the dream.
+            variant: of the dream.
             resolved: the draws and policies as they were applied, for the provenance.
         """
         target, aim = dream.target, dream.aim

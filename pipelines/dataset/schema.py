@@ -26,17 +26,11 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What all clips of a run have in common; the features of the dataset depend on it.
+    """What all clips of a run have in common; the features of the dataset depend on it."""
 
-    Attributes:
-        labels: the class names in their order; label numbers index them.
-        channels: the channel counts that occur, ascending.
-        groups: names of the groups that clips carry, sorted.
-    """
-
-    labels: tuple[str, ...]
-    channels: tuple[int, ...]
-    groups: tuple[str, ...] = ()
+    labels: tuple[str, ...]  # the class names in their order; label numbers index them
+    channels: tuple[int, ...]  # the channel counts that occur, ascending
+    groups: tuple[str, ...] = ()  # names of the groups that clips carry, sorted
 
     @property
     def group_features(self) -> tuple[str, ...]:
@@ -90,7 +84,7 @@ _TEXT, _INTEGER, _NUMBER = pa.string(), pa.int64(), pa.float32()
 def provenance_schema(group_features: Iterable[str] = ()) -> pa.Schema:
     """Return the columns of provenance.parquet, one for each group at the end.
 
-    ``shard`` and ``position`` say where in the split's files the record stands.
+    ``shard`` and ``position`` are the record's place in the split's files.
     """
     return pa.schema(
         [

@@ -1,13 +1,12 @@
-"""Where a run keeps what is not finished: beside its output, under another name, until it is published.
+"""The files of an unfinished run, beside its output under another name, until it is published.
 
-Workers append records to files of their own here and hand on a `RecordRef`, which crosses the shuffle in the record's
-stead. An attempt that fails leaves a file that nobody refers to; it goes with the folder.
+Workers append records to files of their own and pass on a `RecordRef`, which crosses the shuffle in place of the
+record. An attempt that fails leaves a file without references; it goes with the folder.
 
-A record is three TFRecord frames: a header that says which clip it is of, the example, and the row of
-provenance.parquet. So a file that a killed run left tells by itself which of its records are whole
-(`pipelines.worker.resume`).
+A record is three TFRecord frames: a header with its clip's digest, the example, and the row of provenance.parquet. So
+the whole records of a killed run can be found in its files (`pipelines.worker.resume`).
 
-The folder's name ends with ``.incomplete``: what a killed run leaves never looks like a dataset.
+The folder's name ends with ``.incomplete``: it never looks like a dataset.
 """
 
 from __future__ import annotations
@@ -68,25 +67,15 @@ class Scratch:
 
 @dataclass(frozen=True)
 class RecordRef:
-    """Where a record lies in a worker's file.
+    """Where a record lies in a worker's file."""
 
-    Attributes:
-        key: sha256 of the record's id, hex: records stand in this order, which shuffles them.
-        split: of the dataset.
-        path: the worker's file.
-        offset: of the example, bytes.
-        example_bytes: length of the serialised example.
-        row_bytes: length of the row of provenance.parquet, JSON, in the frame that follows it.
-        reused: an earlier run made it.
-    """
-
-    key: str
-    split: str
-    path: str
-    offset: int
-    example_bytes: int
-    row_bytes: int
-    reused: bool = False
+    key: str  # sha256 of the record's id, hex: records are in this order, which shuffles them
+    split: str  # of the dataset
+    path: str  # the worker's file
+    offset: int  # of the example, bytes
+    example_bytes: int  # length of the serialised example
+    row_bytes: int  # length of the row of provenance.parquet, JSON, in the frame that follows it
+    reused: bool = False  # an earlier run made it
 
 
 class SpillWriter:
@@ -104,7 +93,7 @@ class SpillWriter:
         self._offset = 0
 
     def append(self, record: Record) -> RecordRef:
-        """Write a record and say where it is."""
+        """Write a record; return its reference."""
         row = json.dumps(dict(record.row)).encode()
         key = hashlib.sha256(record.id.encode("utf-8", "surrogateescape")).hexdigest()
         header = json.dumps({"key": key, "split": record.split, "clip": record.clip}).encode()
@@ -116,7 +105,7 @@ class SpillWriter:
         return RecordRef(key, record.split, self._path, offset, len(record.example), len(row))
 
     def flush(self) -> None:
-        """Hand all that was written to the file system, where it outlives this process."""
+        """Hand everything to the file system, where it outlives this process."""
         self._file.flush()
 
     def close(self) -> None:

@@ -34,10 +34,10 @@ def shard_count(size: int) -> int:
 def write_shard(
     folder: str, key: tuple[str, int, int], refs: Iterable[RecordRef], group_features: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Write one shard and its rows of provenance.parquet, under names of their own.
+    """Write one shard and its rows of provenance.parquet, under unique names.
 
     Args:
-        folder: where to.
+        folder: for the files.
         key: split, number of the shard, number of shards of the split.
         refs: of the shard's records, in any order; one that a retried worker gave twice is written once.
         group_features: columns that hold groups.

@@ -41,7 +41,7 @@ LOCAL_RUNNER = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 """Beam's in-process runner by its full name: "DirectRunner" tries to download another one first."""
 
 THREADS = "TF_NUM_INTRAOP_THREADS"
-"""What tells a process that TensorFlow starts in how many threads an operation may have."""
+"""Environment variable for the threads that a TensorFlow operation may use."""
 
 _log = logging.getLogger("dreambeam")
 
@@ -57,28 +57,25 @@ def augment_dataset(
     scratch_place: str | None = None,
     watch: Callable[[Scratch, dict[str, int]], Any] | None = None,
 ) -> dict[str, Any]:
-    """Dream audio files into a dataset.
+    """Dream audio files into a dataset; return run.json's content.
 
     Args:
-        inputs: files, folders and globs.
+        inputs: files, folders, globs and other sources (`pipelines.sources.inputs`).
         output: folder of the dataset; made at the end, whole.
         config: of the run.
         beam_args: Beam's own options, such as ``--direct_num_workers=2 --direct_running_mode=multi_processing``.
-        overwrite: replace a dataset that is there.
-        resume: go on with what an earlier run into the same output has finished, if it was stopped.
+        overwrite: replace an existing dataset.
+        resume: reuse the finished records of an earlier run into the same output that was stopped.
         scratch_place: folder or bucket that all workers see, for unfinished work; None: a folder beside the output.
             Nothing is resumed from there.
         watch: a context manager that is entered while the pipeline runs, given the scratch folder (whose progress
             folder holds the workers' counts) and the number of files and of failures already known.
 
-    Returns:
-        run.json's content.
-
     Raises:
         SourceError: nothing can be read there.
         OutputError: the output cannot be used, or is not local.
-        ConfigError: a target class or a target sound is not to be had.
-        ModelError: a model cannot be dreamed through.
+        ConfigError: a target class is unknown, or a target sound cannot be read.
+        ModelError: a model cannot be used.
         WeightsError: there are no weights.
         DiskFullError: there is no space left for the output.
     """
@@ -94,7 +91,7 @@ def augment_dataset(
         raise SourceError(f"there are no sounds{which} in {', '.join(inputs)}")
     warn_if_slower()
     model = shared_model(config.weights, specs_of(config.model))
-    classes = target_classes(config, model)  # what is wrong with the whole run is said before it starts
+    classes = target_classes(config, model)  # errors of the whole run come before it starts
     label_classes(config, (), model)
     chosen = [index for each in classes.values() for index in each] if all(classes.values()) else ()
     targets = [model.classes[index].name for index in dict.fromkeys(chosen)] or model.classes.names
@@ -115,8 +112,8 @@ def augment_dataset(
         ready = time.monotonic()
         with (watch or _unwatched)(work, listed), _quiet_beam(), shared_cores(beam_args):
             pipeline = beam.Pipeline(options=pipeline_options(beam_args))
-            told = config.with_classes(classes)  # workers need no ontology
-            build(pipeline, path, told, work, more_labels, vocabulary, staged)
+            resolved = config.with_classes(classes)  # workers need no ontology
+            build(pipeline, path, resolved, work, more_labels, vocabulary, staged)
             result = pipeline.run()
             result.wait_until_finish()
         collect(work, scratch)
@@ -158,8 +155,7 @@ def is_local(beam_args: Sequence[str]) -> bool:
 def shared_cores(beam_args: Sequence[str]) -> Iterator[None]:
     """Let the worker processes of a local run share the cores: together their threads fill them.
 
-    TensorFlow starts a thread for each core in every process otherwise, and they get in each other's way. What the
-    environment says already stays.
+    TensorFlow would start a thread for each core in every process. A value in the environment stays.
     """
     options = pipeline_options(beam_args).view_as(DirectOptions)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -186,7 +182,7 @@ class DiskFullError(RuntimeError):
 
 @contextmanager
 def _full_disk(output: Path) -> Iterator[None]:
-    """Say in one line that the disk is full, whatever of Beam's words came around it."""
+    """Turn the error of a full disk into one line, whatever Beam adds to it."""
     try:
         yield
     except Exception as error:
@@ -199,7 +195,7 @@ def _full_disk(output: Path) -> Iterator[None]:
 
 @contextmanager
 def _quiet_beam() -> Iterator[None]:
-    """Keep Beam's chatter out of the way; its warnings stay."""
+    """Hide Beam's messages, except for warnings."""
     root = logging.getLogger("apache_beam")
     level = root.level
     root.setLevel(logging.WARNING if not _log.isEnabledFor(logging.DEBUG) else logging.DEBUG)

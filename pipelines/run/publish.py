@@ -37,7 +37,7 @@ VERSION = "1.0.0"
 CITATION = "Cámara Halac, F. and Delgadino, M. DreamSound: Deep Activation Layer Sonification. ICAD 2021."
 
 MAX_FOLDERS = 10_000
-"""Of the failures, in how many folders it is asked whether anything came of them."""
+"""Folders of failures that are searched for clips, at most."""
 
 _KINDS = ("dreams", "reached", "reused", "reused_reached")
 """Of dreams that are counted by recipe; reused are those that a run which was stopped had finished."""
@@ -46,17 +46,14 @@ _KINDS = ("dreams", "reached", "reused", "reused_reached")
 def publish(
     scratch: Scratch, output: Path, config: RunConfig, model: AudioModel, run: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Put the dataset together and give it its name.
+    """Put the dataset together and give it its name; return run.json's content.
 
     Args:
-        scratch: of a pipeline that has ended well.
-        output: where the dataset goes.
+        scratch: of a finished pipeline.
+        output: folder of the dataset.
         config: of the run.
-        model: what the clips were dreamed through.
-        run: what else run.json tells, such as times and the command.
-
-    Returns:
-        run.json's content.
+        model: that the clips were dreamed with.
+        run: further content of run.json, such as times and the command.
 
     Raises:
         RuntimeError: the records and failures do not add up to the clips, or there is no record to replace a dataset.
@@ -133,7 +130,7 @@ def _folders_without_clips(dataset: Path) -> list[str]:
 def _counts(
     manifest: Mapping[str, Any], tally: Mapping[str, int], failures: Mapping[str, Any], config: RunConfig
 ) -> dict[str, Any]:
-    """Count, and hold the sum against what was asked for."""
+    """Count, and compare the sum with the number of records that the configuration asks for."""
     recipes = config.named_recipes()
     expected = sum(clips * config.records_of(split) for split, clips in manifest["clips_by_split"].items())
     records = sum(shard["examples"] for shard in manifest["shards"])

@@ -1,9 +1,8 @@
 """Staging: what the workers of a cluster get from the machine that starts a run, and what that machine gets back.
 
-Weights go into one file beside the unfinished work, where all workers see them: they are fetched once for a run, not
-by each worker, and a worker that reads others than those that the run began with refuses to go on. Where the workers
-do not see the output's own folder, the unfinished work is in another place (`shared_scratch`), from which `collect`
-brings the finished parts.
+Weights go into one file beside the unfinished work, where all workers see them: they are fetched once for a run, and a
+worker that finds other weights stops. Where the workers do not see the output's own folder, the unfinished work is in
+another place (`shared_scratch`), from which `collect` brings the finished parts.
 
 Conventions: places are local paths, or URIs that Beam's FileSystems opens.
 """
@@ -35,26 +34,16 @@ _RAW = "uncompressed"
 
 @dataclass(frozen=True)
 class StagedWeights:
-    """YAMNet's weights for the workers of a run.
+    """YAMNet's weights for the workers of a run."""
 
-    Attributes:
-        uri: of the file.
-        identity: sha256 over the variables, which they must have.
-    """
-
-    uri: str
-    identity: str
+    uri: str  # of the file
+    identity: str  # sha256 over the variables, which they must have
 
 
 def stage_weights(source: str | None, scratch: Scratch) -> StagedWeights:
-    """Put the weights where all workers see them.
+    """Put the weights (a path or handle, None for the usual places) where all workers see them.
 
-    Args:
-        source: path or handle, None for the usual places.
-        scratch: of the run, seen by all workers.
-
-    Raises:
-        WeightsError: there are none.
+    Raises `WeightsError`.
     """
     variables = weights.load_variables(weights.resolve_weights(source))
     packed = io.BytesIO()
@@ -71,8 +60,7 @@ _loading = threading.Lock()
 def staged_model(staged: StagedWeights) -> DreamingModel:
     """Load the dreaming model from staged weights, once for the whole process.
 
-    Raises:
-        WeightsError: they are not the ones that the run began with.
+    Raises `WeightsError` if they have changed.
     """
     with _loading:
         return _load(staged)
@@ -97,13 +85,8 @@ def _load(staged: StagedWeights) -> DreamingModel:
 def shared_scratch(scratch: Scratch, place: str | None) -> Iterator[Scratch]:
     """Give the scratch folder that the workers use.
 
-    Args:
-        scratch: of the run, beside the output.
-        place: folder or bucket that all workers see, where a folder of the run is made and removed in the end; None
-            if they see the run's own.
-
-    Raises:
-        OutputError: nothing can be written there.
+    `place` is a folder or bucket that all workers see, where a folder of the run is made and removed in the end; None
+    if they see the run's own. Raises `OutputError` if nothing can be written there.
     """
     if place is None:
         yield scratch

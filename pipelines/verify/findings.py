@@ -47,24 +47,15 @@ class Problems:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a verification.
+    """The result of a verification."""
 
-    Attributes:
-        problems: the first of them.
-        problem_count: how many there are.
-        shards: files that were read.
-        records: that were read.
-        sources: files that were hashed.
-        shard_bytes: of all shards.
-        made_on: number of dreams by their arithmetic (`augment.determinism.arithmetic`).
-    """
-
-    problems: tuple[Problem, ...]
-    problem_count: int
-    shards: int = 0
-    records: int = 0
-    sources: int = 0
-    shard_bytes: int = 0
+    problems: tuple[Problem, ...]  # the first of them
+    problem_count: int  # how many there are
+    shards: int = 0  # files that were read
+    records: int = 0  # that were read
+    sources: int = 0  # files that were hashed
+    shard_bytes: int = 0  # of all shards
+    # number of dreams by their arithmetic (`augment.determinism.arithmetic`)
     made_on: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -100,20 +91,11 @@ class Notes:
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The state of a verification.
+    """The state of a verification."""
 
-    Attributes:
-        dataset: that is verified.
-        problems: found so far.
-        notes: ids and sources.
-        tally: shards, bytes, records and unreadable records so far, and dreams and reached of each recipe.
-        on_progress: called now and then.
-        made_on: dreams so far by their arithmetic.
-    """
-
-    dataset: Dataset
-    problems: Problems
-    notes: Notes
-    tally: Counter[str]
-    on_progress: OnProgress
-    made_on: Counter[str] = field(default_factory=Counter)
+    dataset: Dataset  # that is verified
+    problems: Problems  # found so far
+    notes: Notes  # ids and sources
+    tally: Counter[str]  # shards, bytes, records and unreadable records so far, and dreams and reached of each recipe
+    on_progress: OnProgress  # called now and then
+    made_on: Counter[str] = field(default_factory=Counter)  # dreams so far by their arithmetic

@@ -37,21 +37,13 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A record that is checked.
+    """A record that is checked."""
 
-    Attributes:
-        dataset: that holds it.
-        place: where it is.
-        example: decoded (`pipelines.dataset.record_reader.read_example`).
-        samples: float32 [samples, channels], of the example.
-        provenance: of the example; empty if it is not complete.
-    """
-
-    dataset: Dataset
-    place: Place
-    example: Mapping[str, Any]
-    samples: np.ndarray
-    provenance: Mapping[str, Any]
+    dataset: Dataset  # that holds it
+    place: Place  # where it is
+    example: Mapping[str, Any]  # decoded (`pipelines.dataset.record_reader.read_example`)
+    samples: np.ndarray  # float32 [samples, channels], of the example
+    provenance: Mapping[str, Any]  # of the example; empty if it is not complete
 
 
 Check = Callable[[Entry], Iterator[str]]

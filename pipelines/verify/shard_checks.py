@@ -26,7 +26,7 @@ from pipelines.verify.record_checks import COLUMNS, EXAMPLE_CHECKS, Entry, diffe
 
 
 def check_records(run: Verification) -> None:
-    """Each shard has its number of records, each of them whole and as its row of provenance.parquet says."""
+    """Each shard has its number of records, each of them whole and equal to its row of provenance.parquet."""
     dataset = run.dataset
     places = [(split, shard) for split in dataset.splits for shard in range(len(split.lengths))]
     paths = [dataset.shard_path(split.name, shard) for split, shard in places]

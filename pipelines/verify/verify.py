@@ -28,15 +28,9 @@ from pipelines.verify.shard_checks import check_records
 
 
 def verify(folder: str | os.PathLike[str], *, sources: bool = True, on_progress: OnProgress | None = None) -> Report:
-    """Check all of a dataset.
+    """Check all of a dataset, with its source files if `sources`.
 
-    Args:
-        folder: of the dataset.
-        sources: hash the source files, too.
-        on_progress: called now and then.
-
-    Raises:
-        DatasetError: the folder is no dataset that dreambeam wrote.
+    Raises `DatasetError` if it is none of dreambeam's.
     """
     problems, tally = Problems(), Counter[str]()
     try:
@@ -140,7 +134,7 @@ def check_counts(run: Verification) -> None:
 
 
 def check_sources(run: Verification) -> None:
-    """Each file that a record was made from is there and unchanged."""
+    """Each file that a record was made from exists and is unchanged."""
     total = run.notes.source_count()
     for number, (uri, record_offset, digest, kind, id_) in enumerate(run.notes.sources()):
         run.on_progress("sources", number, total)

@@ -35,8 +35,7 @@ class Background(Generic[Result]):
     def results(self, running: int) -> Iterator[Result]:
         """Give finished results in order, until at most `running` iterables are unfinished.
 
-        Raises:
-            BaseException: of an iterable, or Ctrl-C; all others stop at their next `check`.
+        If an iterable fails, or on Ctrl-C, all others stop at their next `check`.
         """
         try:
             while self._running and (len(self._running) > running or self._running[0].done()):

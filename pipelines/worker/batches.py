@@ -16,17 +16,11 @@ MAX_WAITING_BYTES = 256 << 20
 
 @dataclass(frozen=True, eq=False)
 class DecodedClip:
-    """A clip that waits for its batch.
+    """A clip that waits for its batch."""
 
-    Attributes:
-        clip: its samples.
-        sound: the same with the model's input.
-        digest: of the clip (`pipelines.worker.resume.clip_digest`).
-    """
-
-    clip: Clip
-    sound: Sound
-    digest: str
+    clip: Clip  # its samples
+    sound: Sound  # the same with the model's input
+    digest: str  # of the clip (`pipelines.worker.resume.clip_digest`)
 
     @property
     def bytes(self) -> int:
@@ -43,12 +37,7 @@ class Batches:
     """Clips that wait for others of the same padded length."""
 
     def __init__(self, model: AudioModel, batch_size: int):
-        """Start empty.
-
-        Args:
-            model: that gives the padded lengths, and a limit for long clips.
-            batch_size: most clips of a batch.
-        """
+        """Start empty; the model gives the padded lengths, and a limit for long clips."""
         self._model, self._batch_size = model, batch_size
         self._waiting: dict[int, list[DecodedClip]] = defaultdict(list)
 

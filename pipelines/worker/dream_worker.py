@@ -46,14 +46,8 @@ class DreamWorker:
     def __init__(self, config: RunConfig, vocabulary: Vocabulary, model: AudioModel, scratch: Scratch):
         """Prepare the recipes.
 
-        Args:
-            config: of the run.
-            vocabulary: of the run's clips.
-            model: that the clips are dreamed with.
-            scratch: folder for the counts, which may hold finished work of an earlier run.
-
-        Raises:
-            ConfigError: a target class is unknown, or a target sound cannot be read.
+        `scratch` gets the counts, and may hold finished work of an earlier run. Raises `ConfigError` if a target class
+        is unknown, or a target sound cannot be read.
         """
         self._config, self._model, self._counts = config, model, Counts(scratch.progress)
         self._recipes = config.named_recipes()
@@ -185,11 +179,7 @@ class DreamWorker:
 
 
 def check_clip(audio_encoding: str, ref: ClipRef) -> None:
-    """Refuse a clip that the run's encoding cannot hold.
-
-    Raises:
-        ClipError: of stage "encode".
-    """
+    """Refuse a clip that the run's encoding cannot hold with a `ClipError` of stage "encode"."""
     try:
         check_encoding(audio_encoding, ref.sample_rate, ref.channels)
     except EncodingError as error:

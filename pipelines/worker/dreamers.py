@@ -26,15 +26,7 @@ class TargetSound:
 
 
 def load_sound(path: str, model_rate: int = SAMPLE_RATE) -> TargetSound:
-    """Read a target sound, whole.
-
-    Args:
-        path: of the file.
-        model_rate: Hz of the model's input.
-
-    Raises:
-        ConfigError: the file cannot be used.
-    """
+    """Read a target sound, whole, at the rate of the model in Hz. Raises `ConfigError` if the file cannot be used."""
     try:
         clip = read_sound(path)
     except ClipError as error:
@@ -52,14 +44,8 @@ def shared_dreamer(
 ) -> Dreamer:
     """Return the dreamer of a recipe, made and compiled once for the whole process, also among threads.
 
-    Args:
-        model: that the clips are dreamed with.
-        recipe: how.
-        sound: its target sound, if it needs one.
-        products: of the fast arithmetic; None: what this machine is fastest with.
-
-    Raises:
-        RecipeError: the model lacks what the recipe names.
+    `products` are those of the fast arithmetic; None: what this machine is fastest with. Raises `RecipeError` if the
+    model lacks what the recipe names.
     """
     key = (model.identity, recipe.digest(), sound and sound.sha256, products)
     with _making:

@@ -1,9 +1,9 @@
 """Files of any length, dreamed in windows: read and written as streams, in memory that does not grow with the file.
 
-The file is read three times. `hear` finds its scores, its length and whether all of it can be used, before anything is
-dreamed. `dream_file` dreams window after window (`augment.long_sounds.windows`) into a temporary file beside the
-output, which has no name and goes with the process; at last, when it is known how far the whole is from its source, it
-brings that within the recipe's limits, writes it and hears it anew.
+The file is read three times. `score_file` finds its scores and its length, and whether all of it can be used, before
+the dream begins. `dream_file` dreams window after window (`augment.long_sounds.windows`) into a temporary file beside
+the output, which has no name and goes with the process. When the distance of the whole from its source is known, it
+brings the dream within the recipe's limits, writes it and scores it again.
 """
 
 from __future__ import annotations
@@ -35,49 +35,36 @@ from pipelines.files.soundfiles import MAX_DECODED_BYTES
 _SAMPLE_BYTES = 4
 
 Stage = Callable[[str, int], Callable[[int], None]]
-"""Begins a stage of the work that is called so and has so many units; returns what is told how many are done."""
+"""Begins a stage of the work, by its name and its number of units; returns what counts the finished units."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is known of a file that has been read once.
+class FileScores:
+    """The results of reading a file once."""
 
-    Attributes:
-        frames: that it really has.
-        scores: float32 [classes], the mean over all of its patches.
-        rms: over all samples and channels.
-    """
-
-    frames: int
-    scores: np.ndarray
-    rms: float
+    frames: int  # that it really has
+    scores: np.ndarray  # float32 [classes], the mean over all of its patches
+    rms: float  # over all samples and channels
 
 
 @dataclass(frozen=True)
 class LongDream:
-    """What became of a file.
+    """The result of dreaming a file."""
 
-    Attributes:
-        scores_after: float32 [classes], of the result, heard anew.
-        steps: that each window took.
-        distance: of the result from what it started from.
-    """
-
-    scores_after: np.ndarray
-    steps: tuple[int, ...]
-    distance: Distance
+    scores_after: np.ndarray  # float32 [classes], of the result, scored again
+    steps: tuple[int, ...]  # that each window took
+    distance: Distance  # of the result from what it started from
 
 
 def toward(aim: Aim, model: AudioModel) -> str:
-    """Return where a dream goes, in words."""
+    """Return the target of a dream in words."""
     return f"{'away from' if aim.away else 'toward'} {model.classes[aim.classes[0]].name}"
 
 
 def check_room(ref: ClipRef, output: str, model: AudioModel) -> None:
-    """Make sure, before hours of work, that its result can be written and its windows be held.
+    """Refuse a file whose result does not fit on the disk, or whose windows are too large, with a `ClipError`.
 
-    Raises:
-        ClipError: the output's disk has too little room, or a window is too large.
+    This is checked before hours of work.
     """
     frame = _SAMPLE_BYTES * ref.channels
     seconds = tile(ref.stop, ref.sample_rate, model).length / ref.sample_rate
@@ -96,25 +83,21 @@ def check_room(ref: ClipRef, output: str, model: AudioModel) -> None:
         )
 
 
-def hear(ref: ClipRef, model: AudioModel, stage: Stage) -> Heard:
-    """Read a file and score it.
-
-    Raises:
-        ClipError: it cannot be used.
-    """
+def score_file(ref: ClipRef, model: AudioModel, stage: Stage) -> FileScores:
+    """Read a file and score it. Raises `ClipError` if it cannot be used."""
     scores, frames, squares = RunningScores(model, ref.sample_rate), 0, 0.0
-    advance = stage("listening", ref.stop)
+    advance = stage("scoring", ref.stop)
     for block in decode_blocks(ref):
         scores.add(block)
         frames += len(block)
         squares += float(np.sum(np.square(block, dtype=np.float64)))
         advance(len(block))
-    return Heard(frames, scores.scores(), math.sqrt(squares / (frames * ref.channels)))
+    return FileScores(frames, scores.scores(), math.sqrt(squares / (frames * ref.channels)))
 
 
 def dream_file(
     ref: ClipRef,
-    heard: Heard,
+    scored: FileScores,
     output: str,
     dreamer: Dreamer,
     aim: Aim,
@@ -127,7 +110,7 @@ def dream_file(
 
     Args:
         ref: the file, whole.
-        heard: what `hear` found.
+        scored: from `score_file`.
         output: path of the result.
         dreamer: whose recipe starts from the clip.
         aim: of all windows.
@@ -136,15 +119,15 @@ def dream_file(
         number: the draw of a start that needs one.
 
     Raises:
-        ClipError: the file can no longer be read as it was.
+        ClipError: the file has changed.
         WriteError: the result cannot be written.
     """
     model, rate, adds = dreamer.model, ref.sample_rate, dreamer.transform.adds
-    tiling = tile(heard.frames, rate, model)
+    tiling = tile(scored.frames, rate, model)
     steps: list[int] = []
 
     def source() -> Iterator[np.ndarray]:
-        return starts.stream(start, _unchanged(ref, heard.frames), rate, number, heard.rms)
+        return starts.stream(start, _unchanged(ref, scored.frames), rate, number, scored.rms)
 
     with tempfile.TemporaryFile(dir=Path(output).absolute().parent) as spill:
         found = RunningDistance(rate, ref.channels, loudness=adds and dreamer.budget.has_loudness)
@@ -157,8 +140,8 @@ def dream_file(
         finish = _finish(dreamer, found)
         spill.seek(0)
         scores, distance = RunningScores(model, rate), RunningDistance(rate, ref.channels)
-        advance = stage("writing", heard.frames)
-        with writing(output, rate, ref.channels, heard.frames) as file:
+        advance = stage("writing", scored.frames)
+        with writing(output, rate, ref.channels, scored.frames) as file:
             for block in source():
                 dreamed = np.frombuffer(spill.read(block.nbytes), np.float32).reshape(block.shape)
                 result = finish(block, dreamed)
@@ -171,7 +154,7 @@ def dream_file(
 
 
 def _finish(dreamer: Dreamer, found: RunningDistance) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return what brings blocks (source, dreamed) within the limits that the whole has to keep to."""
+    """Return what brings blocks (source, dreamed) within the limits for the whole."""
     if not dreamer.transform.adds:
         gain = np.float32(1 / max(1.0, found.peak))
         return lambda source, dreamed: dreamed * gain
@@ -182,7 +165,7 @@ def _finish(dreamer: Dreamer, found: RunningDistance) -> Callable[[np.ndarray, n
 
 
 def _unchanged(ref: ClipRef, frames: int) -> Iterator[np.ndarray]:
-    """Read a file again, and insist on so many frames."""
+    """Read a file again, and check its number of frames."""
     done = 0
     for block in decode_blocks(ref):
         done += len(block)

@@ -115,8 +115,7 @@ def replay(
 def recorded_arithmetic(dataset: Dataset, id_: str) -> Arithmetic | None:
     """Return the arithmetic that a record was made on; None where it does not have it, or is damaged.
 
-    Raises:
-        DatasetError: there is no such record, or it cannot be decoded.
+    Raises `DatasetError` if there is no such record, or it cannot be decoded.
     """
     example = find_example(dataset, id_)
     provenance, _ = read_provenance(example["provenance"], original=example["recipe"] == ORIGINAL)
@@ -126,8 +125,7 @@ def recorded_arithmetic(dataset: Dataset, id_: str) -> Arithmetic | None:
 def read_recipe(id_: str, provenance: Mapping[str, Any]) -> Recipe:
     """Read the recipe of a dream's provenance; fields that it does not have take their defaults.
 
-    Raises:
-        ReplayError: it has a field or a value that this version does not know.
+    Raises `ReplayError` if it has a field or a value that this version does not know.
     """
     try:
         return Recipe.model_validate(provenance["recipe"])

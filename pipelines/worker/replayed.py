@@ -14,30 +14,19 @@ docs/reproducibility.md has what was measured."""
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a replay is from the audio that the dataset holds.
+    """How far a replay is from the audio that the dataset holds."""
 
-    Attributes:
-        snr_db: 10 log10(sum s^2 / sum (r - s)^2) of the stored samples s and the replayed r; infinite where equal.
-        peak: greatest difference of two samples, full scale is 1.
-    """
-
-    snr_db: float
-    peak: float
+    snr_db: float  # 10 log10(sum s^2 / sum (r - s)^2) of the stored samples s and the replayed r; infinite where equal
+    peak: float  # greatest difference of two samples, full scale is 1
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A record and its dream as it is made here, on other arithmetic; each a pair (record, here).
+    """A record and its dream as it is made here, on other arithmetic; each a pair (record, here)."""
 
-    Attributes:
-        score: of the target's best class after the dream, in [0, 1].
-        snr_db: of the dream against its source.
-        top: name of the class with the highest score.
-    """
-
-    score: tuple[float, float]
-    snr_db: tuple[float, float]
-    top: tuple[str, str]
+    score: tuple[float, float]  # of the target's best class after the dream, in [0, 1]
+    snr_db: tuple[float, float]  # of the dream against its source
+    top: tuple[str, str]  # name of the class with the highest score
 
     @property
     def holds(self) -> bool:
@@ -49,32 +38,20 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Replayed:
-    """A record made again.
+    """A record made again."""
 
-    Attributes:
-        id: of the record.
-        waveform: float32 [samples, channels].
-        sample_rate: Hz.
-        expected_sha256: of the samples as they were dreamed, by the provenance.
-        found_sha256: of the waveform.
-        difference: from the stored samples; None where those are not the ones that were dreamed (a lossy encoding), or
-            not as many.
-        differing: versions and processor that have changed since: name to (then, now).
-        arithmetic_known: the record has its arithmetic.
-        arithmetic: the record's and this process's, where they differ so that the bits may; None otherwise.
-        agreement: of the dream with its record, where its bits may differ.
-    """
-
-    id: str
-    waveform: np.ndarray
-    sample_rate: int
-    expected_sha256: str
-    found_sha256: str
+    id: str  # of the record
+    waveform: np.ndarray  # float32 [samples, channels]
+    sample_rate: int  # Hz
+    expected_sha256: str  # of the samples as they were dreamed, by the provenance
+    found_sha256: str  # of the waveform
+    # from the stored samples; None where those are not the ones that were dreamed (a lossy encoding), or not as many
     difference: Difference | None
-    differing: Mapping[str, tuple[str, str]]
-    arithmetic_known: bool
+    differing: Mapping[str, tuple[str, str]]  # versions and processor that have changed since: name to (then, now)
+    arithmetic_known: bool  # the record has its arithmetic
+    # the record's and this process's, where they differ so that the bits may; None otherwise
     arithmetic: tuple[str, str] | None = None
-    agreement: Agreement | None = None
+    agreement: Agreement | None = None  # of the dream with its record, where its bits may differ
 
     @property
     def exact(self) -> bool:

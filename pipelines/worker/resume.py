@@ -1,10 +1,10 @@
-"""Going on with a run that was stopped: which clips an earlier, unfinished run has done.
+"""Resuming a run that was stopped: which clips an earlier, unfinished run has done.
 
 A worker's files (`pipelines.dataset.scratch`) outlive the run that was killed. Before the next one starts,
-`index_finished` reads them once and lists the records that are whole; a worker then asks `Finished` for the records of
-a clip before it dreams it. A clip is done only if all of its records are there, made the same way (`run_digest`, by
-which the files are kept apart) from the same piece of the same bytes (`clip_digest`): what is reused is, byte for byte,
-what the run would have made.
+`index_finished` lists their whole records; a worker then asks `Finished` for the records of a clip before it dreams it.
+A clip is done only if all of its records are there, made the same way (`run_digest`, by which the files are kept apart)
+from the same piece of the same bytes (`clip_digest`): reused records are, byte for byte, those that the run would have
+made.
 """
 
 from __future__ import annotations
@@ -39,14 +39,7 @@ _IN_NO_RECORD = ("batch_size", "shards", "weights", "model", "licence")
 
 
 def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, sounds: Mapping[str, str]) -> str:
-    """Return what tells apart the ways to make records of one clip: sha256, hex.
-
-    Args:
-        config: of the run.
-        vocabulary: of its clips; the numbers of the labels depend on it.
-        model_identity: of what is dreamed through.
-        sounds: sha256 of each recipe's target sound.
-    """
+    """Return the sha256, hex, of all that the records of a clip depend on, beside the clip itself."""
     values = json.loads(config.canonical_json())
     parts = {
         "config": {key: value for key, value in values.items() if key not in _IN_NO_RECORD},
@@ -61,17 +54,13 @@ def run_digest(config: RunConfig, vocabulary: Vocabulary, model_identity: str, s
 
 
 def clip_digest(ref: ClipRef, source_sha256: str) -> str:
-    """Return what tells a clip from any other, and from itself before its file was changed: sha256, hex."""
+    """Return the sha256, hex, of a clip and the bytes of its source."""
     text = canonical_json({"ref": dataclasses.asdict(ref), "sha256": source_sha256})
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def index_finished(scratch: Scratch) -> int:
-    """List the whole records that earlier runs left in a scratch folder; return how many there are.
-
-    Args:
-        scratch: on a local file system. Its index is made anew, or removed where nothing is left.
-    """
+    """List the whole records that earlier runs left in a local scratch folder, in a new index; return their number."""
     Path(scratch.finished).unlink(missing_ok=True)
     files = sorted(Path(scratch.spill).glob("*/*.records"))
     if not files:
@@ -92,20 +81,15 @@ def _whole_records(path: Path) -> Iterator[tuple[str, str, str, str, int, int, i
         frames = read_frames(stream)
         for parts in zip(*[frames] * FRAMES, strict=False):
             (_, header), (offset, example), (_, row) = parts
-            told = json.loads(header)
-            yield told["clip"], told["key"], told["split"], str(path), offset, len(example), len(row)
+            fields = json.loads(header)
+            yield fields["clip"], fields["key"], fields["split"], str(path), offset, len(example), len(row)
 
 
 class Finished:
-    """The records of clips that are done, for a worker."""
+    """The records of finished clips, for a worker."""
 
     def __init__(self, scratch: Scratch, run: str):
-        """Open the index; without one nothing is done.
-
-        Args:
-            scratch: of the run.
-            run: its `run_digest`.
-        """
+        """Open the index, if there is one, for the runs of a `run_digest`."""
         self._run = run
         self._index: sqlite3.Connection | None = None
         if os.path.exists(scratch.finished):
@@ -116,12 +100,7 @@ class Finished:
         return self._index is not None
 
     def records(self, clip: str, count: int) -> list[RecordRef]:
-        """Return a clip's records if they are all there, else none.
-
-        Args:
-            clip: `clip_digest`.
-            count: of the records that the clip gives.
-        """
+        """Return the records of a `clip_digest` if all `count` of them are there, else none."""
         if self._index is None:
             return []
         query = "SELECT key, split, path, offset, example_bytes, row_bytes FROM records WHERE run = ? AND clip = ?"

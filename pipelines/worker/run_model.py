@@ -52,7 +52,7 @@ def described_specs(description: Mapping[str, Any], run: Mapping[str, Any], now:
     Args:
         description: of `describe_model`.
         run: run.json of the dataset, for their classes.
-        now: where they are now, one for each; none: where they were.
+        now: their current paths, one for each; none: where they were.
     """
     known = {each.name for each in dataclasses.fields(ModelSpec)}
     members: Sequence[Mapping[str, Any]] = description.get("members", ())

@@ -27,16 +27,9 @@ class TargetChooser:
     """
 
     def __init__(self, config: RunConfig, labels: Sequence[str], model: AudioModel, sounds: Mapping[str, TargetSound]):
-        """Look up the classes.
+        """Look up the classes; `sounds` are target sounds by the recipe's name.
 
-        Args:
-            config: of the run.
-            labels: of the dataset.
-            model: that the clips are dreamed with.
-            sounds: target sounds by the recipe's name.
-
-        Raises:
-            ConfigError: a name means no class, or several.
+        Raises `ConfigError` for an unknown name.
         """
         self._seed, self._targets, self._sounds = config.seed, config.targets(), sounds
         self._classes = target_classes(config, model)
@@ -53,16 +46,9 @@ class TargetChooser:
                 self.own_labels.setdefault(model.classes[index].name, label)
 
     def choose(self, recipe: str, ref: ClipRef, variant: int, scores: np.ndarray) -> Aim:
-        """Choose the aim of a dream.
+        """Choose the aim of a dream of a clip, by its scores, float32 [classes].
 
-        Args:
-            recipe: its name.
-            ref: the clip.
-            variant: of the dream.
-            scores: float32 [classes], of the clip.
-
-        Raises:
-            ValueError: the policy finds none for this clip.
+        Raises `ValueError` if the policy finds none for this clip.
         """
         situation = Situation(
             scores,
@@ -87,9 +73,7 @@ class TargetChooser:
 def target_classes(config: RunConfig, model: AudioModel) -> dict[str, list[int]]:
     """Return the indices of the classes that each recipe's target names, by the recipe's name.
 
-    Raises:
-        ConfigError: a name means no class, or several; the message gives the nearest. Or a branch is named, and the
-            ontology cannot be read.
+    Raises `ConfigError` with the nearest names if one means no class, or several; or the ontology cannot be read.
     """
     found = {}
     for name, target in config.targets().items():
@@ -106,8 +90,7 @@ def target_classes(config: RunConfig, model: AudioModel) -> dict[str, list[int]]
 def label_classes(config: RunConfig, labels: Iterable[str], model: AudioModel) -> dict[str, int]:
     """Return the class that each label means: by `target.labels`, or by its name; a label may mean none.
 
-    Raises:
-        ConfigError: target.labels names no class, or several.
+    Raises `ConfigError` if target.labels names no class, or several.
     """
     try:
         found = {label: model.classes.find(name).index for label, name in config.target.labels.items()}

@@ -149,7 +149,7 @@ def test_clips_that_wait_are_bounded_and_the_fullest_batch_goes_first(
 ) -> None:
     seconds = [1.0, 2.0, 2.0, 1.0, 3.0, 1.0, 2.0]
     clips = [clip(record(tmp_path / f"{i}.wav", s)) for i, s in enumerate(seconds)]
-    limit = 5 * 16_000 * 8  # 5 s: a second is 16,000 samples, as they came and as YAMNet hears them
+    limit = 5 * 16_000 * 8  # 5 s: a second is 16,000 samples, as decoded and as YAMNet takes them
     monkeypatch.setattr(batching, "MAX_WAITING_BYTES", limit)
     worker_ = make(model, tmp_path)
     for ref in clips:

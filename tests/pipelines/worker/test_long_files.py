@@ -29,7 +29,7 @@ from pipelines.cli.runs.dream_run import WHOLE_SECONDS
 from pipelines.clips.whole_files import WriteError, find_sound, read_sound, write_sound, writing
 from pipelines.files.containers import ClipError
 from pipelines.worker import long_files
-from pipelines.worker.long_files import LongDream, check_room, dream_file, hear
+from pipelines.worker.long_files import LongDream, check_room, dream_file, score_file
 
 RATE = 8_000
 
@@ -69,8 +69,8 @@ def dream(
 ) -> tuple[LongDream, Stages]:
     stages, ref = Stages(), find_sound(str(path))
     check_room(ref, str(output), model)
-    heard = hear(ref, model, stages)
-    return dream_file(ref, heard, str(output), Dreamer(model, recipe), Aim((76,)), stages, start=start), stages
+    scored = score_file(ref, model, stages)
+    return dream_file(ref, scored, str(output), Dreamer(model, recipe), Aim((76,)), stages, start=start), stages
 
 
 # From the command line
@@ -205,7 +205,7 @@ def test_the_whole_keeps_to_the_recipes_limits_and_its_distance_is_what_is_told(
     np.testing.assert_allclose(made.scores_after, model.clip_scores(to_model(after, RATE)), atol=2e-6)
     assert len(made.steps) == 3
     assert [done for done, _ in stages.done.values()] == [total for _, total in stages.done.values()]
-    assert list(stages.done) == ["listening", "toward Cat", "writing"]
+    assert list(stages.done) == ["scoring", "toward Cat", "writing"]
 
 
 @pytest.mark.parametrize("start", ["white", "pink", "silence", "mix"])

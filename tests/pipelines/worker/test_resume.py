@@ -148,7 +148,7 @@ def test_an_interrupted_command_says_how_to_go_on(recordings: Path, tmp_path: Pa
     )
     assert run.returncode == 130, run.stderr
     *_, kept, stopped = run.stderr.splitlines()
-    assert f"kept in {tmp_path.resolve()}/out.incomplete: the same command goes on from there" in kept
+    assert f"kept in {tmp_path.resolve()}/out.incomplete: the same command resumes from there" in kept
     assert stopped == "dreambeam: stopped; no dataset was written"
     left = [path.name for path in (tmp_path / "out.incomplete").iterdir()]
     assert sorted(left) == [".dreambeam", "spill"]
