@@ -1,9 +1,8 @@
 """The command line: ``dreambeam COMMAND``.
 
-To add a command, write its module in `pipelines.cli.commands` and add its name to `COMMANDS`. A command's module
-imports heavy libraries only when the command runs, so ``--help`` is instant. An error that the user can mend is one
-line on stderr. Exit codes: 0 done; 1 the run failed; 2 the arguments or the configuration are wrong; 3 done, but some
-clips failed; 130 stopped.
+To add a command, write its module in `pipelines.cli.commands` and add its name to `COMMANDS`. A command imports heavy
+libraries only when it runs, so ``--help`` is instant. Exit codes: 0 done; 1 the run failed; 2 wrong arguments or
+configuration; 3 done, but some clips failed; 130 stopped. An error that the user can mend is one line on stderr.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from typer import Option
 from typer.core import TyperGroup
 
 from pipelines.cli.ending import DONE, FAILED, STOPPED, STOPPED_SAYS, complain, explain, stop_on_signals
@@ -35,8 +33,8 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        app = importlib.import_module(f"pipelines.cli.commands.{cmd_name}_command").app
-        return typer.main.get_command(app)
+        module = importlib.import_module(f"pipelines.cli.commands.{cmd_name}_command")
+        return typer.main.get_command(module.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -52,9 +50,9 @@ app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=
 
 @app.callback(context_settings={"help_option_names": ["-h", "--help"]})
 def _dreambeam(
-    version: Annotated[
-        bool, Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
-    ] = False,
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
 ) -> None:
     """Augment audio datasets by dreaming through YAMNet, and evaluate the result."""
 
@@ -63,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    signals = stop_on_signals()
-    code: int | str | None
+    signals, code = stop_on_signals(), None
     try:
         code = typer.main.get_command(app)(given or ["--help"], prog_name="dreambeam", standalone_mode=False)
     except BrokenPipeError:  # the reader of our output has closed it
