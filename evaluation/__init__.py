@@ -1,1 +1,1 @@
-"""What came out: judges, metrics, robustness and reports."""
+"""What dreaming did: judges, metrics, robustness, utility, steering, and their reports."""

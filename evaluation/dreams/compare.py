@@ -46,10 +46,7 @@ def unique_names(names: list[str]) -> list[str]:
 
 
 def compare(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-    """Compare the rows of several datasets, or the recipes of one.
-
-    Args:
-        tables: rows of examples.parquet by the name of the dataset.
+    """Compare the rows of datasets, by name, or the recipes of one.
 
     Returns:
         comparison.json's content: ``entries`` (name, dataset, recipe, and the figures of

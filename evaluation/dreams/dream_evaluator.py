@@ -1,13 +1,13 @@
 """What one worker does: reads a clip and its dreams, classifies them with the judge, and gives their rows.
 
-No Beam here: `EvaluationWorker.evaluate` takes the references of one clip's records. It holds one original and one
+No Beam here: `EvaluationWorker.run` takes the references of one clip's records. It holds one original and one
 dream at a time, however many there are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,21 +48,8 @@ class EvaluationPlan:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of a table, by column."""
-
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Failed:
-    """A record or clip that could not be used.
-
-    Attributes:
-        id: of the record.
-        stage: original (it cannot be read), read (the record), or compare.
-        error: one line.
-    """
+    """A record or clip that could not be used: id, stage (original, read or compare), and the error in one line."""
 
     id: str
     stage: str
@@ -71,12 +58,7 @@ class Failed:
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """YAMNet's embeddings of one sound, for the Fréchet distance.
-
-    Attributes:
-        key: `ORIGINALS`, or transform and recipe.
-        patches: float32 [patches, 1024].
-    """
+    """YAMNet's embeddings of one sound, float32 [patches, 1024]; the key is `ORIGINALS`, or transform and recipe."""
 
     key: str | tuple[str, str]
     patches: np.ndarray
@@ -84,12 +66,7 @@ class Embeddings:
 
 @dataclass
 class EvaluationWorker:
-    """Evaluates clips by a plan.
-
-    Attributes:
-        plan: of the evaluation.
-        read_source: reads the clips whose originals the dataset does not hold.
-    """
+    """Evaluates clips by a plan; `read_source` reads originals that the dataset does not hold."""
 
     plan: EvaluationPlan
     read_source: ReadSource
@@ -104,13 +81,17 @@ class EvaluationWorker:
             )
         self._embedder = None if self.plan.embedder is None else shared_judge(self.plan.embedder)
 
-    def evaluate(self, references: Iterable[Reference]) -> Iterator[Row | Failed | Embeddings]:
+    def size(self, element: tuple[str, Sequence[Reference]]) -> int:
+        """Return the number of records."""
+        return len(element[1])
+
+    def run(self, element: tuple[str, Sequence[Reference]]) -> Iterator[dict[str, Any] | Failed | Embeddings]:
         """Give the rows of one clip's dreams.
 
         Args:
-            references: of all records of one clip, in any order, with its original if the dataset has it.
+            element: id of the clip, and all its references in any order, with its original if the dataset has it.
         """
-        ordered = sorted(references, key=lambda each: (not each.original, each.id, each.shard))
+        ordered = sorted(element[1], key=lambda each: (not each.original, each.id, each.shard))
         originals = [each for each in ordered if each.original]
         original: ScoredOriginal | None = None
         embeddings_given = False
@@ -131,7 +112,7 @@ class EvaluationWorker:
                 yield Embeddings(ORIGINALS, original.judgement.embeddings)
             if patches is not None:
                 yield Embeddings((example["transform"], example["recipe"]), patches)
-            yield Row(row)
+            yield row
 
     def _original(self, originals: list[Reference], source: Mapping[str, Any]) -> ScoredOriginal:
         """Classify the original in the dataset, or else its source, quantised as the dataset stores audio."""

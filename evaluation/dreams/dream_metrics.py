@@ -44,12 +44,7 @@ BUDGETS = (10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0)
 
 
 def summarise(rows: pd.DataFrame, sums: Mapping[Any, Sums]) -> dict[str, Any]:
-    """Return the metrics of a dataset, without judge and warnings.
-
-    Args:
-        rows: of examples.parquet, sorted by id; at least one.
-        sums: of the embeddings, by `ORIGINALS` or transform and recipe.
-    """
+    """Return the metrics of sorted rows, without judge and warnings; sums are by `ORIGINALS` or transform, recipe."""
     distances = frechet_distances(sums)
     originals, total = (sums[ORIGINALS].n if ORIGINALS in sums else 0), sum(each.n for each in sums.values())
     transforms, recipes = _groups(rows, "transform"), _groups(rows, "recipe")
@@ -122,12 +117,7 @@ def number(value: float, digits: int = 6) -> float | None:
 
 
 def quantiles(values: np.ndarray, clips: Sequence[str] | None) -> dict[str, Any]:
-    """Return the median with its interval, and the 10th and 90th percentile, of the finite values.
-
-    Args:
-        values: [n].
-        clips: [n], the recording of each value; None for no interval.
-    """
+    """Return the median, 10th and 90th percentile of finite values [n]; clips [n] give the median an interval."""
     finite = values[np.isfinite(values)]
     ends = np.quantile(finite, [0.1, 0.5, 0.9]) if len(finite) else np.full(3, math.nan)
     median = quantile_interval(values, clips) if clips is not None else None

@@ -34,13 +34,7 @@ _TEXT, _FLAG, _INT, _FLOAT = pa.string(), pa.bool_(), pa.int64(), pa.float64()
 
 @dataclass(frozen=True)
 class RowContext:
-    """What all rows of a dataset share.
-
-    Attributes:
-        classes: the judge's.
-        known: the judge's classes for targets and labels.
-        ontology: AudioSet's, None if it cannot be read.
-    """
+    """What all rows of a dataset share: the judge's classes, its class map, and the ontology, if any."""
 
     classes: ClassList
     known: ClassMap
@@ -49,14 +43,9 @@ class RowContext:
 
 @dataclass(frozen=True, eq=False)
 class ScoredOriginal:
-    """The original of a clip's dreams, classified.
+    """The original of a clip's dreams: its sound and scores, its recording, and its record and labels.
 
-    Attributes:
-        sound: its samples.
-        labels: of the clip; None where the dataset holds no original.
-        judgement: the judge's scores of it.
-        reference: its record, None if it was read from its source.
-        recording: where it comes from.
+    The latter two are None if it was read from its source.
     """
 
     sound: Original
@@ -69,15 +58,13 @@ class ScoredOriginal:
 def schema() -> pa.Schema:
     """Return the columns of examples.parquet."""
     columns = [
-        ("id", _TEXT),
-        ("source_id", _TEXT),
+        *((name, _TEXT) for name in ("id", "source_id")),
         ("clip", _TEXT),  # sha256 of the source file and the frames: the same clip in any dataset
         ("recording", _TEXT),  # the recording behind it, through dreams of dreams (`evaluation.dreams.lineage`)
         ("recording_found", _FLAG),  # false where a dataset on the way to the recording cannot be read
         ("split", _TEXT),
         ("labels", pa.list_(_TEXT)),
-        ("recipe", _TEXT),
-        ("transform", _TEXT),
+        *((name, _TEXT) for name in ("recipe", "transform")),
         ("variant", _INT),
         ("target_index", _INT),  # of the dreaming model's classes, as the next two; the first, if it has several
         ("target_mid", _TEXT),
@@ -88,10 +75,8 @@ def schema() -> pa.Schema:
         ("top_after", pa.list_(_TEXT)),
         ("top_after_scores", pa.list_(_FLOAT)),
         ("top_changed", _FLAG),
-        ("target_rank_before", _INT),
-        ("target_rank_after", _INT),
-        ("target_score_before", _FLOAT),
-        ("target_score_after", _FLOAT),
+        *((f"target_rank_{when}", _INT) for when in ("before", "after")),
+        *((f"target_score_{when}", _FLOAT) for when in ("before", "after")),
         ("result_top1", _TEXT),  # success, failed or skipped
         ("result_top5", _TEXT),
         ("label_before", _FLAG),  # a label of the dataset is among the top classes
@@ -100,10 +85,7 @@ def schema() -> pa.Schema:
         ("outcome", _TEXT),  # kinship of the top class to the target
         *((f"{level}_{what}", _TEXT) for level in LEVELS for what in ("target", "before", "after")),
         *((name, _FLOAT) for name in MEASURES),
-        ("steps_taken", _INT),
-        ("sample_rate", _INT),
-        ("channels", _INT),
-        ("samples", _INT),
+        *((name, _INT) for name in ("steps_taken", "sample_rate", "channels", "samples")),
         ("original_from", _TEXT),  # dataset or source
         ("shard", _TEXT),  # name of the file in the dataset; the record begins at the offset
         ("offset", _INT),
@@ -126,14 +108,8 @@ def make_row(
 ) -> dict[str, Any]:
     """Return the row of a dream.
 
-    Args:
-        example: the dream's record, read.
-        reference: the place of the record.
-        provenance: of the record.
-        labels: of its source clip.
-        original: the clip before the dream.
-        after: the judge's scores of the dream.
-        context: of the dataset.
+    Takes its record (example), the record's place and provenance, the labels of its clip, the original, the judge's
+    scores of the dream, and what all rows share.
     """
     source, target, before = provenance["source"], provenance["target"], original.judgement
     pair = DreamPair(original.sound, example["audio"], before, after)
@@ -151,10 +127,8 @@ def make_row(
         **{key: example[key] for key in ("split", "recipe", "transform", "target_mid", "target_name")},
         **{key: int(example[key]) for key in ("variant", "target_index", "steps_taken", "sample_rate")},
         "away": bool(target["away"]),
-        "top_before": names[0],
-        "top_before_scores": scores[0],
-        "top_after": names[1],
-        "top_after_scores": scores[1],
+        **dict(zip(("top_before", "top_after"), names, strict=True)),
+        **dict(zip(("top_before_scores", "top_after_scores"), scores, strict=True)),
         "top_changed": tops[0][0] != tops[1][0],
         **_target(aim, before.scores, after.scores),
         **_label(context.known.known_labels(labels), tops[0], tops[1], len(context.classes)),
@@ -169,12 +143,7 @@ def make_row(
 
 
 def references(row: Mapping[str, Any], dataset: str) -> tuple[Reference, Reference | None]:
-    """Return the places of a row's dream and of its original; None if that was read from its source.
-
-    Args:
-        row: of examples.parquet.
-        dataset: path of the dataset.
-    """
+    """Return the places of a row's dream and original in a dataset; None for one that was read from its source."""
     found = []
     for what in ("", "original_"):
         shard, offset, length = (row[f"{what}{key}"] for key in ("shard", "offset", "length"))

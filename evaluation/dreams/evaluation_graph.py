@@ -1,4 +1,4 @@
-r"""The evaluation as a Beam pipeline: shards -> references -> clips -> rows.
+r"""Beam pipelines of reports: of an evaluation, shards -> references -> clips -> rows; of others, elements -> rows.
 
 Only references cross the shuffle that brings a clip's records together. Workers write rows to part files, and sum up
 embeddings where they are computed, so that only the sums travel.
@@ -14,7 +14,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apache_beam as beam
 import numpy as np
@@ -25,29 +25,31 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import TaggedOutput
 
-from evaluation.dreams.dream_evaluator import Embeddings, EvaluationPlan, EvaluationWorker, Failed, Row
+from evaluation.dreams.dream_evaluator import Embeddings, EvaluationPlan, EvaluationWorker, Failed
 from evaluation.dreams.dream_rows import schema
 from evaluation.dreams.originals import ReadSource
 from evaluation.metrics.frechet import Sums
-from pipelines.dataset.record_reader import Reference, walk
+from pipelines.dataset.record_reader import walk
 from pipelines.progress import Counts
 
-FAILED = "failed"
-"""The output of failures."""
-
-_EMBEDDINGS = "embeddings"
+_FAILED, _EMBEDDINGS = "failed", "embeddings"
 _PART_ROWS = 1000
 
 
-def run_pipeline(plan: EvaluationPlan, read_source: ReadSource, parts: str, options: PipelineOptions) -> None:
-    """Evaluate a dataset into part files.
+class Worker(Protocol):
+    """What works on elements in a worker process; it is built there."""
 
-    Args:
-        plan: of the evaluation.
-        read_source: reads originals that the dataset does not hold; it is pickled.
-        parts: folder for the parts; all workers see it.
-        options: Beam's.
-    """
+    def run(self, element: Any) -> Iterator[dict[str, Any] | Failed | Embeddings]:
+        """Work on one element."""
+        ...
+
+    def size(self, element: Any) -> int:
+        """Return the size of an element in the units of the progress, such as records."""
+        ...
+
+
+def run_pipeline(plan: EvaluationPlan, read_source: ReadSource, parts: str, options: PipelineOptions) -> None:
+    """Evaluate a dataset into part files in a folder that all workers see; the arguments are pickled."""
     pipeline = beam.Pipeline(options=options)
     build(pipeline, plan, read_source, parts)
     pipeline.run().wait_until_finish()
@@ -55,49 +57,76 @@ def run_pipeline(plan: EvaluationPlan, read_source: ReadSource, parts: str, opti
 
 def build(pipeline: beam.Pipeline, plan: EvaluationPlan, read_source: ReadSource, parts: str) -> None:
     """Add the evaluation to a pipeline; see `run_pipeline`."""
-    found = (
+    clips = (
         pipeline
         | "Shards" >> beam.Create(list(plan.dataset.shards))
         | "SpreadShards" >> beam.Reshuffle()
         | "Walk" >> beam.FlatMap(walk)
         | "OfClip" >> beam.Map(_by_clip)
         | "ByClip" >> beam.GroupByKey()
-        | "Evaluate" >> beam.ParDo(EvaluateFn(plan, read_source, parts)).with_outputs(FAILED, _EMBEDDINGS, main="rows")
     )
-    write_parts(found, parts, schema())
-    _ = found[_EMBEDDINGS] | "Sums" >> beam.CombinePerKey(SumsFn()) | "WriteSums" >> beam.Map(_write_sums, parts)
+    embeddings = work(clips, EvaluationWorker, (plan, read_source), parts, schema())
+    _ = embeddings | "Sums" >> beam.CombinePerKey(SumsFn()) | "WriteSums" >> beam.Map(_write_sums, parts)
 
 
-def write_parts(found: Any, parts: str, columns: pa.Schema) -> None:
-    """Write the outputs ``rows`` and `FAILED` of a step to part files."""
+def run_workers(
+    elements: Sequence[Any],
+    worker: type[Worker],
+    given: tuple[Any, ...],
+    parts: str,
+    columns: pa.Schema,
+    options: PipelineOptions,
+) -> None:
+    """Let workers, built from `given`, work on elements; rows and failures go to part files.
+
+    The arguments are pickled, and all workers see the folder of the parts.
+    """
+    pipeline = beam.Pipeline(options=options)
+    references = pipeline | "References" >> beam.Create(list(elements)) | "Spread" >> beam.Reshuffle()
+    work(references, worker, given, parts, columns)
+    pipeline.run().wait_until_finish()
+
+
+def work(elements: Any, worker: type[Worker], given: tuple[Any, ...], parts: str, columns: pa.Schema) -> Any:
+    """Add the work of `run_workers` to a pipeline.
+
+    Returns:
+        The embeddings, as pairs of their key in JSON and float32 [patches, 1024].
+    """
+    found = elements | "Work" >> beam.ParDo(WorkFn(worker, given, parts)).with_outputs(
+        _FAILED, _EMBEDDINGS, main="rows"
+    )
     _ = found.rows | "WriteRows" >> beam.ParDo(WriteRowsFn(parts, columns))
-    _ = found[FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
+    _ = found[_FAILED] | "OneFile" >> beam.GroupBy(_one_group) | "WriteFailures" >> beam.Map(_write_failures, parts)
+    return found[_EMBEDDINGS]
 
 
-class EvaluateFn(beam.DoFn):
-    """Evaluates one clip's records."""
+class WorkFn(beam.DoFn):
+    """Runs a worker on elements, and counts their progress."""
 
-    def __init__(self, plan: EvaluationPlan, read_source: ReadSource, parts: str):
-        self._plan, self._read_source, self._parts = plan, read_source, parts
+    def __init__(self, worker: type[Worker], given: tuple[Any, ...], parts: str):
+        self._type, self._given, self._parts = worker, given, parts
 
     def setup(self) -> None:
-        """Load the judge, once a process."""
-        self._worker = EvaluationWorker(self._plan, self._read_source)
-        self._counts = Counts(self._parts)
+        """Build the worker, once a process."""
+        self._worker, self._counts = self._type(*self._given), Counts(self._parts)
 
-    def process(self, element: tuple[str, Iterable[Reference]]) -> Iterator[Any]:
+    def process(self, element: Any) -> Iterator[Any]:
         """Give rows, failures and embeddings."""
-        references = list(element[1])
-        for found in self._worker.evaluate(references):
-            if isinstance(found, Row):
-                Metrics.counter("dreambeam", "evaluated").inc()
-                yield found.values
-            elif isinstance(found, Failed):
-                Metrics.counter("dreambeam", f"failed_{found.stage}").inc()
-                yield TaggedOutput(FAILED, found)
-            elif isinstance(found, Embeddings):
+        left = self._worker.size(element)
+        for found in self._worker.run(element):
+            if isinstance(found, Embeddings):
                 yield TaggedOutput(_EMBEDDINGS, (json.dumps(found.key), found.patches))
-        self._counts.add(records=len(references))
+                continue
+            if isinstance(found, Failed):
+                Metrics.counter("dreambeam", f"failed_{found.stage}").inc()
+                yield TaggedOutput(_FAILED, found)
+            else:
+                Metrics.counter("dreambeam", "evaluated").inc()
+                yield found
+            self._counts.add(records=1)
+            left -= 1
+        self._counts.add(records=left)  # what gave no row: originals, clips that failed, dreams without an aim
 
 
 class WriteRowsFn(beam.DoFn):

@@ -18,14 +18,7 @@ from evaluation.metrics.shifts import cosine_distance, js_divergence
 
 @dataclass(frozen=True, eq=False)
 class DreamPair:
-    """A dream and its original, classified.
-
-    Attributes:
-        original: the sound before.
-        output: float32 [samples, channels], the dream.
-        before: the judge's scores of the original.
-        after: the judge's scores of the dream.
-    """
+    """A dream, float32 [samples, channels], and its original, with the judge's scores of original and dream."""
 
     original: Original
     output: np.ndarray

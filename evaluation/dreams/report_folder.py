@@ -41,16 +41,7 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The result for one dataset: all that a report needs.
-
-    Attributes:
-        name: of the dataset, unique within the report.
-        folder: of the files.
-        dataset: what was evaluated.
-        metrics: content of metrics.json.
-        rows: of examples.parquet, sorted by id.
-        failures: dreams that could not be evaluated.
-    """
+    """The result for one dataset, whose name is unique within the report: metrics.json, rows and failed dreams."""
 
     name: str
     folder: Path

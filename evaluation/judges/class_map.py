@@ -19,13 +19,7 @@ from evaluation.judges.judge import JudgeError
 
 @dataclass(frozen=True)
 class ClassMap:
-    """A judge's classes for the targets and labels of a dataset.
-
-    Attributes:
-        targets: the judge's class by the dreaming model's.
-        labels: the judge's class by label.
-        dreamed: the dreaming model's classes.
-    """
+    """A judge's classes by the dreaming model's classes and by label."""
 
     targets: Mapping[int, int]
     labels: Mapping[str, int]

@@ -47,14 +47,8 @@ class Model:
     ):
         """Make a judge, and try it on two seconds of silence.
 
-        Args:
-            name: for reports.
-            identity: a hash of its files.
-            classes: in the order of the scores.
-            sample_rate: Hz.
-            score: (float32 [samples], or [patches, 1024]) -> scores [..., classes].
-            window: samples per call, None for any number.
-            yamnet: computes the embeddings, if the function takes those.
+        `score` takes float32 [samples], in windows of a fixed length if `window` gives one, or [patches, 1024] if
+        `yamnet` computes embeddings; it returns scores [..., classes].
 
         Raises:
             JudgeError: the function fails, or returns no scores.

@@ -14,8 +14,8 @@ import numpy as np
 from augment.models.heads import Head, load_head
 from augment.models.model_files import named_classes
 from augment.sound.samples import SAMPLE_RATE
-from augment.targets.classes import ClassList
-from evaluation.judges.judge import JudgeError, Judgement, JudgeSpec, as_judge
+from evaluation.judges.file_judges import Model
+from evaluation.judges.judge import Judge, JudgeError, JudgeSpec, as_judge
 from evaluation.judges.softmax_regression import fit_softmax, standardise
 from evaluation.judges.yamnet_graph import shared_yamnet
 
@@ -29,11 +29,9 @@ _ITERATIONS = 2000
 
 
 def fit_head(embeddings: np.ndarray, labels: Sequence[str]) -> Head:
-    """Fit a head to standardised embeddings, and fold mean and scale into its weights.
+    """Fit a head to the mean embeddings of clips, float [clips, 1024], and their labels [clips].
 
-    Args:
-        embeddings: float [clips, 1024], the mean over each clip's patches.
-        labels: [clips].
+    The embeddings are standardised; mean and scale are folded into the weights.
 
     Raises:
         JudgeError: there are fewer than two labels.
@@ -51,30 +49,17 @@ def fit_head(embeddings: np.ndarray, labels: Sequence[str]) -> Head:
     return Head(kernel.astype(np.float32), (bias - bias.mean()).astype(np.float32), names)
 
 
-class HeadJudge:
-    """A head as a judge: softmax of the head's logits of the mean embedding of YAMNet's TF-Hub graph.
-
-    The attributes are those of `evaluation.judges.judge.Judge`.
-    """
-
-    sample_rate = SAMPLE_RATE
-
-    def __init__(self, head: Head, spec: JudgeSpec):
-        self.head, self.name, self.identity = head, Path(spec.judge).stem, head.identity
-        self.classes: ClassList = named_classes(list(head.names))
-        self._yamnet = shared_yamnet(spec.weights)
-
-    def judge(self, waveform: np.ndarray) -> Judgement:
-        """Score a waveform, float32 [samples] at 16 kHz."""
-        embeddings = self._yamnet.embed(waveform)
-        return Judgement(self.head.scores(embeddings.mean(axis=0, dtype=np.float64)), embeddings)
-
-
-def load_head_judge(spec: JudgeSpec) -> HeadJudge:
-    """Load the head that a specification names.
+def load_head_judge(spec: JudgeSpec) -> Judge:
+    """Load a head as a judge: softmax of its logits of the mean embedding of YAMNet's TF-Hub graph.
 
     Raises:
-        JudgeError: the file holds none.
+        JudgeError: the file holds no head.
     """
     with as_judge():
-        return HeadJudge(load_head(spec.judge), spec)
+        head = load_head(spec.judge)
+
+    def score(embeddings: np.ndarray) -> np.ndarray:
+        return head.scores(embeddings.mean(axis=0, dtype=np.float64))
+
+    classes, yamnet = named_classes(list(head.names)), shared_yamnet(spec.weights)
+    return Model(Path(spec.judge).stem, head.identity, classes, SAMPLE_RATE, score, yamnet=yamnet)

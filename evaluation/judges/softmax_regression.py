@@ -27,15 +27,8 @@ def fit_softmax(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise sum_i H(labels_i, softmax(W x_i + b)) / divisor + penalty |W|^2 / 2, with H the cross entropy.
 
-    Args:
-        features: float64 [examples, size].
-        labels: [examples, classes], each row a distribution.
-        penalty: of the squared weights.
-        divisor: of the summed losses; the number of examples gives their mean.
-        options: scipy's for L-BFGS-B.
-
-    Returns:
-        Weights [size, classes] and biases [classes], float64.
+    Features are float64 [examples, size]; each row of labels [examples, classes] is a distribution. The options are
+    scipy's for L-BFGS-B. Returns weights [size, classes] and biases [classes], float64.
     """
     count = labels.shape[1]
 

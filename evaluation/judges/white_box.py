@@ -38,11 +38,7 @@ def why_not_through(spec: JudgeSpec) -> str | None:
 
 
 def white_box(spec: JudgeSpec, columns: Sequence[int]) -> Dreamable:
-    """Return the differentiable model of a classifier.
-
-    Args:
-        spec: the classifier.
-        columns: its classes under test, by index; all of them unless it is YAMNet or a head.
+    """Return the differentiable model of a classifier; of YAMNet or a head, with some classes (columns) only.
 
     Raises:
         JudgeError: it cannot be dreamed through; the message gives the reason.

@@ -22,10 +22,7 @@ class YamnetGraph:
     name = "yamnet"
 
     def __init__(self, path: str | os.PathLike[str] | None = None):
-        """Load the graph.
-
-        Args:
-            path: a SavedModel folder or TF-Hub handle; None looks in the usual places (`augment.models.weights`).
+        """Load the graph from a SavedModel folder or TF-Hub handle; None looks in the usual places.
 
         Raises:
             WeightsError: there is no graph.

@@ -33,13 +33,7 @@ GRID = 2.0**-12
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """The statistics of a set of embeddings, in units of `GRID`.
-
-    Attributes:
-        n: number of embeddings.
-        total: float64 [d], their sum.
-        products: float64 [d, d], the sum of their outer products.
-    """
+    """Number, sum [d] and sum of outer products [d, d] of embeddings, float64 in units of `GRID`."""
 
     n: int
     total: np.ndarray

@@ -19,16 +19,7 @@ OUTCOMES = ("hit", "child", "sibling", "parent", "miss")
 
 
 def outcome(predicted: str, targets: Sequence[str], ontology: Ontology) -> str | None:
-    """Return the nearest kinship of a predicted class to any of the target's classes.
-
-    Args:
-        predicted: MID of the class.
-        targets: MIDs of the target's classes.
-        ontology: AudioSet's.
-
-    Returns:
-        One of `OUTCOMES`; None if a class is not in the ontology.
-    """
+    """Return the nearest of `OUTCOMES` of a predicted class to the target's classes (MIDs); None if one is unknown."""
     if predicted in targets:
         return "hit"
     if predicted not in ontology.names or any(mid not in ontology.names for mid in targets):

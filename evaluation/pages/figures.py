@@ -40,27 +40,34 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def interval_figure(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_title: str, description: str) -> Markup:
-    """Draw shares with their intervals, a line for each group.
+def interval_figure(
+    groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_title: str, description: str, *, ranks: bool = False
+) -> Markup:
+    """Draw shares, or ranks, with their intervals, a line for each group.
 
-    Args:
-        groups: by name, from above; in each the shares {value, low, high, n} by the name of the series.
-        axis_title: of the shares.
-        description: alternative text.
+    The groups, from above, hold {value, low, high, n} by the name of the series.
     """
     kept = dict(list(groups.items())[:MOST])
     series = list(dict.fromkeys(name for group in kept.values() for name in group))
+    scale = 1 if ranks else 100
 
     def draw(axes: Any) -> None:
         for order, name in enumerate(series):
-            place = (order - (len(series) - 1) / 2) * 0.22
+            place = (order - (len(series) - 1) / 2) * (0.2 if ranks else 0.22)
             points = [
-                (100 * group[name]["value"], line + place, _ends(group[name], 100))
+                (scale * group[name]["value"], line + place, _ends(group[name], scale))
                 for line, group in enumerate(kept.values())
                 if name in group and group[name]["value"] is not None
             ]
-            _points(axes, order, name, points)
-        axes.set_xlim(-2, 102)
+            if points:
+                xs, ys, ends = zip(*points, strict=True)
+                _errorbar(axes, order, xs, ys, xerr=list(zip(*ends, strict=True)), label=name)
+        if ranks:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(lambda value, _: "")
+        else:
+            axes.set_xlim(-2, 102)
         axes.set_xlabel(axis_title)
         ns = [max((share["n"] for share in group.values()), default=0) for group in kept.values()]
         _lines(axes, [f"{_short(name)} ({n})" for name, n in zip(kept, ns, strict=True)])
@@ -71,29 +78,21 @@ def interval_figure(groups: Mapping[str, Mapping[str, Mapping[str, Any]]], axis_
 
 
 def rank_figure(groups: Mapping[str, Mapping[str, Any]], description: str) -> Markup:
-    """Draw the target's median rank before and after, with intervals, a line for each group.
-
-    The groups are blocks of `evaluation.dreams.dream_metrics.block` by name.
-    """
-    kept = {name: each for name, each in groups.items() if each["target_rank"]["after_median"] is not None}
-    kept = dict(list(kept.items())[:MOST])
-
-    def draw(axes: Any) -> None:
-        for order, when in enumerate(("before", "after")):
-            points = []
-            for line, block in enumerate(kept.values()):
-                median, low, high = (block["target_rank"][f"{when}_{end}"] for end in ("median", "low", "high"))
-                ends = _ends({"value": median, "low": low, "high": high}, 1)
-                points.append((median, line + (order - 0.5) * 0.2, ends))
-            _points(axes, order, when, points)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: "")
-        axes.set_xlabel("median rank of the target (1 is the top)")
-        _lines(axes, [f"{_short(name)} ({sum(block['results'].values())})" for name, block in kept.items()])
-        _legend(axes, 2)
-
-    return svg(draw, (_WIDTH, 1.1 + 0.36 * max(2, len(kept))), description)
+    """Draw the target's median rank before and after, of blocks of `evaluation.dreams.dream_metrics.block` by name."""
+    shown: dict[str, dict[str, Any]] = {}
+    for name, block in groups.items():
+        ranks, n = block["target_rank"], sum(block["results"].values())
+        if ranks["after_median"] is not None:
+            shown[name] = {
+                when: {
+                    "value": ranks[f"{when}_median"],
+                    "low": ranks[f"{when}_low"],
+                    "high": ranks[f"{when}_high"],
+                    "n": n,
+                }
+                for when in ("before", "after")
+            }
+    return interval_figure(shown, "median rank of the target (1 is the top)", description, ranks=True)
 
 
 def curve_figure(
@@ -145,12 +144,8 @@ def matrix_figure(
 ) -> Markup:
     """Draw a matrix as a heat map, each cell with its figure and n.
 
-    Args:
-        cells: each with ``n``.
-        keys: of the cells, for the row and the column.
-        titles: of rows and columns.
-        value: key of the share that colours a cell; ``n`` stands for the share of the row's n.
-        description: alternative text.
+    The keys, with their titles, are those of row and column in the cells; `value` is the key of the share that colours
+    a cell, and ``n`` stands for the share of the row's n.
     """
     rows, columns = (sorted({str(cell[key]) for cell in cells})[:MOST] for key in keys)
     totals = {row: sum(cell["n"] for cell in cells if str(cell[keys[0]]) == row) for row in rows}
@@ -232,13 +227,6 @@ _COLOURS = {
     "#000000": "currentColor",
     **{colour: f"var(--data-{number})" for number, colour in enumerate(SERIES, 1)},
 }
-
-
-def _points(axes: Any, order: int, name: str, points: Sequence[tuple[float, float, tuple[float, float]]]) -> None:
-    """Draw points (x, y, ends of x's interval) of one series."""
-    if points:
-        xs, ys, ends = zip(*points, strict=True)
-        _errorbar(axes, order, xs, ys, xerr=list(zip(*ends, strict=True)), label=name)
 
 
 def _curve(axes: Any, order: int, name: str, points: Sequence[tuple[float, Any]], *, joined: bool) -> None:

@@ -50,15 +50,7 @@ _FRAMES, _BINS = 320, 160  # of a spectrogram's picture, at most
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A sound before and after.
-
-    Attributes:
-        title: of the pair.
-        facts: names and values.
-        before: float32 [samples, channels].
-        after: likewise.
-        sample_rate: Hz.
-    """
+    """A sound before and after, float32 [samples, channels], with a title, and facts by name."""
 
     title: object
     facts: Mapping[str, object]
@@ -88,15 +80,9 @@ def rank(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[str, dict[str, Any]]]:
-    """Choose rows of the best third, the middle fifth and the worst third, of different clips if possible.
+    """Choose `each` rows of the best third, the middle fifth and the worst third, of different clips if possible.
 
-    Args:
-        ranked: of `rank`.
-        seed: of the draw from the middle fifth.
-        each: rows of each kind.
-
-    Returns:
-        Kind and row; no row twice.
+    Takes the rows of `rank`; the seed draws from the middle fifth. Returns kind and row; no row twice.
     """
     tried = ranked[ranked["result_top1"] != SKIPPED]
     rows = [{str(key): value for key, value in row.items()} for row in tried.to_dict("records")]
@@ -113,12 +99,7 @@ def choose(ranked: pd.DataFrame, seed: int = 0, each: int = EACH) -> list[tuple[
 
 
 def read_pair(row: Mapping[str, Any], dataset: Dataset, read_source: ReadSource) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read the original and the dream of a row, and their sample rate in Hz.
-
-    Args:
-        row: of examples.parquet.
-        dataset: of the row.
-        read_source: reads an original that the dataset does not hold.
+    """Read the original and the dream of a row of examples.parquet, and their sample rate in Hz.
 
     Raises:
         DatasetError: a record is damaged.

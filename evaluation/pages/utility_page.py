@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,9 @@ def write_page(
 ) -> None:
     """Write utility.md and utility.json.
 
-    Args:
-        folder: made if it is missing.
-        rows: of `evaluation.utility.utility_study.summarise`, for all conditions.
-        heads: of `evaluation.utility.head_attacks.summarise_heads`, or empty.
-        sets: training sets by name.
-        dreams: ways of dreaming, by name.
-        about: data and model of the study.
+    Takes the rows of `evaluation.utility.utility_study.summarise`, those of
+    `evaluation.utility.head_attacks.summarise_heads` or nothing, training sets and ways of dreaming by name, and what
+    was run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows, made, heads = _merge(folder, rows, heads, about)
@@ -205,19 +201,19 @@ def _goals(goals: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _conditions(rows: Sequence[Row]) -> list[str]:
-    found = []
+def _section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    """Return a table under a heading, with a first column of text and columns of figures by name."""
+    lines = [f"## {title}\n", *([note] if note else []), f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _conditions(rows: Sequence[Row]) -> Iterator[str]:
     for classifier, shots in dict.fromkeys(map(_condition, rows)):
         mine = [row for row in rows if _condition(row) == (classifier, shots)]
         amount = "all clips" if shots is None else f"{counted(shots, 'clip')} a class"
         names = list(mine[0]["sets"])
-        lines = [f"## {CLASSIFIERS[classifier].title}: {amount}, {counted(mine[0]['seeds'], 'seed')}\n"]
-        lines += [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
-        for row in mine:
-            cells = [_cell(row["sets"][name], row["arm"]) for name in names]
-            lines.append(f"| {row['title']} | {' | '.join(cells)} |")
-        found.append("\n".join(lines) + "\n")
-    return found
+        cells = [[row["title"], *(_cell(row["sets"][name], row["arm"]) for name in names)] for row in mine]
+        yield _section(f"{CLASSIFIERS[classifier].title}: {amount}, {counted(mine[0]['seeds'], 'seed')}", names, cells)
 
 
 def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -225,17 +221,14 @@ def _heads(heads: Mapping[str, Any], rows: Sequence[Row]) -> str:
         return ""
     titles = {row["arm"]: row["title"] for row in rows}
     names = list(heads[BASELINE])
-    lines = ["## White box: linear heads, each dreamed against through a head, all clips\n"]
-    lines.append(
+    cells = [[titles.get(arm, arm), *(_cell(each[name], arm) for name in names)] for arm, each in heads.items()]
+    note = (
         "Through YAMNet and a head, toward the nearest wrong class, 20 steps: through the arm's own head, and through "
         "that of *none*, which an attacker has who knows the data but not the training. A gain in the tables above "
         "that is missing here protects against dreams that were not made for the classifier, not against an attacker "
         "who has it.\n"
     )
-    lines += [f"| | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
-    for arm, each in heads.items():
-        lines.append(f"| {titles.get(arm, arm)} | {' | '.join(_cell(each[name], arm) for name in names)} |")
-    return "\n".join(lines) + "\n"
+    return _section("White box: linear heads, each dreamed against through a head, all clips", names, cells, note)
 
 
 def _corruptions(rows: Sequence[Row]) -> str:
@@ -243,12 +236,12 @@ def _corruptions(rows: Sequence[Row]) -> str:
     mine = [row for row in full if row["classifier"] == full[0]["classifier"]] if full else []
     if not mine:
         return ""
-    lines = [f"## Corruption by corruption: {CLASSIFIERS[mine[0]['classifier']].title}, all clips\n"]
-    lines += [f"| | {' | '.join(row['arm'] for row in mine)} |", "|---|" + "--:|" * len(mine)]
-    for name, corruption in CORRUPTIONS.items():
-        values = " | ".join(f"{100 * row['by_corruption'][name]:.0f}" for row in mine)
-        lines.append(f"| {corruption.title} | {values} |")
-    return "\n".join(lines) + "\n"
+    cells = [
+        [corruption.title, *(f"{100 * row['by_corruption'][name]:.0f}" for row in mine)]
+        for name, corruption in CORRUPTIONS.items()
+    ]
+    title = f"Corruption by corruption: {CLASSIFIERS[mine[0]['classifier']].title}, all clips"
+    return _section(title, [row["arm"] for row in mine], cells)
 
 
 def _ways(dreams: Mapping[str, Mapping[str, Any]]) -> str:

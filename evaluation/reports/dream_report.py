@@ -41,11 +41,11 @@ def evaluate(
     class_map: str | None = None,
     watch: Watch = unwatched,
 ) -> Report:
-    """Evaluate datasets.
+    """Evaluate datasets into a local report folder that all workers see.
 
     Args:
         datasets: folders that ``dreambeam augment`` has written.
-        report: folder to write to; local, and seen by all workers.
+        report: folder to write to.
         judge: the classifier.
         read_source: reads originals that a dataset does not hold; it is pickled.
         options: Beam's.

@@ -28,7 +28,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from augment.determinism import draws
 from evaluation.dreams import report_folder
 from evaluation.dreams.dream_evaluator import Failed
-from evaluation.dreams.evaluation_graph import read_failures, read_rows
+from evaluation.dreams.evaluation_graph import read_failures, read_rows, run_workers
 from evaluation.dreams.report_folder import ReportError
 from evaluation.judges.class_map import read_mapping
 from evaluation.judges.judge_kinds import shared_judge
@@ -36,10 +36,9 @@ from evaluation.pages.robustness_page import robustness_page
 from evaluation.robustness.attacks import BATCH
 from evaluation.robustness.curve_files import write_curve
 from evaluation.robustness.robustness_curves import ROWS, Point
-from evaluation.robustness.robustness_graph import attack
 from evaluation.robustness.robustness_metrics import summarise
 from evaluation.robustness.robustness_plan import Item
-from evaluation.robustness.robustness_worker import ReadItem
+from evaluation.robustness.robustness_worker import ReadItem, RobustnessWorker
 from evaluation.robustness.trained_head import overlap, train
 from evaluation.robustness.trials import Settings, check_settings, make_plan
 from evaluation.robustness.worst_clips import remake
@@ -48,15 +47,7 @@ from pipelines.progress import Watch, unwatched
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """The results of a report.
-
-    Attributes:
-        folder: of the files.
-        metrics: content of metrics.json.
-        points: the curve.
-        rows: of robustness.parquet.
-        failures: clips that could not be used.
-    """
+    """The results of a report: its folder, metrics.json, the curve, the rows, and clips that could not be used."""
 
     folder: Path
     metrics: dict[str, Any]
@@ -110,7 +101,7 @@ def robustness(
     used = [item for item in items if plan.truth(item.labels)]
     with report_folder.parts_folder(folder) as parts:
         with watch(parts, len(used) * plan.sounds_per_clip, "sounds tested"):
-            attack(plan, batches(used, settings.seed), read, parts, options)
+            run_workers(batches(used, settings.seed), RobustnessWorker, (plan, read), parts, ROWS, options)
         rows = read_rows(parts, ROWS, ["id", "perturbation", "snr_db"])
         failures += read_failures(parts)
     if rows.empty:

@@ -123,18 +123,10 @@ def smooth_filter(batch: AttackBatch, snr_db: float) -> Changes:
 
 
 def filter_change(waveform: np.ndarray, sample_rate: int, number: int) -> np.ndarray:
-    """Return (h * x) - x for a zero-phase filter h that is smooth over log frequency.
+    """Return (h * x) - x, float64 [samples, channels], for a random zero-phase filter h, smooth over log frequency.
 
     The gain in dB is normally distributed at knots an octave apart, with cubic splines between them, so that
     x + a (h * x - x) is filtered by the response 1 + a (H - 1): smooth as well, and constant in time.
-
-    Args:
-        waveform: float32 [samples, channels].
-        sample_rate: Hz.
-        number: the draw.
-
-    Returns:
-        float64 [samples, channels].
     """
     octaves = np.log2(max(sample_rate / 2 / FILTER_LOW_HZ, 2.0))
     knots = np.linspace(0, octaves, max(4, round(octaves * FILTER_KNOTS_PER_OCTAVE) + 1))

@@ -50,16 +50,7 @@ ROWS = pa.schema(
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the curve.
-
-    Attributes:
-        perturbation: a key of `evaluation.robustness.perturbations.PERTURBATIONS`.
-        snr_db: budget.
-        accuracy: or mean average precision.
-        low: end of its interval; nan for fewer than two recordings.
-        high: the other end.
-        n: clips.
-    """
+    """A point of the curve: accuracy, or mean average precision, of n clips at an SNR, with its interval or nan."""
 
     perturbation: str
     snr_db: float
@@ -91,12 +82,8 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray, weights: np.nd
     """Return the mean over classes of the average precision, [resamples].
 
     AP is the mean over a class's own clips of the precision at their rank by the class's score; equal scores share the
-    last of their ranks. Classes without a clip do not count.
-
-    Args:
-        scores: [clips, classes].
-        truth: bool [clips, classes].
-        weights: [resamples, clips], how often each clip counts.
+    last of their ranks. Classes without a clip do not count. Scores and truth are [clips, classes]; weights [resamples,
+    clips] say how often each clip counts.
     """
     found = []
     for column in range(scores.shape[1]):

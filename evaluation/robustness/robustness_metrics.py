@@ -35,14 +35,7 @@ def summarise(
 ) -> tuple[dict[str, Any], list[Point]]:
     """Return the content of metrics.json, and the curve.
 
-    Args:
-        rows: of robustness.parquet.
-        plan: of the report.
-        judge: the classifier.
-        settings: the user's.
-        trained: the training of a head, None if none was trained.
-        notes: warnings from before.
-        failures: clips that could not be used.
+    `trained` describes the training of a head, if any; `notes` are earlier warnings, `failures` unusable clips.
     """
     order = plan.perturbations
     clean_rows = rows[rows["perturbation"] == robustness_curves.CLEAN]

@@ -71,14 +71,7 @@ class RobustnessPlan:
 
 @dataclass(frozen=True, eq=False)
 class AttackedClip:
-    """A clip of a batch, read.
-
-    Attributes:
-        item: which clip.
-        sound: its samples.
-        truth: positions of its classes.
-        target: position of the class that targeted dreams aim at, None if it has all classes.
-    """
+    """A clip of a batch, read, with the positions of its classes and of its target (None if it has all classes)."""
 
     item: Item
     sound: Sound

@@ -17,7 +17,7 @@ from augment.determinism import draws
 from augment.sound.distance import at_snr
 from augment.sound.distance import snr_db as measure_snr
 from augment.sound.resampling import to_model
-from evaluation.dreams.dream_evaluator import Failed, Row
+from evaluation.dreams.dream_evaluator import Failed
 from evaluation.dreams.originals import MissingSourceError
 from evaluation.judges.judge import Judge
 from evaluation.judges.judge_kinds import shared_judge
@@ -32,12 +32,7 @@ ReadItem = Callable[[Mapping[str, Any]], tuple[np.ndarray, int]]
 
 @dataclass
 class RobustnessWorker:
-    """Tests a classifier on batches of clips.
-
-    Attributes:
-        plan: of the report.
-        read: reads the clips.
-    """
+    """Tests a classifier on batches of clips by a plan."""
 
     plan: RobustnessPlan
     read: ReadItem
@@ -46,10 +41,14 @@ class RobustnessWorker:
     def __post_init__(self) -> None:
         self._judge = shared_judge(self.plan.judge)
 
-    def run(self, items: Sequence[Item]) -> Iterator[Row | Failed]:
+    def size(self, element: Sequence[Item]) -> int:
+        """Return the number of sounds of a batch."""
+        return len(element) * self.plan.sounds_per_clip
+
+    def run(self, element: Sequence[Item]) -> Iterator[dict[str, Any] | Failed]:
         """Give the rows of a batch, and the clips that could not be used."""
         clips = []
-        for item in items:
+        for item in element:
             clip = self.read_clip(item)
             if isinstance(clip, Failed):
                 yield clip
@@ -82,25 +81,23 @@ class RobustnessWorker:
         model_input = to_model(waveform, sample_rate, self._judge.sample_rate)
         return self._judge.judge(model_input).scores[list(self.plan.columns)]
 
-    def _row(self, clip: AttackedClip, name: str, snr: float | None, written: np.ndarray) -> Row:
+    def _row(self, clip: AttackedClip, name: str, snr: float | None, written: np.ndarray) -> dict[str, Any]:
         scores = self.classify(written, clip.sound.sample_rate)
         predicted = int(np.argmax(scores))
         target = clip.target if name != CLEAN and find_perturbation(name).targeted else None
         measured = None if snr is None else measure_snr(clip.sound.waveform, written)
-        return Row(
-            {
-                "id": clip.item.id,
-                "source": clip.item.source,
-                "uri": clip.item.uri,
-                "labels": list(clip.item.labels),
-                "truth": list(clip.truth),
-                "perturbation": name,
-                "snr_db": snr,
-                "measured_snr_db": measured if measured is None or np.isfinite(measured) else None,
-                "predicted": predicted,
-                "correct": predicted in clip.truth,
-                "target": target,
-                "reached": None if target is None else predicted == target,
-                "scores": scores.tolist(),
-            }
-        )
+        return {
+            "id": clip.item.id,
+            "source": clip.item.source,
+            "uri": clip.item.uri,
+            "labels": list(clip.item.labels),
+            "truth": list(clip.truth),
+            "perturbation": name,
+            "snr_db": snr,
+            "measured_snr_db": measured if measured is None or np.isfinite(measured) else None,
+            "predicted": predicted,
+            "correct": predicted in clip.truth,
+            "target": target,
+            "reached": None if target is None else predicted == target,
+            "scores": scores.tolist(),
+        }

@@ -85,13 +85,7 @@ def make_plan(
 ) -> RobustnessPlan:
     """Make the plan of a report.
 
-    Args:
-        items: the labelled clips.
-        judge: the classifier.
-        spec: of the classifier.
-        given: the user's mapping from labels to its classes.
-        settings: the user's other choices.
-        notes: takes the report's warnings.
+    `given` is the user's mapping from labels to the classifier's classes; `notes` takes the report's warnings.
 
     Raises:
         JudgeError: the classifier has no class for any of the labels.

@@ -27,14 +27,9 @@ SAME = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Remade:
-    """One of the worst clips.
+    """One of the worst clips: its entry in metrics.json, and its sounds, float32 [samples, channels].
 
-    Attributes:
-        entry: of metrics.json's worst[].
-        before: float32 [samples, channels], unchanged.
-        after: likewise, at its budget.
-        sample_rate: Hz.
-        same: its scores equal those of its row.
+    `same` says that its scores equal those of its row.
     """
 
     entry: Mapping[str, Any]
@@ -47,16 +42,9 @@ class Remade:
 def remake(
     worst: Sequence[Mapping[str, Any]], items: Sequence[Item], plan: RobustnessPlan, read: ReadItem
 ) -> Iterator[Remade | Failed]:
-    """Make clips again, in their order in metrics.json.
+    """Make the clips of metrics.json's worst[] again, in their order, or give the failure of one that cannot be read.
 
-    Args:
-        worst: of metrics.json.
-        items: clips, those of `worst` among them.
-        plan: of the report.
-        read: reads clips.
-
-    Yields:
-        The sounds of each clip, or why it cannot be read; the clips of one budget are in memory at a time.
+    The clips of one budget are in memory at a time.
     """
     by_id, worker = {item.id: item for item in items}, RobustnessWorker(plan, read)
     for (name, snr), group in itertools.groupby(worst, key=lambda each: (each["perturbation"], each["snr_db"])):

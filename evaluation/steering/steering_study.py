@@ -36,14 +36,7 @@ CURVE_SHARE = 5
 
 @dataclass(frozen=True)
 class Row:
-    """A recipe of the study.
-
-    Attributes:
-        title: for the table.
-        recipe: fields of `Recipe`.
-        policy: of the targets.
-        curve: it is a point of the filter's curve of success against SNR, with fewer pairs.
-    """
+    """A recipe of the study, with its target policy; points of the filter's curve against SNR have fewer pairs."""
 
     title: str
     recipe: dict[str, Any]
@@ -92,13 +85,7 @@ class Pair:
 
 @dataclass
 class Steering:
-    """Measures recipes.
-
-    Attributes:
-        model: the model to dream through.
-        judge: the classifier of the dreams.
-        seed: of the targets and of noise.
-    """
+    """Measures recipes by dreams through a model and the scores of a judge; the seed draws targets and noise."""
 
     model: DreamingModel
     judge: YamnetGraph
@@ -108,13 +95,7 @@ class Steering:
     def measure(
         self, name: str, pairs: Sequence[Pair], sound: Sound, on_pair: Callable[[int], None] | None = None
     ) -> pd.DataFrame:
-        """Dream all pairs by one recipe of `ROWS`.
-
-        Args:
-            name: of the row.
-            pairs: of clip and target.
-            sound: the target sound of recipes that filter by one.
-            on_pair: called with the number of finished pairs.
+        """Dream all pairs by one recipe of `ROWS`; `sound` is the target sound of recipes that filter by one.
 
         Returns:
             A row for each pair: row, clip, variant, target, rank_before, rank_after, top1, top5, reached, steps, and

@@ -49,13 +49,7 @@ class DreamSpec:
 
 @dataclass
 class Dreams:
-    """Makes dreams of clips.
-
-    Attributes:
-        spec: how.
-        model: the model to dream through.
-        label_classes: its class by label.
-    """
+    """Makes dreams of clips by a specification, through a model whose class by label is known."""
 
     spec: DreamSpec
     model: AudioModel

@@ -88,16 +88,9 @@ def splits(clips: Sequence[Clip]) -> list[Split]:
 
 
 def draw_shots(clips: Sequence[Clip], train: Sequence[int], shots: int | None, seed: int) -> tuple[int, ...]:
-    """Draw clips of each class, from different groups as long as there are any.
+    """Draw `shots` clips of each class from the positions `train`, of different groups as long as there are any.
 
-    Args:
-        clips: all of them.
-        train: positions to draw from.
-        shots: clips of each class, or all of a smaller class; None draws all.
-        seed: of the draw.
-
-    Returns:
-        Positions, in the clips' order.
+    A smaller class gives all of its clips; None draws all. Positions keep the clips' order.
     """
     if shots is None:
         return tuple(train)

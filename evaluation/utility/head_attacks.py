@@ -37,13 +37,7 @@ OWN, PLAIN = "own head", "head of none"
 
 @dataclass
 class HeadDreams:
-    """Makes dreams of clips away from their labels, through the head of their fold.
-
-    Attributes:
-        heads: by fold.
-        model: YAMNet.
-        snr_db: of the dreams.
-    """
+    """Makes dreams of clips away from their labels, at an SNR, through YAMNet and the head of their fold."""
 
     heads: Mapping[str, Head]
     model: DreamingModel
@@ -89,12 +83,7 @@ def train_heads(study: Study, name: str) -> dict[str, Head]:
 def attack_heads(
     study: Study, names: Sequence[str], on_clips: Callable[[str, int], None] | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Dream the test clips through heads, and classify them by heads.
-
-    Args:
-        study: trains the heads.
-        names: of training sets; "none" is added.
-        on_clips: called with a set and the number of finished clips.
+    """Dream the test clips through the heads of training sets and of "none", and classify them by heads.
 
     Returns:
         By set and column ("own head, 25 dB", "head of none, 25 dB" ...), bool [clips]: which dreamed clips the head of

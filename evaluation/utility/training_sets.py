@@ -53,13 +53,9 @@ class Component:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A training set.
+    """A training set: the components of its further examples, in turn, and the classifiers that it is for (none: all).
 
-    Attributes:
-        title: for tables.
-        kind: "none", "conventional", "dream", "both" or "taught".
-        components: of the further examples, in turn.
-        classifiers: that it is for; none means all.
+    The kind is "none", "conventional", "dream", "both" or "taught".
     """
 
     title: str
@@ -224,14 +220,7 @@ def slots(chosen: TrainingSet, count: int) -> list[tuple[Component, int]]:
 def make_examples(
     chosen: TrainingSet, data: StudyData, train: Sequence[int], classifier: Classifier, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make a set's examples of some clips.
-
-    Args:
-        chosen: the set.
-        data: the clips' views.
-        train: positions of the clips.
-        classifier: that the examples are for.
-        seed: of mixtures and masks.
+    """Make a set's examples of some clips, at positions `train`; the seed draws mixtures and masks.
 
     Returns:
         Features [examples, ...], and soft labels float64 [examples, labels]: the clips first, then slot by slot.

@@ -59,13 +59,7 @@ CORRUPTION_SEED = 0
 
 @dataclass(frozen=True)
 class Condition:
-    """One classifier with a number of training clips.
-
-    Attributes:
-        classifier: key of `CLASSIFIERS`.
-        shots: clips of each class, None for all.
-        seeds: how many.
-    """
+    """A classifier, key of `CLASSIFIERS`, clips of each class (`shots`, None for all) and seeds to average over."""
 
     classifier: str
     shots: int | None
@@ -84,13 +78,7 @@ class Condition:
 
 @dataclass
 class Study:
-    """Trains and tests classifiers.
-
-    Attributes:
-        data: the clips' views.
-        folder: of the outcomes.
-        sets: training sets by name.
-    """
+    """Trains and tests classifiers on training sets, by name; the folder keeps outcomes."""
 
     data: StudyData
     folder: Path
@@ -193,12 +181,7 @@ def summarise(
 ) -> list[dict[str, Any]]:
     """Return a row for each training set under a condition.
 
-    Args:
-        condition: of the runs.
-        outcomes: by set, [clips, test sets] of `Study.run`; "none" among them.
-        sets: training sets by name.
-        groups: of the clips.
-        names: of the columns (`Study.columns`).
+    The outcomes [clips, test sets] are those of `Study.run` by set, with "none"; names are those of `Study.columns`.
 
     Returns:
         {classifier, shots, seeds, arm, title, kind, sets: {column: {accuracy, gain, over_best}}, by_corruption}, where
