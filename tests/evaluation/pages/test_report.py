@@ -33,12 +33,11 @@ pytestmark = pytest.mark.usefixtures("known_ontology")
 
 
 @pytest.fixture(scope="module")
-def inputs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def inputs(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("in") / "<b>in\u202e"
     for name, label in LABELS.items():
-        path = min((shared / "data/esc10-dev" / name).glob("*.ogg"))
         (folder / label).mkdir(parents=True)
-        sound = samples(path)[: SECONDS * 44_100]
+        sound = samples(crops / f"{name}.wav")[: SECONDS * 44_100]
         soundfile.write(folder / label / "<i onclick=alert(3)>.wav", sound, 44_100, subtype="PCM_16")
     return folder
 
@@ -70,6 +69,8 @@ def pages(done: tuple[Report, Path]) -> dict[str, str]:
 
 def test_each_dataset_has_a_page_and_the_comparison_one_at_the_top(done: tuple[Report, Path]) -> None:
     assert set(pages(done)) == {"report.html", "bare/report.html", "two <u>recipes/report.html"}
+    files = {path.name for path in (done[1] / "bare").iterdir()}
+    assert files == {"examples.parquet", "failures.jsonl", "metrics.json", "report.html"}
 
 
 def test_names_and_labels_make_no_elements(done: tuple[Report, Path]) -> None:
@@ -112,10 +113,11 @@ def test_paired_differences_are_those_of_comparison_json(done: tuple[Report, Pat
         assert f"{found['difference']:+.1f} ({ends})".replace("-", "\u2212") in text
 
 
-def test_the_same_dataset_gives_the_same_page_whatever_it_is_compared_with(
+def test_the_same_dataset_gives_the_same_page_from_two_workers_whatever_it_is_compared_with(
     done: tuple[Report, Path], tmp_path: Path
 ) -> None:
-    judged(tmp_path / "again", Path(done[0].evaluations[1].dataset.path))
+    beam = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
+    judged(tmp_path / "again", Path(done[0].evaluations[1].dataset.path), beam=beam)
     assert (tmp_path / "again/report.html").read_text("utf-8") == pages(done)["bare/report.html"]
 
 

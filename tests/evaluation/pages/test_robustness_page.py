@@ -24,8 +24,8 @@ from evaluation.robustness.robustness_plan import Item
 from evaluation.robustness.trials import Settings, make_plan
 from evaluation.robustness.trust import CHECKS
 from evaluation.robustness.worst_clips import Remade, remake
-from pipelines.cli.runs.study_clips import read_clip
 from pipelines.cli.runs.robustness_run import Data, list_items
+from pipelines.cli.runs.study_clips import read_clip
 from pipelines.run.augmentation import pipeline_options
 
 LABELS = {
@@ -38,12 +38,11 @@ COMMAND = "dreambeam robustness '<u>in' --snr-db=30,0"
 
 
 @pytest.fixture(scope="module")
-def items(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
+def items(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
     folder = tmp_path_factory.mktemp("in") / "<b>in\u202e"
     for name, (label, _) in LABELS.items():
-        path = min((shared / "data/esc10-dev" / name).glob("*.ogg"))
         (folder / label).mkdir(parents=True)
-        sound = samples(path)[: SECONDS * 44_100]
+        sound = samples(crops / f"{name}.wav")[: SECONDS * 44_100]
         soundfile.write(folder / label / "<i onclick=alert(3)>.wav", sound, 44_100, subtype="PCM_16")
     _, found, lost = list_items([str(folder)], Data(), 0)
     assert (len(found), lost) == (len(LABELS), [])

@@ -25,7 +25,7 @@ from evaluation.robustness.robustness_plan import Item
 from evaluation.robustness.trained_head import overlap
 
 LABELS = {"rooster": "Crowing, cock-a-doodle-doo", "rain": "Rain", "helicopter": "Helicopter"}
-FLAGS = ("--snr-db=30,0", "--steps=20", "--seed=3")
+FLAGS = ("--snr-db=30,0", "--steps=8", "--seed=3")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from evaluation.utility import cnn
 from evaluation.utility.adam import draw_batches
@@ -18,6 +19,7 @@ def examples(takes: str, count: int = 60, seed: int = 0) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
+@threadpool_limits.wrap(limits=1, user_api="blas")  # as in a study
 def test_a_classifier_learns_what_can_be_told_apart_and_the_same_again_from_the_same_seed(name, monkeypatch):
     monkeypatch.setattr(cnn, "STEPS", 60)  # enough for what lies so far apart
     classifier = CLASSIFIERS[name]

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -103,6 +104,13 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where views are kept, for all tests."""
     return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the dreamed test sets take one step."""
+    for name, spec in DREAMED.items():
+        monkeypatch.setitem(DREAMED, name, dataclasses.replace(spec, recipe={**spec.recipe, "steps": 1}))
 
 
 CONFIG = "variants: 1\ntarget: random\nrecipe: {steps: 1}\nrecipes: {deep_dream: {snr_db: 25}}\n"
