@@ -1,14 +1,10 @@
-"""Wording: whether two English texts say the same, and how alike they are spelt.
+"""Text matching: whether a user's words (the query) name a class, and how alike they are spelt.
 
-Takes what a user typed (the query) and the name of a class; gives yes or no, or a similarity in [0, 1]. It knows
-texts alone: which of these comparisons counts for more is the business of `augment.targets.classes`.
+Letter case, Unicode variants (NFKC), punctuation and "and"/"&" never matter. A name may have comma parts, each of which
+names the same thing ("Child speech, kid speaking"); text in parentheses is a qualifier, and no part. A query without
+words matches nothing. `augment.targets.classes` decides which comparison counts for more.
 
-Conventions: letter case, typographic variants (Unicode's form NFKC), punctuation and "and"/"&" never matter. A name
-may have comma parts, each of which names the same thing ("Child speech, kid speaking"); text in parentheses
-is a qualifier, and no part. A query without words fits nothing.
-
-Sources: spelling is compared by Python's difflib (Ratcliff and Metzener, "Pattern matching: the gestalt approach",
-Dr. Dobb's Journal, July 1988).
+Spelling is compared by Python's difflib (Ratcliff and Metzener, Dr. Dobb's Journal, July 1988).
 """
 
 from __future__ import annotations
@@ -26,27 +22,13 @@ FUZZY_CHARACTERS = 64  # no name is longer; bounds the work on absurd input
 
 @lru_cache(maxsize=8192)
 def plain(text: str) -> str:
-    """Return the text without letter case, typographic variants and white space around or doubled.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The text, in Unicode's form NFKC and case-folded.
-    """
+    """Return the text in Unicode's form NFKC, case-folded, with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 @lru_cache(maxsize=8192)
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a text, without punctuation and "and"; "dentist's" is one word, "hi-hat" two.
-
-    Args:
-        text: any text.
-
-    Returns:
-        The words as `plain` spells them, in order; empty where there are none.
-    """
+    """Return the words, without punctuation and "and"; "dentist's" is one word, "hi-hat" two."""
     joined = re.sub(r"['\u2019]", "", plain(text))
     return tuple(word for word in re.findall(r"[^\W_]+", joined) if word != "and")
 
@@ -68,42 +50,19 @@ def _singulars(word: str) -> frozenset[str]:
 
 @lru_cache(maxsize=8192)
 def parts(name: str) -> tuple[str, ...]:
-    """Return what else a name goes by: each run of its comma parts, without text in parentheses.
-
-    Args:
-        name: a name, such as "Fire engine, fire truck (siren)".
-
-    Returns:
-        Texts with at least one word each; the whole name without its parentheses is one of them.
-    """
+    """Return each run of a name's comma parts that has words, without text in parentheses; the whole is one of them."""
     pieces = [piece for piece in re.sub(r"\(.*?\)", " ", name).split(",") if words(piece)]
     ends = range(len(pieces) + 1)
     return tuple(" ".join(pieces[start:stop]) for start in ends for stop in ends[start + 1 :])
 
 
 def same(query: str, name: str) -> bool:
-    """Return whether two texts have the same letters: "hi hat", "Hi-Hat" and "hihat" do.
-
-    Args:
-        query: what a user typed.
-        name: a name, or a part of one.
-
-    Returns:
-        True if the words run together are the same, and there are any.
-    """
+    """Return whether two texts have the same letters, as "hi hat", "Hi-Hat" and "hihat" do, and at least one."""
     return bool(words(query)) and "".join(words(query)) == "".join(words(name))
 
 
 def same_but_endings(query: str, name: str) -> bool:
-    """Return whether two texts have the same words but for singular and plural endings.
-
-    Args:
-        query: what a user typed.
-        name: a name, or a part of one.
-
-    Returns:
-        True if there are as many words in both, at least one, and they agree one by one.
-    """
+    """Return whether two texts have the same words, at least one, except for singular and plural endings."""
     left, right = words(query), words(name)
     return bool(left) and len(left) == len(right) and all(map(_agree, left, right))
 
@@ -113,57 +72,27 @@ def _agree(left: str, right: str) -> bool:
 
 
 def has_all_words(query: str, name: str) -> bool:
-    """Return whether a name holds all words of the query, in any order, but for their endings.
-
-    Args:
-        query: what a user typed.
-        name: a name.
-
-    Returns:
-        True if so, and the query has words.
-    """
+    """Return whether a name has all words of the query, in any order, except for endings."""
     wanted = words(query)
     return bool(wanted) and all(any(_agree(word, other) for other in words(name)) for word in wanted)
 
 
 def is_among_words(query: str, name: str) -> bool:
-    """Return whether the query holds all words of some part of a name: "a dog barking" holds "Dog".
-
-    Args:
-        query: what a user typed; no more than its first 256 characters are looked at.
-        name: a name.
-
-    Returns:
-        True if so, in any order and but for their endings.
-    """
+    """Return whether the query, cut to 256 characters, has all words of some part of a name: "a dog barking", "Dog"."""
     given = words(query[: 4 * FUZZY_CHARACTERS])
     return any(all(any(_agree(word, other) for other in given) for word in words(p)) for p in parts(name))
 
 
 def has_text(query: str, name: str) -> bool:
-    """Return whether a name holds the words of the query in a row, be it inside a word.
-
-    Args:
-        query: what a user typed.
-        name: a name.
-
-    Returns:
-        True if so, and the query has at least two characters.
-    """
+    """Return whether a name has the words of the query in a row, even inside a word; at least two characters."""
     text = " ".join(words(query))
     return len(text) > 1 and text in " ".join(words(name))
 
 
 def similarity(query: str, name: str) -> float:
-    """Return how alike query and name are spelt: the best of wholes, comma parts and words.
+    """Return the best similarity, in [0, 1], of wholes, comma parts and words of the query and a name.
 
-    Args:
-        query: what a user typed; no more than its first `FUZZY_CHARACTERS` are looked at.
-        name: a name.
-
-    Returns:
-        A similarity in [0, 1]: `ratio`, times 0.9 for each side that is one word of its text. 1 for the same
-        letters, 0 for what is surely not near.
+    A fragment that is one word of its text counts 0.9; the query is cut to `FUZZY_CHARACTERS`.
     """
     return max(
         (
@@ -184,15 +113,9 @@ def _fragments(text: str, parts: tuple[str, ...]) -> dict[str, float]:
 
 @lru_cache(maxsize=65536)
 def ratio(left: str, right: str) -> float:
-    """Return the similarity of two texts, letter by letter.
+    """Return difflib's similarity of two texts as they stand, in [0, 1]; 0 where it is surely below `NEAR`.
 
-    Args:
-        left: a text, as it is to be compared (letter case and spaces count here).
-        right: the other; difflib's result may depend on which is which.
-
-    Returns:
-        difflib's ratio in [0, 1]; 0 where it is surely below `NEAR`, and at least 0.9 where one text, of four
-        characters or more, is the beginning of the other.
+    It is at least 0.9 where one text, of four characters or more, is the beginning of the other. The order matters.
     """
     if min(len(left), len(right)) >= 4 and (left.startswith(right) or right.startswith(left)):
         return max(_BEGINNING, SequenceMatcher(None, left, right, autojunk=False).ratio())
