@@ -226,19 +226,18 @@ def find(dataset: Dataset, id_: str) -> Place:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} is missing; {_AGAIN}") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
 
 
 def _read_run(path: Path) -> dict[str, Any]:
     """Read run.json, and check that it is ours."""
     file = path / "run.json"
-    try:
-        run = _read_json(file)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{str(path)!r} has no run.json; expected a folder that dreambeam augment wrote") from error
-    except OSError as error:
-        raise DamagedError(f"{file} cannot be read ({one_line(error)})") from error
+    if not file.exists():
+        raise DatasetError(f"{str(path)!r} has no run.json; expected a folder that dreambeam augment wrote")
+    run = _read_json(file)
     made_by = run.get("versions") if isinstance(run, dict) else None
     if not isinstance(made_by, dict) or "dreambeam" not in made_by:
         raise DatasetError(
@@ -258,16 +257,13 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 def _read_splits(path: Path) -> tuple[Split, ...]:
     info = path / "dataset_info.json"
+    content = _read_json(info)
     try:
         splits = [
             Split(str(each["name"]), tuple(map(int, each.get("shardLengths", ()))), int(each.get("numBytes", 0)))
-            for each in _read_json(info).get("splits", ())
+            for each in content.get("splits", ())
         ]
-    except FileNotFoundError as error:
-        raise DamagedError(f"{info} is missing; {_AGAIN}") from error
-    except DamagedError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"{info} cannot be read ({one_line(error)}); {_AGAIN}") from error
     return tuple(sorted(splits, key=lambda split: split.name))
 

@@ -35,11 +35,18 @@ class Reference:
     original: bool  # it is the unchanged clip
 
 
+class ShardError(RuntimeError):
+    """A shard is damaged, which fails the run that reads all of it; the message is one line."""
+
+
 def walk(shard: str) -> Iterator[Reference]:
-    """Give the references of a shard's records, in order. Raises `DamagedError` if the file is cut off or damaged."""
-    for offset, record in _records(shard):
-        id_, source, recipe = texts(record, ("id", "source_id", "recipe"))
-        yield Reference(shard, offset, len(record), id_, source, recipe == ORIGINAL)
+    """Give the references of a shard's records, in order. Raises `ShardError` if the file is cut off or damaged."""
+    try:
+        for offset, record in _records(shard):
+            id_, source, recipe = texts(record, ("id", "source_id", "recipe"))
+            yield Reference(shard, offset, len(record), id_, source, recipe == ORIGINAL)
+    except DamagedError as error:
+        raise ShardError(str(error)) from error
 
 
 def read_all(dataset: Dataset) -> Iterator[dict[str, Any]]:

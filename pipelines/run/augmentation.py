@@ -27,6 +27,7 @@ from pipelines.dataset.records import Labelling
 from pipelines.dataset.schema import Vocabulary
 from pipelines.dataset.scratch import Scratch
 from pipelines.dataset.versions import processor, versions
+from pipelines.progress import wait_for
 from pipelines.run import counters, publish
 from pipelines.run.graph import build
 from pipelines.run.listing_file import write_listing
@@ -115,7 +116,7 @@ def augment_dataset(
             resolved = config.with_classes(classes)  # workers need no ontology
             build(pipeline, path, resolved, work, more_labels, vocabulary, staged)
             result = pipeline.run()
-            result.wait_until_finish()
+            wait_for(result)
         collect(work, scratch)
         done = time.monotonic()
         run = {
@@ -131,7 +132,7 @@ def augment_dataset(
             "cpus": os.cpu_count(),
             "processor": processor(),
             "arithmetic": dataclasses.asdict(arithmetic()),
-            "metrics": counters.read(result),
+            "metrics": counters.read(result) or counters.of_workers(work.progress, scratch.manifest),
             "versions": {**versions(), "apache-beam": beam.__version__, "python": platform.python_version()},
         }
         return publish.publish(scratch, target, config, model, run)

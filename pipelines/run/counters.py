@@ -10,13 +10,17 @@ percent of a batch's room.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from apache_beam.metrics.metric import Metrics, MetricsFilter
 from apache_beam.runners.runner import PipelineResult
+
+from pipelines.progress import total
 
 NAMESPACE = "dreambeam"
 
@@ -83,6 +87,21 @@ def read(result: PipelineResult) -> dict[str, Any]:
         if (value := _value(each)) is not None and value.count:
             spreads[each.key.metric.name].append(value)
     return {**dict(sorted(totals.items())), **{name: _spread(parts) for name, parts in sorted(spreads.items())}}
+
+
+def of_workers(progress: str, manifest: str) -> dict[str, Any]:
+    """Return the counters of a run on an engine that keeps none: from its workers' counts and its failures.
+
+    Args:
+        progress: folder of the workers' counts (`pipelines.progress`), on a file system that is local.
+        manifest: file of the run that has ended.
+    """
+    counts = total(progress)
+    found = {name: round(counts[key] * unit) for name, (key, unit) in _COUNTERS.items()}
+    found["clips_listed"] = round(counts["listed_clips"])
+    failures = json.loads(Path(manifest).read_text())["failures"] or {"stages": {}}
+    found |= {f"failed_{stage}": number for stage, number in failures["stages"].items()}
+    return {name: value for name, value in sorted(found.items()) if value}
 
 
 def _spread(parts: Sequence[Any]) -> dict[str, float]:

@@ -257,12 +257,9 @@ class DreamFn(beam.DoFn):
             return
         for result in self._worker.finish():
             output = self._emit(result)
-            window = GlobalWindow()
-            if isinstance(output, TaggedOutput):
-                value = WindowedValue(output.value, window.max_timestamp(), (window,))
-                yield TaggedOutput(FAILED, value)
-            else:
-                yield WindowedValue(output, window.max_timestamp(), (window,))
+            tagged = isinstance(output, TaggedOutput)
+            value = WindowedValue(output.value if tagged else output, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+            yield TaggedOutput(FAILED, value) if tagged else value
         if self._spill is not None:
             self._spill.close()
             self._spill = None
