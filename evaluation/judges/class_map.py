@@ -64,12 +64,8 @@ def map_classes(
 ) -> ClassMap:
     """Find a judge's classes for the targets and labels of a dataset.
 
-    Args:
-        classes: the judge's.
-        labels: the dataset's.
-        given: the user's mapping: name of a YAMNet class, MID or label, to the judge's class.
-        label_classes: the dreaming model's class by label, where the dataset's run knew it.
-        dreamed: the dreaming model's classes, None for YAMNet's.
+    `given` is the user's mapping from YAMNet's names, MIDs or labels to the judge's classes; `label_classes` are the
+    dreaming model's by label, where the dataset's run knew them; `dreamed` are all of the latter, None for YAMNet's.
 
     Raises:
         JudgeError: the user maps to a class that the judge does not have.

@@ -26,15 +26,7 @@ _BLOCK = 1 << 16  # numbers in a block of resamples: few enough for a core's cac
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval.
-
-    Attributes:
-        value: nan if there is nothing to measure.
-        low: end of the interval; nan for fewer than two clips.
-        high: the other end.
-        n: number of values.
-        clips: number of clips that they come from.
-    """
+    """A figure with its interval, from n values of some clips; the interval is nan for fewer than two clips."""
 
     value: float
     low: float
@@ -66,13 +58,9 @@ def cluster_codes(clips: Sequence[Hashable]) -> np.ndarray:
 
 
 def mean_intervals(values: np.ndarray, clips: Sequence[Hashable]) -> list[Estimate]:
-    """Return the mean of each column with its interval.
+    """Return the mean of each column of values [n, columns] with its interval; a nan does not count in its column.
 
     A resample's mean is sum(drawn values) / number of drawn values: a ratio, as clips have different numbers of values.
-
-    Args:
-        values: [n, columns]; a nan does not count in its column.
-        clips: [n], the clip of each row.
     """
     values = np.asarray(values, np.float64)
     codes = cluster_codes(clips)

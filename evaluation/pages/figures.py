@@ -107,15 +107,9 @@ def curve_figure(
 ) -> Markup:
     """Draw shares against a number, with their intervals.
 
-    Args:
-        curves: by name, points (x, {value, low, high}); ``x_low`` and ``x_high`` add an interval of x. Points without a
-            value are left out.
-        axis_titles: of x and of the shares.
-        description: alternative text.
-        joined: by a line, in the order of x.
-        level: name and share {value, low, high} of a grey level line with its interval.
-        apart: shift of the curves against each other, in x, so that their intervals do not overlap.
-        falling: x falls to the right.
+    The curves, by name, are points (x, {value, low, high}). ``x_low`` and ``x_high`` add an interval of x; points
+    without a value are left out. `level` is the name and the share of a grey line. `apart` shifts the curves against
+    each other, in x, so that their intervals do not overlap. `falling` lets x fall to the right.
     """
     kept = dict(list(curves.items())[:MOST])
 

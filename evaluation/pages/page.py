@@ -39,13 +39,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
-
-    Attributes:
-        text: its content.
-        order: the sort key: a number in a column of numbers (None comes last), else the text.
-        ends: interval or n, in small print.
-    """
+    """A cell of a table: its content, its sort key (None comes last), and its interval or n in small print."""
 
     text: object
     order: float | str | None = None

@@ -25,17 +25,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal for dreamed data.
+    """A goal for dreamed data: the best of some training sets should gain so many points in a column.
 
-    Attributes:
-        text: for the table.
-        sets: training sets; the best one counts.
-        classifier: of the measurement.
-        shots: clips of each class, None for all.
-        column: test set.
-        over: "gain" over none, or "over_best" of the conventional sets.
-        points: least difference.
-        certain: the interval must exclude zero.
+    The gain is over none ("gain") or the best conventional set ("over_best"); `certain`: its interval excludes zero.
     """
 
     text: str

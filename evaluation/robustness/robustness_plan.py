@@ -15,15 +15,7 @@ from evaluation.judges.judge import JudgeSpec
 
 @dataclass(frozen=True)
 class Item:
-    """One labelled clip, unread.
-
-    Attributes:
-        id: of the clip.
-        source: the recording that it comes from; intervals are drawn over these.
-        uri: of the file.
-        labels: its labels.
-        where: what the reader needs.
-    """
+    """One labelled clip, unread, of a file (uri); intervals are drawn over the sources, the reader needs `where`."""
 
     id: str
     source: str

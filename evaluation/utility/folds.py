@@ -21,15 +21,9 @@ class FoldError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled clip, unread.
+    """One labelled clip, unread, in a fold. Intervals are drawn over the groups, such as recordings.
 
-    Attributes:
-        id: of the clip.
-        label: its class.
-        fold: of the clip.
-        group: of clips that belong together, such as those of one recording; intervals are drawn over these.
-        content: a hash of its samples.
-        where: what the reader needs.
+    The content is a hash of the samples, and the reader needs `where`.
     """
 
     id: str
