@@ -43,10 +43,12 @@ fuzz: $(INSTALLED)  ## Run the property tests on fresh draws (MINUTES=5).
 		$(VENV_PYTHON) -m pytest $(PYTEST_ARGS) -q -m 'hypothesis and not cluster' --hypothesis-profile=fuzz || exit 1; \
 	done
 
-.PHONY: test-flink
-test-flink: $(INSTALLED)  ## Run the cluster tests: Flink on this machine (needs Java and Maven), Prism if there.
-	$(VENV_PYTHON) tests/cluster/fetch.py
-	$(VENV_PYTHON) -m pytest -m cluster tests/cluster
+.PHONY: test-cluster test-flink
+test-cluster: $(INSTALLED)  ## Run the cluster tests: Flink, Spark and Prism on this machine (ENGINE=spark for one).
+	$(VENV_PYTHON) tests/cluster/fetch.py $(ENGINE)
+	ENGINE='$(ENGINE)' $(VENV_PYTHON) -m pytest -m cluster tests/cluster
+
+test-flink: test-cluster
 
 .PHONY: lint
 lint: $(INSTALLED)  ## Check format, lint, types and the import rule.

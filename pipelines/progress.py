@@ -13,13 +13,24 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 Watch = Callable[[str, int, str], AbstractContextManager[None]]
 """Shows how far work is while it is entered: (folder of the counts, how many ``records`` come, what they are)."""
 
 _INTERVAL_SECONDS = 0.25
+
+
+def wait_for(result: Any) -> None:
+    """Wait for Beam's pipeline to end; if we are interrupted, cancel it, or an engine would work on for nobody."""
+    try:
+        result.wait_until_finish()
+    except BaseException:
+        with suppress(Exception):  # it has ended, or the engine cannot cancel
+            result.cancel()
+        raise
 
 
 class Counts:

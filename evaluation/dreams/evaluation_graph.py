@@ -30,7 +30,7 @@ from evaluation.dreams.dream_rows import schema
 from evaluation.dreams.originals import ReadSource
 from evaluation.metrics.frechet import Sums
 from pipelines.dataset.record_reader import walk
-from pipelines.progress import Counts
+from pipelines.progress import Counts, wait_for
 
 _FAILED, _EMBEDDINGS = "failed", "embeddings"
 _PART_ROWS = 1000
@@ -52,7 +52,7 @@ def run_pipeline(plan: EvaluationPlan, read_source: ReadSource, parts: str, opti
     """Evaluate a dataset into part files in a folder that all workers see; the arguments are pickled."""
     pipeline = beam.Pipeline(options=options)
     build(pipeline, plan, read_source, parts)
-    pipeline.run().wait_until_finish()
+    wait_for(pipeline.run())
 
 
 def build(pipeline: beam.Pipeline, plan: EvaluationPlan, read_source: ReadSource, parts: str) -> None:
@@ -84,7 +84,7 @@ def run_workers(
     pipeline = beam.Pipeline(options=options)
     references = pipeline | "References" >> beam.Create(list(elements)) | "Spread" >> beam.Reshuffle()
     work(references, worker, given, parts, columns)
-    pipeline.run().wait_until_finish()
+    wait_for(pipeline.run())
 
 
 def work(elements: Any, worker: type[Worker], given: tuple[Any, ...], parts: str, columns: pa.Schema) -> Any:

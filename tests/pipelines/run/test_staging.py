@@ -13,6 +13,7 @@ from augment.models.weights import WeightsError
 from augment.models.yamnet import DreamingModel
 from pipelines.dataset.output import OutputError
 from pipelines.dataset.scratch import Scratch
+from pipelines.run import counters
 from pipelines.run.staging import shared_scratch, stage_weights, staged_model
 
 
@@ -74,3 +75,13 @@ def test_run_json_tells_what_was_counted_and_it_agrees_with_what_came_out(record
     assert fill["count"] >= 1
     assert 0 < fill["min"] <= fill["mean"] <= fill["max"] <= 100
     assert json.loads((tmp_path / "out/run.json").read_text())["metrics"] == metrics
+
+
+def test_an_engine_without_counters_has_those_of_the_workers(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ("recipe.steps=2", "recipe.hold=null")
+    expected = augment(recordings, tmp_path / "out", *changes)["metrics"]
+    monkeypatch.setattr(counters, "read", lambda result: {})
+    found = augment(recordings, tmp_path / "again", *changes)["metrics"]
+    assert found == {name: value for name, value in expected.items() if name != "batch_fill"}
