@@ -1,4 +1,4 @@
-"""Our datasets on disk: records, shards, metadata, the reader, export and verification.
+"""Our datasets on disk: schema, records, shards, metadata, provenance, export, and the readers.
 
-`pipelines.dataset.reader` is the one reader; the evaluation uses it, too. No Beam here.
+`pipelines.dataset.reader` and `record_reader` are the only readers; the evaluation uses them, too. No Beam here.
 """
