@@ -149,9 +149,9 @@ def test_one_example_has_figures_without_intervals_and_says_so() -> None:
 
 
 def test_warnings_tell_what_the_figures_lack() -> None:
-    told = "\n".join(warnings_of(ROWS, {key: Sums.of(np.ones((3, 8))) for key in SUMS}))
+    stored = "\n".join(warnings_of(ROWS, {key: Sums.of(np.ones((3, 8))) for key in SUMS}))
     for expected in ("3 recordings", "with 8 or fewer", "target of 1 of 5", "1 targets were on top"):
-        assert expected in told
+        assert expected in stored
     unknown = table({"source_id": "a", "labels": ["clock_tick"], "label_before": None, "label_kept": None})
     assert "no class for 1 labels (clock_tick)" in "\n".join(warnings_of(unknown, {}))
     many = table(*({"source_id": str(number)} for number in range(20)))

@@ -34,7 +34,7 @@ def test_another_judge_knows_what_has_its_name_or_is_mapped() -> None:
     assert found.labels == {"clock_tick": 1, "dog_bark": 0}
 
 
-def test_what_the_run_was_told_of_a_label_counts_for_another_judge_too() -> None:
+def test_the_class_that_a_run_knew_of_a_label_counts_for_another_judge_too() -> None:
     assert map_classes(OWN, ["woof"], {}, {"woof": "Dog"}).labels == {"woof": 0}
 
 

@@ -60,7 +60,7 @@ def crnn() -> Crnn:
     return Crnn()
 
 
-def test_crnn_hears_the_bells_of_the_street_recording_where_they_are_annotated(crnn: Crnn) -> None:
+def test_crnn_detects_the_bells_of_the_street_recording_where_they_are_annotated(crnn: Crnn) -> None:
     judge, street = crnn, samples(demo_recording())[:, 0]
     assert judge.classes.names == ("Bicycle bell", "No bicycle bell")
     assert judge.classes[0].mid == "/m/0gy1t2s"
@@ -80,10 +80,10 @@ def test_crnn_gives_what_the_models_own_call_gives_for_a_second(crnn: Crnn) -> N
 @pytest.mark.parametrize("name", ["waveform.keras", "wave", "window", "embeddings"])
 def test_a_saved_model_scores_waveforms(models: Path, name: str) -> None:
     judge = make_judge(spec(models, name))
-    heard = judge.judge(sound("a", seconds=2.5)[:, 0].astype(np.float32))
-    assert heard.scores.shape == (3,)
-    assert 0 <= heard.scores.min() <= heard.scores.max() <= 1
-    assert (heard.embeddings is not None) == (name == "embeddings")
+    judgement = judge.judge(sound("a", seconds=2.5)[:, 0].astype(np.float32))
+    assert judgement.scores.shape == (3,)
+    assert 0 <= judgement.scores.min() <= judgement.scores.max() <= 1
+    assert (judgement.embeddings is not None) == (name == "embeddings")
     assert judge.classes.names == ("Dog", "hum", "rain, heavy")
     assert judge.classes[0].mid == "/m/0bt9lr"  # YAMNet's own name brings its MID
     assert len(judge.identity) == 64
@@ -95,7 +95,7 @@ def test_a_keras_file_and_its_export_give_the_same_scores(models: Path) -> None:
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
-def test_a_model_of_a_fixed_length_hears_windows(models: Path) -> None:
+def test_a_model_of_a_fixed_length_scores_windows(models: Path) -> None:
     judge, clip = make_judge(spec(models, "window")), sound("c", seconds=1.5)[:, 0].astype(np.float32)
     padded = np.pad(clip, (0, SAMPLE_RATE // 2))
     halves = [judge.judge(padded[:SAMPLE_RATE]).scores, judge.judge(padded[SAMPLE_RATE:]).scores]

@@ -122,8 +122,8 @@ def test_the_white_box_gradient_is_that_of_finite_differences(model: DreamingMod
     counts = tf.constant(patch_count(lengths).astype(np.int32))
 
     def value(x: tf.Tensor) -> tf.Tensor:
-        heard = ModelOutput(own.activations(x, ("logits",)), counts, aims)
-        return OBJECTIVES["mean_margin"].value(heard)[0]
+        outputs = ModelOutput(own.activations(x, ("logits",)), counts, aims)
+        return OBJECTIVES["mean_margin"].value(outputs)[0]
 
     x = tf.constant(batch)
     with tf.GradientTape() as tape:
@@ -138,18 +138,18 @@ def test_the_white_box_gradient_is_that_of_finite_differences(model: DreamingMod
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(float(np.sum(gradient * unit)), rel=0.05)
 
 
-def test_a_dream_through_a_head_is_what_the_head_hears_on_the_graph(model: DreamingModel):
+def test_a_dream_through_a_head_reaches_its_target_on_the_graph(model: DreamingModel):
     head = random_head()
     recipe = Recipe.model_validate({"objective": "mean_margin", "steps": 12, "snr_db": 10, "hold": 1.0})
     clips = [mono("one", 1.4), mono("two", 1.35)]
     graph = YamnetGraph()
 
-    def heard(clip: np.ndarray) -> np.ndarray:
+    def outputs(clip: np.ndarray) -> np.ndarray:
         embeddings = graph.judge(clip).embeddings
         assert embeddings is not None
         return head.logits(embeddings.mean(axis=0))
 
-    targets = [int(np.argsort(heard(clip))[0]) for clip in clips]
+    targets = [int(np.argsort(outputs(clip))[0]) for clip in clips]
     made = Dreamer(HeadModel(model, head), recipe)(*pad_batch(clips), targets)
     for clip, target, dreamed in zip(clips, targets, made.waveforms, strict=True):
-        assert int(np.argmax(heard(dreamed[: len(clip)]))) == target != int(np.argmax(heard(clip)))
+        assert int(np.argmax(outputs(dreamed[: len(clip)]))) == target != int(np.argmax(outputs(clip)))

@@ -46,10 +46,10 @@ def train(clips: np.ndarray, labels: np.ndarray) -> Any:
 
     keras.utils.set_random_seed(0)
     given = keras.Input((None, 1))
-    heard = keras.layers.Conv1D(32, 128, strides=32, activation="relu")(given)
-    heard = keras.layers.Conv1D(32, 9, strides=2, activation="relu")(heard)
-    heard = keras.layers.BatchNormalization()(keras.layers.GlobalAveragePooling1D()(heard))
-    model: Any = keras.Model(given, keras.layers.Dense(len(LABELS), activation="softmax")(heard))
+    signal = keras.layers.Conv1D(32, 128, strides=32, activation="relu")(given)
+    signal = keras.layers.Conv1D(32, 9, strides=2, activation="relu")(signal)
+    signal = keras.layers.BatchNormalization()(keras.layers.GlobalAveragePooling1D()(signal))
+    model: Any = keras.Model(given, keras.layers.Dense(len(LABELS), activation="softmax")(signal))
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", jit_compile=False)
     rms = np.sqrt(np.mean(np.square(clips), axis=1, keepdims=True))
     noise = rms * np.random.default_rng(0).normal(size=clips.shape)
@@ -106,13 +106,13 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_dreams_through_a_keras_model_take_what_white_noise_of_the_same_snr_leaves(report: Path):
-    told, found = metrics(report), curve(report)
-    assert told["clean_accuracy"] >= 0.8
+    stored, found = metrics(report), curve(report)
+    assert stored["clean_accuracy"] >= 0.8
     for snr in SNRS:
         assert found["untargeted", snr] <= found["white_noise", snr] - 0.5
     assert found["untargeted", 10] <= 0.1
     assert {name for name, _ in found} == {name for name, each in PERTURBATIONS.items() if each.through != YAMNET}
-    assert told["dreamed_through"]["judge"]["recipe"]["objective"] == "soft_margin"
+    assert stored["dreamed_through"]["judge"]["recipe"]["objective"] == "soft_margin"
 
 
 def test_its_changes_meet_their_snr_exactly(report: Path):
@@ -259,16 +259,16 @@ def test_a_judge_with_no_gradient_is_tried_as_a_black_box_and_the_report_says_so
     given = ["robustness", tmp_path / "data", "--report", tmp_path / "report", *flags, "--snr-db=20", "--steps=1"]
     given.append(f"--class-map={tmp_path / 'own.csv'}")
     assert dreambeam(*given) == 0
-    told = metrics(tmp_path / "report")
-    assert any(each.startswith("the classifier is not dreamed through") and said in each for each in told["warnings"])
+    stored = metrics(tmp_path / "report")
+    assert any(each.startswith("the classifier is not dreamed through") and said in each for each in stored["warnings"])
     assert {PERTURBATIONS[name].through for name, _ in curve(tmp_path / "report")} <= {"yamnet", None}
-    assert "judge" not in told["dreamed_through"]
+    assert "judge" not in stored["dreamed_through"]
     capsys.readouterr()
     assert said in complaint(capsys, *given, "--through=judge")
 
 
 @pytest.mark.parametrize(("name", "count"), [("sure", 2), ("sure.keras", 0)])
-def test_clips_whose_scores_are_rounded_have_no_gradient_in_a_saved_model_and_are_told(
+def test_clips_whose_scores_are_rounded_have_no_gradient_in_a_saved_model_and_are_warned_of(
     ears: Path, tmp_path: Path, name: str, count: int
 ):
     model = ear(gain=4000.0)
@@ -280,8 +280,8 @@ def test_clips_whose_scores_are_rounded_have_no_gradient_in_a_saved_model_and_ar
     own = (f"--judge={tmp_path / name}", f"--classes={ears / 'classes.txt'}", f"--sample-rate={RATE}")
     flags = (*own, "--through=judge", "--snr-db=20", "--steps=1")
     assert dreambeam("robustness", tmp_path / "data", "--report", tmp_path / "report", *flags) == 0
-    told = [each for each in metrics(tmp_path / "report")["warnings"] if "had no gradient" in each]
-    assert [each.partition(" had")[0] for each in told] == ([f"{count} clips of 2"] if count else [])
+    stored = [each for each in metrics(tmp_path / "report")["warnings"] if "had no gradient" in each]
+    assert [each.partition(" had")[0] for each in stored] == ([f"{count} clips of 2"] if count else [])
 
 
 def test_only_a_judge_without_gradients_has_a_reason(ears: Path):

@@ -38,7 +38,7 @@ def test_top_classes_come_best_first_and_equal_ones_in_order() -> None:
     ],
     ids=str,
 )
-def test_results_are_told_by_rank_before_and_after(aim: Aim, top1: str, top5: str) -> None:
+def test_results_follow_from_the_ranks_before_and_after(aim: Aim, top1: str, top5: str) -> None:
     assert result(aim, BEFORE, AFTER, 1) == top1
     assert result(aim, BEFORE, AFTER, 5) == top5
 

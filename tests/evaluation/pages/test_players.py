@@ -1,4 +1,4 @@
-"""Players: which examples are chosen, and that what is heard and seen is what was given."""
+"""Players: which examples are chosen, and that what plays and shows is what was given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pair(before: np.ndarray, after: np.ndarray, rate: int = 16_000, title: str =
     return Pair(title, {title: title}, before.astype(np.float32), after.astype(np.float32), rate)
 
 
-def heard(html: str) -> list[tuple[np.ndarray, int]]:
+def sounds_of(html: str) -> list[tuple[np.ndarray, int]]:
     uris = re.findall(r'src="data:audio/flac;base64,([^"]*)"', html)
     return [soundfile.read(io.BytesIO(base64.b64decode(uri)), always_2d=True) for uri in uris]
 
@@ -76,9 +76,9 @@ def test_different_clips_are_chosen_where_there_are_any_and_no_row_twice() -> No
     assert players.choose(players.rank(table({"source_id": "a", "result_top1": "skipped"}))) == []
 
 
-def test_what_is_heard_is_what_was_given_at_16_bits() -> None:
+def test_a_player_holds_the_given_sounds_at_16_bits() -> None:
     before, after = sound("before", 0.5, 22_050, 2), sound("after", 0.5, 22_050, 2)
-    (first, rate), (second, _) = heard(players.players([pair(before, after, 22_050)]))
+    (first, rate), (second, _) = sounds_of(players.players([pair(before, after, 22_050)]))
     assert rate == 22_050
     np.testing.assert_allclose(first, before, atol=1 / 32768)
     np.testing.assert_allclose(second, after, atol=1 / 32768)
@@ -86,18 +86,18 @@ def test_what_is_heard_is_what_was_given_at_16_bits() -> None:
 
 def test_above_full_scale_both_are_turned_down_alike() -> None:
     before = sound("before")
-    (first, _), (second, _) = heard(players.players([pair(before, 8 * before)]))
+    (first, _), (second, _) = sounds_of(players.players([pair(before, 8 * before)]))
     assert np.abs(second).max() == pytest.approx(1, abs=1e-3)
     np.testing.assert_allclose(8 * first, second, atol=5e-4)
 
 
 def test_long_sounds_are_cut_many_channels_mixed_and_heavy_ones_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     html = players.players([pair(sound("long", 12, 8000, 3), sound("after", 12, 8000, 3), 8000)])
-    assert [(len(each), each.shape[1]) for each, _ in heard(html)] == [(80_000, 1)] * 2
+    assert [(len(each), each.shape[1]) for each, _ in sounds_of(html)] == [(80_000, 1)] * 2
     assert "the first 10 of 12.0 s" in html
     monkeypatch.setattr(players, "SOUND_BYTES", 60_000)
     html = players.players([pair(sound(str(n)), sound(f"{n} after")) for n in range(3)])
-    assert len(heard(html)) == 2
+    assert len(sounds_of(html)) == 2
     assert "2 more are left out" in html
 
 
@@ -115,7 +115,7 @@ def test_a_spectrogram_shows_a_tone_at_its_place() -> None:
 @pytest.mark.parametrize("samples", [1, 100])
 def test_silence_and_the_shortest_sounds_have_pictures(samples: int) -> None:
     silence = np.zeros((samples, 1))
-    assert len(heard(players.players([pair(silence, silence)]))) == 2
+    assert len(sounds_of(players.players([pair(silence, silence)]))) == 2
 
 
 def test_titles_and_facts_stay_text() -> None:

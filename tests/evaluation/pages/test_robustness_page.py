@@ -87,7 +87,7 @@ def made_again(done: Robustness, items: list[Item], settings: Settings, read: An
 # What is made again
 
 
-def test_what_is_made_again_is_what_the_run_heard_to_the_bit(
+def test_what_is_made_again_has_the_scores_of_the_run_to_the_bit(
     done: Robustness, items: list[Item], settings: Settings
 ) -> None:
     assert done.metrics["worst"]

@@ -47,14 +47,14 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_every_dream_has_a_row_and_the_metrics_count_them(dataset: Path, report: Path) -> None:
-    found, told = rows(report), metrics(report)
+    found, measured = rows(report), metrics(report)
     dreams = sorted(id_ for id_ in load(dataset) if not id_.endswith(":original"))
     assert list(found["id"]) == dreams
-    assert (told["n_examples"], told["n_sources"], told["n_failed"]) == (12, 3, 0)
-    assert told["judge"] == "yamnet"
-    assert told["judge_details"]["is_dreaming_model"]
-    assert set(told["by_transform"]) == {"deep_dream", "hard_cut"}
-    assert set(told["by_label"]) == set(SOURCES)
+    assert (measured["n_examples"], measured["n_sources"], measured["n_failed"]) == (12, 3, 0)
+    assert measured["judge"] == "yamnet"
+    assert measured["judge_details"]["is_dreaming_model"]
+    assert set(measured["by_transform"]) == {"deep_dream", "hard_cut"}
+    assert set(measured["by_label"]) == set(SOURCES)
     assert sorted(path.name for path in report.iterdir()) == [
         *("comparison.json", "examples.parquet", "failures.jsonl", "metrics.json"),
     ]
@@ -87,9 +87,9 @@ def test_rows_lead_to_the_records_of_dream_and_original(dataset: Path, report: P
 
 
 def test_metrics_are_those_that_pandas_makes_of_the_rows(report: Path) -> None:
-    found, told = rows(report), metrics(report)
+    found, measured = rows(report), metrics(report)
     for name, own in [("", found), *found.groupby("transform")]:
-        block = told["by_transform"][name] if name else told
+        block = measured["by_transform"][name] if name else measured
         tried = own[own["result_top1"] != "skipped"]
         assert block["success"]["top1"]["value"] == pytest.approx((tried["result_top1"] == "success").mean(), abs=1e-5)
         assert block["top_changed"]["value"] == pytest.approx(own["top_changed"].mean(), abs=1e-5)
@@ -152,15 +152,15 @@ def test_originals_read_from_their_source_give_what_those_in_the_dataset_give(
 def test_originals_against_themselves_show_no_shift_at_all(recordings: Path, tmp_path: Path) -> None:
     augment(recordings, tmp_path / "same", "recipe.steps=0", "include_original=false")
     judged(tmp_path / "report", tmp_path / "same")
-    told, found = metrics(tmp_path / "report"), rows(tmp_path / "report")
-    for share in (told["success"]["top1"], told["success"]["top5"], told["top_changed"]):
+    measured, found = metrics(tmp_path / "report"), rows(tmp_path / "report")
+    for share in (measured["success"]["top1"], measured["success"]["top5"], measured["top_changed"]):
         assert (share["value"], share["low"], share["high"]) == (0, 0, 0)
     assert (found["js_divergence"] == 0).all()
     assert (found["embedding_distance"] == 0).all()
     assert (found["target_rank_before"] == found["target_rank_after"]).all()
-    assert (told["snr_db"]["median"], told["snr_db"]["identical"]) == (None, 3)
-    assert told["fad"] == pytest.approx(0, abs=1e-6)
-    assert set(told["by_budget"]) == {"identical"}
+    assert (measured["snr_db"]["median"], measured["snr_db"]["identical"]) == (None, 3)
+    assert measured["fad"] == pytest.approx(0, abs=1e-6)
+    assert set(measured["by_budget"]) == {"identical"}
 
 
 # Several datasets
@@ -173,9 +173,9 @@ def test_datasets_are_reported_one_by_one_and_compared(dataset: Path, bare: Path
     assert [each.name for each in done.evaluations] == ["dreams", "bare", "dreams-2"]
     for each in done.evaluations:
         assert metrics(tmp_path / "report" / each.name) == each.metrics
-    told = json.loads((tmp_path / "report/comparison.json").read_text())
-    assert [entry["name"] for entry in told["entries"]] == ["dreams/cut", "dreams/deep_dream", "bare", "dreams-2"]
-    pairs = {(pair["a"], pair["b"]): pair for pair in told["pairs"]}
+    measured = json.loads((tmp_path / "report/comparison.json").read_text())
+    assert [entry["name"] for entry in measured["entries"]] == ["dreams/cut", "dreams/deep_dream", "bare", "dreams-2"]
+    pairs = {(pair["a"], pair["b"]): pair for pair in measured["pairs"]}
     equal = pairs["dreams/deep_dream", "bare"]
     assert (equal["shared_sources"], equal["measures"]["snr_db"]["difference"]) == (3, 0)
     assert pairs["dreams/cut", "bare"]["measures"]["snr_db"]["difference"] > 0
@@ -188,13 +188,13 @@ def test_another_judge_is_asked_about_what_it_knows(bare: Path, tmp_path: Path) 
     table = tmp_path / "map.csv"
     table.write_text("name,class\n" + "".join(f"{name},No bicycle bell\n" for name in SOURCES))
     judged(tmp_path / "report", bare, judge=JudgeSpec("crnn"), class_map=str(table))
-    told = metrics(tmp_path / "report")
-    assert (told["judge"], told["judge_details"]["classes"]) == ("crnn", 2)
-    assert not told["judge_details"]["is_dreaming_model"]
-    assert told["success"]["top1"] == {"value": None, "low": None, "high": None, "n": 0, "clips": 0}
-    assert told["label_kept"]["n"] == 6
-    assert told["fad"] > 0  # YAMNet's embeddings, whoever judges
-    assert any("has no class for the target of 6 of 6" in warning for warning in told["warnings"])
+    measured = metrics(tmp_path / "report")
+    assert (measured["judge"], measured["judge_details"]["classes"]) == ("crnn", 2)
+    assert not measured["judge_details"]["is_dreaming_model"]
+    assert measured["success"]["top1"] == {"value": None, "low": None, "high": None, "n": 0, "clips": 0}
+    assert measured["label_kept"]["n"] == 6
+    assert measured["fad"] > 0  # YAMNet's embeddings, whoever judges
+    assert any("has no class for the target of 6 of 6" in warning for warning in measured["warnings"])
 
 
 def test_without_the_ontology_kinship_is_left_out_and_that_is_said(
@@ -206,9 +206,9 @@ def test_without_the_ontology_kinship_is_left_out_and_that_is_said(
     audioset_ontology.cache_clear()
     judged(tmp_path / "report", bare)
     audioset_ontology.cache_clear()
-    told = metrics(tmp_path / "report")
-    assert (told["outcomes"], told["shifts"]) == ({}, {})
-    assert any("nowhere.json" in warning for warning in told["warnings"])
+    measured = metrics(tmp_path / "report")
+    assert (measured["outcomes"], measured["shifts"]) == ({}, {})
+    assert any("nowhere.json" in warning for warning in measured["warnings"])
 
 
 # Sources
@@ -233,15 +233,17 @@ def test_dreams_of_dreams_are_of_the_recordings_that_they_go_back_to(recordings:
 
 def test_pieces_of_one_recording_are_one_source(recordings: Path, tmp_path: Path) -> None:
     augment(recordings / "rain", tmp_path / "pieces", "source.segment_seconds=0.5", "recipe.steps=1")
-    told = judged(tmp_path / "report", tmp_path / "pieces").evaluations[0].metrics
-    assert (told["n_examples"], told["n_sources"]) == (4, 1)
+    measured = judged(tmp_path / "report", tmp_path / "pieces").evaluations[0].metrics
+    assert (measured["n_examples"], measured["n_sources"]) == (4, 1)
 
 
 # Audio encodings
 
 
 @pytest.mark.parametrize("encoding", ["int16", "flac"])
-def test_a_source_is_heard_as_the_dataset_would_have_stored_it(recordings: Path, tmp_path: Path, encoding: str) -> None:
+def test_a_source_is_classified_as_the_dataset_would_have_stored_it(
+    recordings: Path, tmp_path: Path, encoding: str
+) -> None:
     found = []
     for name, original in (("whole", "true"), ("bare", "false")):
         changes = ("recipe.steps=1", f"audio_encoding={encoding}", f"include_original={original}")

@@ -27,9 +27,9 @@ def metrics(folder: Path) -> dict[str, Any]:
 def test_one_example_is_evaluated_and_has_no_intervals(recordings: Path, tmp_path: Path) -> None:
     augment(recordings / "rain", tmp_path / "one", "recipe.steps=1")
     judged(tmp_path / "report", tmp_path / "one")
-    told = metrics(tmp_path / "report")
-    assert (told["n_examples"], told["top_changed"]["low"]) == (1, None)
-    assert any("no interval can be given" in warning for warning in told["warnings"])
+    stored = metrics(tmp_path / "report")
+    assert (stored["n_examples"], stored["top_changed"]["low"]) == (1, None)
+    assert any("no interval can be given" in warning for warning in stored["warnings"])
     assert not (tmp_path / "report/comparison.json").exists()
 
 
@@ -55,8 +55,8 @@ def test_missing_sources_are_one_line_each_and_counted(bare: Path, recordings: P
     ]
     assert "rain/clip.wav" in lines[0]["error"]
     assert "is another file by now" in lines[1]["error"]
-    told = metrics(tmp_path / "report")
-    assert (told["n_examples"], told["n_failed"]) == (1, 2)
+    stored = metrics(tmp_path / "report")
+    assert (stored["n_examples"], stored["n_failed"]) == (1, 2)
     shutil.rmtree(moved)
     with pytest.raises(DatasetError, match=r"none of the 3 dreams .* could be evaluated; the first failed at original"):
         judged(tmp_path / "report", tmp_path / "out")

@@ -66,15 +66,17 @@ def rows(folder: Path) -> pd.DataFrame:
 
 
 def test_the_report_has_its_stable_keys_and_files(report: Path):
-    told = metrics(report)
+    stored = metrics(report)
     assert {"clean_accuracy", "curve", "trusted", "warnings", "judge", "seed", "versions", "per_class", "halving"} <= {
-        *told
+        *stored
     }
-    assert {tuple(point) for point in told["curve"]} == {("perturbation", "snr_db", "accuracy", "low", "high", "n")}
-    assert {(p["perturbation"], p["snr_db"]) for p in told["curve"]} == {(n, s) for n in PERTURBATIONS for s in (30, 0)}
-    assert (told["judge"], told["n_clips"], told["n_failed"], told["seed"]) == ("head", 3, 0, 3)
-    assert told["judge_details"]["trained"]["clips"] == 6
-    assert told["judge_details"]["classes"] == sorted(LABELS)
+    assert {tuple(point) for point in stored["curve"]} == {("perturbation", "snr_db", "accuracy", "low", "high", "n")}
+    assert {(p["perturbation"], p["snr_db"]) for p in stored["curve"]} == {
+        (n, s) for n in PERTURBATIONS for s in (30, 0)
+    }
+    assert (stored["judge"], stored["n_clips"], stored["n_failed"], stored["seed"]) == ("head", 3, 0, 3)
+    assert stored["judge_details"]["trained"]["clips"] == 6
+    assert stored["judge_details"]["classes"] == sorted(LABELS)
     assert sorted(path.name for path in report.iterdir()) == [
         *("curve.csv", "failures.jsonl", "head.npz", "metrics.json", "report.html", "robustness.parquet"),
         "robustness.png",
@@ -82,11 +84,11 @@ def test_the_report_has_its_stable_keys_and_files(report: Path):
 
 
 def test_every_row_meets_its_snr_exactly_and_the_curve_follows_from_the_rows(report: Path):
-    found, told = rows(report), metrics(report)
+    found, stored = rows(report), metrics(report)
     assert len(found) == 3 * (1 + 2 * len(PERTURBATIONS))
     changed = found[found["perturbation"] != CLEAN]
     np.testing.assert_allclose(changed["measured_snr_db"], changed["snr_db"], atol=5e-3)
-    for point in told["curve"]:
+    for point in stored["curve"]:
         own = found[(found["perturbation"] == point["perturbation"]) & (found["snr_db"] == point["snr_db"])]
         assert (point["accuracy"], point["n"]) == (pytest.approx(own["correct"].mean(), rel=1e-5), len(own))
 
@@ -98,14 +100,14 @@ def test_white_box_dreams_turn_what_noise_does_not(report: Path):
     assert curve["smooth_filter", 30] == curve["white_noise", 30] == 1
 
 
-def test_the_trained_head_is_the_judge_that_heard(data: Path, report: Path):
+def test_the_trained_head_is_the_judge_of_the_rows(data: Path, report: Path):
     judge = make_judge(JudgeSpec(str(report / "head.npz")))
     clean = rows(report).query("perturbation == 'clean'")
     for row in clean.to_dict("records"):
         import soxr
 
-        heard = soxr.resample(samples(data / row["id"])[:, 0], 44_100, 16_000, quality="HQ")
-        np.testing.assert_allclose(judge.judge(heard).scores, row["scores"], atol=1e-3)
+        model_input = soxr.resample(samples(data / row["id"])[:, 0], 44_100, 16_000, quality="HQ")
+        np.testing.assert_allclose(judge.judge(model_input).scores, row["scores"], atol=1e-3)
     assert load_head(report / "head.npz").names == tuple(sorted(LABELS))
 
 
@@ -150,12 +152,12 @@ def test_a_clip_that_cannot_be_read_is_a_failure_and_the_others_are_tried(data: 
     record(folder / "unheard" / "clip.wav")
     report = tmp_path / "report"
     assert dreambeam("robustness", folder, "--report", report, "--snr-db=10", "--steps=1", "--untargeted") == 3
-    told = metrics(report)
-    assert (told["judge"], told["n_clips"], told["n_failed"]) == ("yamnet", 2, 1)
-    assert {p["perturbation"] for p in told["curve"]} == {
+    stored = metrics(report)
+    assert (stored["judge"], stored["n_clips"], stored["n_failed"]) == ("yamnet", 2, 1)
+    assert {p["perturbation"] for p in stored["curve"]} == {
         *("untargeted", "one_step", "other_dream", "white_noise", "pink_noise", "smooth_filter")
     }
-    assert any("no class for 1 of 3 labels (unheard)" in each for each in told["warnings"])
+    assert any("no class for 1 of 3 labels (unheard)" in each for each in stored["warnings"])
 
 
 def test_several_labels_give_mean_average_precision_through_the_whole_report(data: Path, tmp_path: Path):
@@ -166,17 +168,17 @@ def test_several_labels_give_mean_average_precision_through_the_whole_report(dat
     files = [data / name for name in labels]
     folder = tmp_path / "report"
     assert dreambeam("robustness", *files, "--report", folder, *flags, "--snr-db=20", "--steps=2") == 0
-    told, found = metrics(folder), rows(folder)
-    assert (told["metric"], told["n_clips"]) == ("map", 3)
+    stored, found = metrics(folder), rows(folder)
+    assert (stored["metric"], stored["n_clips"]) == ("map", 3)
     assert set(found["truth"].map(len)) == {1, 2}
-    names = told["judge_details"]["classes"]
+    names = stored["judge_details"]["classes"]
     for (name, snr), own in found.fillna({"snr_db": np.inf}).groupby(["perturbation", "snr_db"]):
         scores, truth = np.stack(list(own["scores"])), np.zeros((3, len(names)), bool)
         for line, positions in zip(truth, own["truth"], strict=True):
             line[positions] = True
         expected = np.mean([_average_precision(s, t) for s, t in zip(scores.T, truth.T, strict=True) if t.any()])
-        point = next((p for p in told["curve"] if (p["perturbation"], p["snr_db"]) == (name, snr)), None)
-        value = told["clean_accuracy"] if name == CLEAN else point and point["accuracy"]
+        point = next((p for p in stored["curve"] if (p["perturbation"], p["snr_db"]) == (name, snr)), None)
+        value = stored["clean_accuracy"] if name == CLEAN else point and point["accuracy"]
         assert value == pytest.approx(expected, abs=1e-5)
     assert "mean average precision, unchanged" in (folder / "report.html").read_text("utf-8")
 
@@ -209,16 +211,16 @@ def test_a_black_box_is_tried_through_yamnet_and_the_report_says_what_that_is_wo
     flags = (f"--class-map={tmp_path / 'own.csv'}", f"--yamnet-map={tmp_path / 'yamnet.csv'}", "--judge=black_box:bell")
     given = ("robustness", folder, "--report", tmp_path / "report", *flags, "--snr-db=20", "--steps=2")
     assert dreambeam(*given) == 0
-    told = metrics(tmp_path / "report")
-    assert {point["perturbation"] for point in told["curve"]} == {
+    stored = metrics(tmp_path / "report")
+    assert {point["perturbation"] for point in stored["curve"]} == {
         *("untargeted_transfer", "targeted_transfer", "other_dream", "white_noise", "pink_noise", "smooth_filter")
     }
-    assert (told["judge"], told["trusted"], set(told["dreamed_through"])) == (
+    assert (stored["judge"], stored["trusted"], set(stored["dreamed_through"])) == (
         "black_box:bell",
         False,
         {"yamnet"},
     )
-    assert any("upper bounds" in each for each in told["warnings"])
+    assert any("upper bounds" in each for each in stored["warnings"])
     assert set(rows(tmp_path / "report")["scores"].map(len)) == {2}
     assert "upper bounds" in (tmp_path / "report/report.html").read_text("utf-8")
 
@@ -236,8 +238,8 @@ def test_takes_of_one_recording_count_as_one_source(data: Path):
     _, items, _ = list_items([str(data)], Data(str(data / "takes.csv"), Columns(groups=("take",))), 0)
     by_id = {item.id: item.source for item in items}
     assert overlap([item for item in items if item.source == "a"], [item for item in items if item.source != "a"]) == []
-    (told,) = overlap([item for item in items if item.id == "rooster-2.wav"], items)
-    assert told.startswith("1 recording both trained on and tested, such as b: ")
+    (stored,) = overlap([item for item in items if item.id == "rooster-2.wav"], items)
+    assert stored.startswith("1 recording both trained on and tested, such as b: ")
     found = [by_id[name] for name in names]
     assert found == ["a", "a", "b", "b", "b", "rain-2.wav", "helicopter-0.wav", "c", "c"]
 

@@ -71,11 +71,11 @@ def test_the_benchmark_gives_the_judges_ranks_of_each_pair(
         "--json",
     ]
     assert dreambeam(*arguments) == 0
-    told = json.loads(capsys.readouterr().out)
+    stored = json.loads(capsys.readouterr().out)
     pairs = pd.read_csv(report / "steering.csv")
     assert len(pairs) == 4
-    assert told["rows"][0]["pairs"] == 4
-    assert told["rows"][0]["reached"] == pytest.approx(pairs["reached"].mean())
+    assert stored["rows"][0]["pairs"] == 4
+    assert stored["rows"][0]["reached"] == pytest.approx(pairs["reached"].mean())
     page = (report / "steering.md").read_text()
     assert ROWS["away"].title in page
     assert f"{100 * pairs['reached'].mean():.1f} %" in page

@@ -20,7 +20,7 @@ def examples(takes: str, count: int = 60, seed: int = 0) -> tuple[np.ndarray, np
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @threadpool_limits.wrap(limits=1, user_api="blas")  # as in a study
-def test_a_classifier_learns_what_can_be_told_apart_and_the_same_again_from_the_same_seed(name, monkeypatch):
+def test_a_classifier_learns_separable_classes_and_the_same_again_from_the_same_seed(name, monkeypatch):
     monkeypatch.setattr(cnn, "STEPS", 60)  # enough for what lies so far apart
     classifier = CLASSIFIERS[name]
     features, labels = examples(classifier.takes)

@@ -166,13 +166,13 @@ def test_heads_are_dreamed_against_through_themselves_and_through_the_plain_one(
     assert "| | own head, 10 dB | head of none, 10 dB |" in page
 
 
-def test_a_test_set_through_a_model_that_is_not_to_be_had_is_told_and_left_out(model, capsys, monkeypatch, tmp_path):
+def test_a_test_set_through_a_model_that_cannot_be_loaded_is_left_out_with_a_note(model, capsys, monkeypatch, tmp_path):
     def missing(spec):
-        raise WeightsError(f"{spec.path} is not to be had")
+        raise WeightsError(f"{spec.path} cannot be found")
 
     monkeypatch.setattr("pipelines.cli.runs.utility_run.load_model", missing)
     others = transfer_models()
-    assert "left out: test set transferred: crnn is not to be had" in capsys.readouterr().err
+    assert "left out: test set transferred: crnn cannot be found" in capsys.readouterr().err
     clips = [Clip(f"{label}{fold}", label, fold, f"{label}{fold}") for label in ("bark", "rain") for fold in "12"]
     study_data = StudyData(
         ViewStore(clips, lambda where: (np.zeros(1, np.float32), 16_000), model, tmp_path),
