@@ -16,8 +16,8 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes 
 
 if TYPE_CHECKING:
     from augment.ascent.dreaming import Dreamed, Dreamer, Sound, dream, dream_batch
-    from augment.ascent.recipe import Recipe
     from augment.models.yamnet import DreamingModel, load_dreaming_model
+    from augment.recipes.recipe import Recipe
     from augment.targets.classes import AudioClass, ClassList, yamnet_classes
 
 _HOMES = {
@@ -29,7 +29,7 @@ _HOMES = {
     "Sound": "augment.ascent.dreaming",
     "dream": "augment.ascent.dreaming",
     "dream_batch": "augment.ascent.dreaming",
-    "Recipe": "augment.ascent.recipe",
+    "Recipe": "augment.recipes.recipe",
     "DreamingModel": "augment.models.yamnet",
     "load_dreaming_model": "augment.models.yamnet",
 }

@@ -18,8 +18,8 @@ import soundfile
 from paths import REPOSITORY
 from recordings import dreambeam
 
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
 from augment.targets.policies import POLICIES
 from evaluation.pages import steering_page, utility_page
 from pipelines.benchmark import speed_page

@@ -1,4 +1,4 @@
-"""Dreaming: the recipe, its parts (objectives, transforms, updates, budgets, starts, tricks), and the loop over steps.
+"""Dreaming by a recipe: objectives, transforms, updates, budgets, starts and tricks, and the loop over steps.
 
-Each part has a table; to add one, write a function and list it there. No files, no Beam.
+`augment.recipes.tables` lists what a recipe may name. No files, no Beam.
 """

@@ -20,7 +20,7 @@ work on the samples themselves (`SAMPLES`). The steering forms of (b), (c) and (
   follows by Griffin & Lim's iteration, from the sound's own. dL/da = exp(a) Re(conj(exp(i phase)) G), with the phase
   as it is in the sound.
 
-To add a domain, write its functions and list it where a transform uses it (`augment.ascent.tables.TRANSFORMS`).
+To add a domain, write its functions and list it where a transform uses it (`augment.recipes.tables.TRANSFORMS`).
 
 Sources: Griffin & Lim 1984 (section III); dreaming in spectrograms: Dittmar & Balke, Stamenovic, cited by the paper;
 filters in phase with the sound: own derivation, above.

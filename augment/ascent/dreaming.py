@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from augment.ascent.loop import Dreamer, OnStep, pad_batch
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import STARTS
 from augment.determinism import draws
 from augment.determinism.arithmetic import warn_if_slower
 from augment.models.ensembles import arrived
 from augment.models.interface import AudioModel
 from augment.models.yamnet import load_dreaming_model
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import STARTS
 from augment.sound.distance import Distance, distance
 from augment.sound.resampling import restore, to_model
 from augment.sound.samples import SAMPLE_RATE, check_rate, checked_waveform

@@ -14,10 +14,10 @@ import tensorflow as tf
 from augment.ascent import budgets, fast_gradient, transforms, tricks
 from augment.ascent.domains import SAMPLES, Domain, Fixed
 from augment.ascent.model_view import ModelView
-from augment.ascent.recipe import Recipe, RecipeError
-from augment.ascent.tables import TRANSFORMS, UPDATES, resolve
 from augment.ascent.updates import Memory
 from augment.models.interface import AudioModel
+from augment.recipes.recipe import Recipe, RecipeError
+from augment.recipes.tables import TRANSFORMS, UPDATES, resolve
 from augment.sound.stft import StftShape
 
 ROUNDS = 2

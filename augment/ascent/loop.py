@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from augment.ascent.gradient_step import Clips, GradientStep, Shared, State
 from augment.ascent.model_view import dither
-from augment.ascent.recipe import Recipe
 from augment.models.interface import AudioModel
 from augment.models.yamnet import padded_length
+from augment.recipes.recipe import Recipe
 from augment.targets.policies import Aim, aim_rows
 
 OnStep = Callable[[int], None]

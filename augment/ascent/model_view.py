@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from augment.ascent import fast_gradient, transforms
 from augment.ascent.objectives import ModelOutput, margin
-from augment.ascent.recipe import Recipe, RecipeError
-from augment.ascent.tables import OBJECTIVES, resolve
 from augment.determinism.arithmetic import fast_products
 from augment.models.ensembles import members_of
 from augment.models.interface import AudioModel
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe, RecipeError
+from augment.recipes.tables import OBJECTIVES, resolve
 
 DITHER = 1e-6
 """Rms of the noise under the sound where its gradient is taken, -120 dB: digital silence has no gradient."""

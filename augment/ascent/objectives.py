@@ -3,7 +3,7 @@
 An objective sees a `ModelOutput`: the activations of the layers that it asks for, the number of patches of each clip
 (patches beyond a clip's own do not count), the aims, and the same layers of the target sound. It gives [batch]. Those
 that compare with a sound give -|difference|^2 / |sound|^2, at most 0, so that a sum of several can be weighed.
-To add one, write the function here and list it in `augment.ascent.tables.OBJECTIVES`.
+To add one, write the function here and list it in `augment.recipes.tables.OBJECTIVES`.
 
 Aims are rows of `augment.targets.policies.Aim.row`, [batch, classes]: 1 for a class that counts as the target, -1 for
 one to get away from, where an objective counts the other way round.
@@ -39,7 +39,7 @@ class ModelOutput:
         activations: by layer, [batch, patches, ...] (`DreamingModel.activations`; ``log_mel`` [batch, frames, 64]).
         counts: int [batch], patches of each clip.
         aims: float32 [batch, classes].
-        sound: what the objective keeps of the target sound (`augment.ascent.tables.Objective`), by layer.
+        sound: what the objective keeps of the target sound (`augment.recipes.tables.Objective`), by layer.
         layers: that the recipe names.
         channel: that the recipe names.
         link: how logits make a clip's scores (`augment.models.interface.AudioModel`).

@@ -2,7 +2,7 @@
 
 Noise is drawn from a number (`augment.determinism.draws`) and is as loud as the clip (its rms), so that a dream from
 noise fits among the clips. White noise has the same power at every frequency, pink noise falls by 3 dB an octave from
-20 Hz. To add a start, write its function here and list it in `augment.ascent.tables.STARTS`.
+20 Hz. To add a start, write its function here and list it in `augment.recipes.tables.STARTS`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from augment.ascent.tables import STARTS
+from augment.recipes.tables import STARTS
 
 SILENCE_DB = -60.0
 """Rms of the noise in near silence, dB of full scale: something for the gradient to hold on to."""

@@ -10,7 +10,7 @@ The steering forms keep (a)'s step, p + eta g, and take the gradient by somethin
 (`augment.ascent.domains`): `gain_filter` is a (b) that steers, `soft_cut_add` (c), `soft_target_filter` (d);
 `spectrogram` is the road of the paper's predecessors.
 
-To add a function, write it here and list it in `augment.ascent.tables.TRANSFORMS`.
+To add a function, write it here and list it in `augment.recipes.tables.TRANSFORMS`.
 
 Source: Cámara Halac & Delgadino, DreamSound: Deep Activation Layer Sonification, ICAD 2021, whose letters (a) to (d)
 the docstrings give.

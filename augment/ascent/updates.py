@@ -3,7 +3,7 @@
 A rule takes the gradient at unit rms, what it remembers (two tensors of the gradient's shape, zeros before the first
 step), the number of the step (1.0 is the first), the momentum in [0, 1) and a function that scales each clip to unit
 rms; it gives a direction and what to remember. All that happens to a clip depends on its own row. To add a rule, write
-it here and list it in `augment.ascent.tables.UPDATES`.
+it here and list it in `augment.recipes.tables.UPDATES`.
 
 Sources: the paper normalises the gradient (Cámara Halac & Delgadino 2021, after Mordvintsev et al. 2015); sign:
 Goodfellow et al. 2015 and Madry et al. 2018; momentum: Dong et al. 2018, algorithm 1; Adam: Kingma & Ba 2015.

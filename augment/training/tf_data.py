@@ -18,11 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from augment.ascent.loop import Dreamer
-from augment.ascent.recipe import Recipe, RecipeError
 from augment.determinism.arithmetic import warn_if_slower
 from augment.models.interface import AudioModel
 from augment.models.model_files import ModelError, from_keras, named_classes
 from augment.models.waveform_model import WaveformModel, Windows
+from augment.recipes.recipe import Recipe, RecipeError
 from augment.sound.samples import MAX_PEAK, check_float, check_rate
 
 OUTSIDE = -1

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
-from augment.ascent.recipe import Recipe
+from augment.recipes.recipe import Recipe
 from augment.sound.resampling import to_model
 from augment.training.tf_data import dream_batches, training_model
 

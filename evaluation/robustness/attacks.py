@@ -18,9 +18,9 @@ import tensorflow as tf
 from augment.ascent.dreaming import Sound
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.objectives import ModelOutput
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import OBJECTIVES, resolve
 from augment.models.heads import Choice
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import OBJECTIVES, resolve
 from augment.sound.distance import at_snr
 from augment.sound.resampling import restore
 from augment.targets.policies import Aim, aim_rows

@@ -18,8 +18,8 @@ import numpy as np
 import scipy.interpolate
 import soxr
 
-from augment.ascent.tables import STARTS
 from augment.determinism import draws
+from augment.recipes.tables import STARTS
 from evaluation.robustness.attacks import JUDGE, YAMNET, AttackBatch, Changes
 
 FILTER_DB = 6.0

@@ -19,9 +19,9 @@ import soundfile
 from augment.ascent.dreaming import Sound, dream_batch
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.objectives import SHARPNESS
-from augment.ascent.recipe import Recipe
 from augment.determinism import draws
 from augment.models.yamnet import DreamingModel, padded_length
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import distance
 from augment.sound.resampling import to_model
 from augment.targets.policies import POLICIES, Situation

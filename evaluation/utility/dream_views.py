@@ -14,9 +14,9 @@ import numpy as np
 
 from augment.ascent.dreaming import Sound, dream_batch
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
 from augment.determinism import draws
 from augment.models.interface import AudioModel
+from augment.recipes.recipe import Recipe
 from augment.sound.samples import SAMPLE_RATE
 from augment.targets.policies import POLICIES, Aim, Situation
 from evaluation.utility.views import LoadedClip, View, group
@@ -30,7 +30,7 @@ class DreamSpec:
     """How clips are dreamed.
 
     Attributes:
-        recipe: fields of `augment.ascent.recipe.Recipe`.
+        recipe: fields of `augment.recipes.recipe.Recipe`.
         policy: a key of `augment.targets.policies.POLICIES`.
         among: the policy's choices: "classes" of YAMNet, or "labels", the classes of the dataset's labels.
         seed: of targets and noise.

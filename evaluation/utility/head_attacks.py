@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
 from augment.models.heads import EMBEDDING, Head, HeadModel
 from augment.models.yamnet import DreamingModel, padded_length
+from augment.recipes.recipe import Recipe
 from augment.targets.policies import Aim
 from evaluation.metrics.intervals import mean_intervals
 from evaluation.utility.classifiers import CLASSIFIERS

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from augment.ascent.recipe import canonical_json
+from augment.recipes.recipe import canonical_json
 from evaluation.metrics.intervals import Estimate, mean_intervals
 from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.corruptions import CORRUPTIONS

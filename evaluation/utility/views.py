@@ -19,9 +19,9 @@ import numpy as np
 import tensorflow as tf
 
 from augment.ascent.loop import pad_batch
-from augment.ascent.recipe import canonical_json
 from augment.determinism import draws
 from augment.models.yamnet import DreamingModel, mean_over_patches, padded_length, patch_count
+from augment.recipes.recipe import canonical_json
 from augment.sound.resampling import to_model
 from augment.sound.samples import SAMPLE_RATE
 from evaluation.utility.corruptions import find_corruption

@@ -15,9 +15,9 @@ import tensorflow as tf
 from augment.ascent.dreaming import Sound, dream_batch
 from augment.ascent.fast_gradient import EVERY
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import TRANSFORMS, UPDATES
 from pipelines.benchmark import naive
 from pipelines.benchmark.timing import CLIPS, SECONDS, STEPS, Work, noise, write_files
 from pipelines.clips.clips import decode, segments

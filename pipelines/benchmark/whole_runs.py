@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
 from augment.sound.samples import SAMPLE_RATE
 from pipelines.benchmark import naive
 from pipelines.benchmark.timing import SECONDS, Row, noise, write_files

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import typer
 from typer import Option
 
-from augment.ascent.tables import TRANSFORMS
+from augment.recipes.tables import TRANSFORMS
 from evaluation.judges.judge_kinds import judge_usage
 
 Encoding = Literal["float32", "int16", "flac"]

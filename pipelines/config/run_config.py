@@ -1,6 +1,6 @@
 """A run's configuration: a YAML file, changed by ``--set key=value``, validated once.
 
-Keys are those of `RunConfig`; ``recipe.`` holds the fields of `augment.ascent.recipe.Recipe`, and ``recipes`` names
+Keys are those of `RunConfig`; ``recipe.`` holds the fields of `augment.recipes.recipe.Recipe`, and ``recipes`` names
 several recipes as changes to it, so that one run can compare them on the same clips and targets.
 """
 
@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from augment.ascent.recipe import Recipe, canonical_json
-from augment.ascent.tables import TRANSFORMS
+from augment.recipes.recipe import Recipe, canonical_json
+from augment.recipes.tables import TRANSFORMS
 from augment.targets.policies import POLICIES, split_target
 from pipelines.clips.splits import is_dreamed
 from pipelines.config.config_parts import ModelConfig, SourceConfig, TargetConfig

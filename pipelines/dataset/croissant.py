@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from augment.ascent.recipe import Recipe
+from augment.recipes.recipe import Recipe
 from pipelines.files.raw_records import source_sha256
 
 MAX_SOURCES = 1000

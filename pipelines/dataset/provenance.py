@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from augment.ascent.recipe import canonical_json
 from augment.determinism.arithmetic import Arithmetic
+from augment.recipes.recipe import canonical_json
 from pipelines.clips.tf_examples import Layout
 from pipelines.messages import one_line
 

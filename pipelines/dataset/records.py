@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from augment.ascent.dreaming import Dreamed
-from augment.ascent.recipe import Recipe, canonical_json
 from augment.determinism.arithmetic import arithmetic
 from augment.models.interface import AudioModel
+from augment.recipes.recipe import Recipe, canonical_json
 from augment.sound.distance import distance
 from augment.sound.encodings import AUDIO_ENCODINGS
 from pipelines.clips.clips import Clip

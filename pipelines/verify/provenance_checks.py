@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from augment.ascent.recipe import Recipe, canonical_json
+from augment.recipes.recipe import Recipe, canonical_json
 from augment.sound.encodings import AUDIO_ENCODINGS
 from pipelines.config.run_config import describe
 from pipelines.dataset.record_reader import stored_bytes

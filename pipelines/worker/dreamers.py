@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from augment.ascent.loop import Dreamer
-from augment.ascent.recipe import Recipe
 from augment.models.interface import AudioModel
+from augment.recipes.recipe import Recipe
 from augment.sound.resampling import to_model
 from augment.sound.samples import SAMPLE_RATE
 from pipelines.clips.whole_files import read_sound

@@ -22,11 +22,11 @@ from pydantic import ValidationError
 
 from augment.ascent.dreaming import Dreamed, Sound, dream_batch
 from augment.ascent.loop import OnStep
-from augment.ascent.recipe import Recipe
 from augment.determinism import draws
 from augment.determinism.arithmetic import Arithmetic, arithmetic, fast_products
 from augment.models.interface import AudioModel
 from augment.models.model_files import ModelError
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import snr_db
 from augment.sound.encodings import AUDIO_ENCODINGS
 from augment.targets.policies import Aim

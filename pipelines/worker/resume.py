@@ -18,8 +18,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from augment.ascent.recipe import canonical_json
 from augment.determinism.arithmetic import arithmetic
+from augment.recipes.recipe import canonical_json
 from pipelines.clips.references import ClipRef
 from pipelines.config.run_config import RunConfig
 from pipelines.dataset.schema import Vocabulary

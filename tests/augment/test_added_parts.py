@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from augment.ascent import tables
 from augment.ascent.dreaming import dream
-from augment.ascent.recipe import Recipe
 from augment.models.interface import ModelSpec
 from augment.models.model_files import ModelError
 from augment.models.model_kinds import MODELS, load_model
 from augment.models.yamnet import DreamingModel
+from augment.recipes import tables
+from augment.recipes.recipe import Recipe
 from augment.targets.policies import POLICIES, Aim
 from augment.training import tf_data
 

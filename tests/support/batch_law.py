@@ -32,7 +32,7 @@ LENGTHS = (15_600, 23_000)
 
 def combinations() -> list[dict[str, Any]]:
     """Return the recipes: every transform by every objective and update rule, and the fast arithmetic."""
-    from augment.ascent.tables import OBJECTIVES, TRANSFORMS, UPDATES
+    from augment.recipes.tables import OBJECTIVES, TRANSFORMS, UPDATES
 
     found: list[dict[str, Any]] = []
     for name, transform in TRANSFORMS.items():
@@ -80,7 +80,7 @@ def breaches(model: Any, recipe: dict[str, Any], sizes: Sequence[int], length: i
     import numpy as np
 
     from augment.ascent.loop import Dreamer, pad_batch
-    from augment.ascent.recipe import Recipe
+    from augment.recipes.recipe import Recipe
 
     sounds = clips(length)
     plain = Recipe.model_validate(recipe)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _RUN = """
@@ -32,7 +33,7 @@ class End(NamedTuple):
     stderr: str
 
 
-def run_commands(*commands: Sequence[str], **environment: str) -> list[End]:
+def run_commands(*commands: Sequence[str | Path], **environment: str) -> list[End]:
     """Run commands of dreambeam one after another in one new process, with these environment variables."""
     given = json.dumps([list(map(str, command)) for command in commands])
     done = subprocess.run(

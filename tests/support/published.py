@@ -72,7 +72,7 @@ def edit(path: Path, position: int, change: Callable[[Any], Any]) -> None:
 
 def edit_provenance(path: Path, position: int, change: Callable[[dict[str, Any]], Any]) -> None:
     """Change the provenance of one record, and write it canonically."""
-    from augment.ascent.recipe import canonical_json
+    from augment.recipes.recipe import canonical_json
 
     def changed(features: Any) -> None:
         told = json.loads(features["provenance"].bytes_list.value[0])

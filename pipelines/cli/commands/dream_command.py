@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from typer import Argument, Option
 
-from augment.ascent.tables import STARTS
+from augment.recipes.tables import STARTS
 from pipelines.cli import options
 from pipelines.cli.quiet import start_tensorflow
 

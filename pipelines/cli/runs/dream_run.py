@@ -11,10 +11,10 @@ from rich.progress import Progress
 
 from augment.ascent.dreaming import Dreamed, Sound, dream_batch
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
 from augment.ascent.starts import without_clip
 from augment.determinism import draws
 from augment.models.interface import AudioModel
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import Distance
 from augment.sound.picture import draw_dream
 from augment.targets import policies

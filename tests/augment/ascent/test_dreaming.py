@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from augment.ascent.dreaming import Dreamed, Sound, dream, dream_batch
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel, padded_length
+from augment.recipes.recipe import Recipe
 from augment.sound import distance
 from augment.sound.resampling import to_model
 from augment.targets.classes import ClassLookupError

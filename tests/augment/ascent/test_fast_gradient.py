@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from augment.ascent import fast_gradient
 from augment.ascent.loop import Ascent, Dreamer, pad_batch
-from augment.ascent.recipe import Recipe, RecipeError
 from augment.determinism.arithmetic import fast_products
 from augment.models.yamnet import DreamingModel, padded_length
+from augment.recipes.recipe import Recipe, RecipeError
 
 CLIPS = [np.random.default_rng(seed).normal(0, 0.1, 48_000).astype(np.float32) for seed in range(5)]
 SIREN = 390

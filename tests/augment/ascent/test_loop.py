@@ -8,8 +8,8 @@ import pytest
 from augment.ascent.dreaming import dream
 from augment.ascent.loop import Ascent, Dreamer, pad_batch
 from augment.ascent.model_view import DITHER, dither
-from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import lufs
 from augment.targets.policies import Aim
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.objectives import SHARPNESS, ModelOutput
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import OBJECTIVES, resolve
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import OBJECTIVES, resolve
 from augment.targets.policies import Aim, aim_rows
 
 CLASS_OBJECTIVES = ("score", "logit", "margin", "soft_margin", "mean_margin")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from augment.ascent.starts import MIX_DB, NO_CLIP_DB, SILENCE_DB, stream, without_clip
-from augment.ascent.tables import STARTS
+from augment.recipes.tables import STARTS
 
 CLIP = (0.05 * np.sin(np.arange(40_000) / 9)).astype(np.float32)[:, None] * np.array([1, 0.5], np.float32)
 

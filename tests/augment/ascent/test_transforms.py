@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import TRANSFORMS
 from augment.ascent.transforms import Step, hard_cut_mask, normalise, rms, sound_mask
 from augment.models.yamnet import DreamingModel, padded_length
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import TRANSFORMS
 from augment.sound.stft import StftShape
 
 SHAPE = StftShape(256, 64)

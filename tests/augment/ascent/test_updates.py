@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import UPDATES
 from augment.ascent.transforms import normalise, rms
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import UPDATES
 
 G = np.random.default_rng(0).normal(0, 1, (2, 50)).astype(np.float32)
 ZERO = (tf.zeros_like(G), tf.zeros_like(G))

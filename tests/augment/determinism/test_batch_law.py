@@ -38,7 +38,7 @@ def test_the_law_holds_on_the_oldest_processors() -> None:
 
 
 def test_every_transform_objective_and_update_rule_is_in_the_law() -> None:
-    from augment.ascent.tables import OBJECTIVES, TRANSFORMS, UPDATES
+    from augment.recipes.tables import OBJECTIVES, TRANSFORMS, UPDATES
 
     found = batch_law.combinations()
     for key, table in (("transform", TRANSFORMS), ("objective", OBJECTIVES), ("update", UPDATES)):

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from augment.ascent.dreaming import Sound, dream_batch, dream_piece
 from augment.ascent.loop import Dreamer
-from augment.ascent.recipe import Recipe
 from augment.long_sounds.windowed_dream import dream_windows
 from augment.long_sounds.windows import OverlapAdd, Tiling, cross_fade, cut, patch_grid, tile
 from augment.models.ensembles import Ensemble
@@ -26,6 +25,7 @@ from augment.models.mirror import demo_recording
 from augment.models.model_kinds import load_model
 from augment.models.waveform_model import Windows
 from augment.models.yamnet import PATCH_HOP_SAMPLES, PATCH_SAMPLES, DreamingModel
+from augment.recipes.recipe import Recipe
 from augment.sound.resampling import to_model
 from augment.targets.policies import Aim
 

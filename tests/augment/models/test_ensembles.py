@@ -10,12 +10,12 @@ from recordings import sound
 
 import augment
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe, RecipeError
 from augment.models.ensembles import Ensemble
 from augment.models.heads import Head, HeadModel
 from augment.models.interface import AudioModel
 from augment.models.model_files import ModelError
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe, RecipeError
 from augment.targets.policies import Aim
 from augment.training.tf_data import training_model
 

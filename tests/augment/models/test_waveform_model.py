@@ -13,7 +13,6 @@ from recordings import samples, sound
 
 import augment
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe, RecipeError
 from augment.models.heads import Head, HeadModel, save_head
 from augment.models.interface import AudioModel, ModelSpec
 from augment.models.mirror import demo_recording
@@ -21,6 +20,7 @@ from augment.models.model_files import ModelError
 from augment.models.model_kinds import load_model
 from augment.models.waveform_model import Windows
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe, RecipeError
 from evaluation.judges.judge import JudgeSpec
 from evaluation.judges.judge_kinds import make_judge
 

@@ -16,9 +16,9 @@ from paths import REPOSITORY
 from recordings import samples, sound
 
 from augment.ascent.loop import Dreamer, pad_batch
-from augment.ascent.recipe import Recipe, RecipeError
 from augment.models.model_files import ModelError
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe, RecipeError
 from augment.targets.policies import Aim
 from augment.training.tf_data import OUTSIDE, POLICIES, dream_batches, training_model
 

@@ -12,11 +12,11 @@ from recordings import sound
 
 from augment.ascent.loop import Dreamer, pad_batch
 from augment.ascent.objectives import ModelOutput
-from augment.ascent.recipe import Recipe
-from augment.ascent.tables import OBJECTIVES
 from augment.models.heads import Choice, Head, HeadModel, load_head, save_head
 from augment.models.model_files import ModelError
 from augment.models.yamnet import DreamingModel, patch_count
+from augment.recipes.recipe import Recipe
+from augment.recipes.tables import OBJECTIVES
 from augment.targets.policies import Aim, aim_rows
 from evaluation.judges.head_judge import PENALTY, fit_head
 from evaluation.judges.judge import JudgeError, JudgeSpec

@@ -7,8 +7,8 @@ import pytest
 from paths import REPOSITORY
 from recordings import complaint, dreambeam, load, record, samples
 
-from augment.ascent.recipe import Recipe
 from augment.models.weights import WeightsError
+from augment.recipes.recipe import Recipe
 from evaluation.utility.classifiers import CLASSIFIERS
 from evaluation.utility.corruptions import CORRUPTIONS
 from evaluation.utility.dream_views import Dreams

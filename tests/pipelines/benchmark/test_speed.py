@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from augment.ascent.tables import TRANSFORMS, UPDATES
 from augment.models.yamnet import PATCH_FRAMES, DreamingModel
+from augment.recipes.tables import TRANSFORMS, UPDATES
 from pipelines.benchmark import naive, speed, timed_parts, timing, whole_runs
 from pipelines.benchmark.speed_page import write_page
 from pipelines.run.augmentation import THREADS, shared_cores

@@ -8,7 +8,7 @@ import pytest
 from paths import REPOSITORY
 from recordings import complaint
 
-from augment.ascent.recipe import Recipe
+from augment.recipes.recipe import Recipe
 from pipelines.config.run_config import ConfigError, RunConfig, TargetConfig, load_config
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))

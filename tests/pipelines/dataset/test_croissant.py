@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from recordings import augment, dreambeam, record
 
-from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
 from pipelines.dataset import croissant
 from pipelines.dataset.croissant import Described, write_croissant
 from pipelines.dataset.versions import versions

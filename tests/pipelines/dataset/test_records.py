@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from augment.ascent.dreaming import Dreamed
-from augment.ascent.recipe import Recipe
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import Distance
 from augment.targets.policies import Aim
 from pipelines.clips.clips import Clip

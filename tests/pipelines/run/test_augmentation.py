@@ -16,8 +16,8 @@ import pytest
 import soundfile
 from recordings import augment, failures_of, load, raw_records, record, samples, shards_of
 
-from augment.ascent.recipe import Recipe, canonical_json
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe, canonical_json
 from pipelines.clips.listing import SourceError
 from pipelines.config.run_config import ConfigError
 

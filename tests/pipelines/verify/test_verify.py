@@ -14,7 +14,7 @@ import pytest
 from published import CLIPS, RECIPES, copy, edit, edit_json, edit_provenance, edit_table, frames, rewrite, shard
 from recordings import augment, complaint, dreambeam
 
-from augment.ascent.recipe import canonical_json
+from augment.recipes.recipe import canonical_json
 from pipelines.verify import findings
 from pipelines.verify.verify import verify
 

@@ -19,9 +19,9 @@ from paths import REPOSITORY
 from recordings import complaint, dreambeam, samples
 
 from augment.ascent.loop import Dreamer
-from augment.ascent.recipe import Recipe
 from augment.models.mirror import demo_recording
 from augment.models.yamnet import DreamingModel
+from augment.recipes.recipe import Recipe
 from augment.sound.distance import distance, lufs, snr_db
 from augment.sound.resampling import to_model
 from augment.targets.policies import Aim

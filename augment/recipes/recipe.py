@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from augment.ascent.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
+from augment.recipes.tables import OBJECTIVES, STARTS, TRANSFORMS, UPDATES
 
 
 def one_of(table: Mapping[str, Any]) -> AfterValidator:
@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     """How a clip is dreamed, whatever the clip and its target.
 
     Every field is data: equal recipes have equal canonical JSON and digests. Unset fields use the
-    start's and the transform's defaults (`augment.ascent.tables`), else the defaults given here.
+    start's and the transform's defaults (`augment.recipes.tables`), else the defaults given here.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""Claims about augment.ascent.recipe: a recipe is a value."""
+"""Claims about augment.recipes.recipe: a recipe is a value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from augment.ascent.recipe import (
+from augment.recipes.recipe import (
     Recipe,
     canonical_json,
 )
-from augment.ascent.tables import OBJECTIVES, TRANSFORMS
+from augment.recipes.tables import OBJECTIVES, TRANSFORMS
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "transform": st.sampled_from(["deep_dream", "hard_cut_add"]),
