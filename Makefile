@@ -30,8 +30,12 @@ demo: $(INSTALLED)  ## Dream a few recordings into build/demo (DEMO_OUT=folder f
 	$(DREAMBEAM) augment --config configs/quickstart.yaml --input demo --output $(DEMO_OUT) --overwrite
 
 .PHONY: test
-test: $(INSTALLED)  ## Run the tests (PYTEST_ARGS="tests/test_x.py -x" for some).
+test: $(INSTALLED)  ## Run the tests but the slow ones (PYTEST_ARGS="tests/augment -x" for some).
 	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-slow
+test-slow: $(INSTALLED)  ## Run the slow tests: several workers, kills, memory, other instructions, training, the wheel.
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS) -m slow
 
 .PHONY: test-batches
 test-batches: $(INSTALLED)  ## Check that batches change no byte: every combination, hours (EVERY=9 takes one in nine).
@@ -40,7 +44,7 @@ test-batches: $(INSTALLED)  ## Check that batches change no byte: every combinat
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## Run the property tests on fresh draws (MINUTES=5).
 	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); while [ $$(date +%s) -lt $$end ]; do \
-		$(VENV_PYTHON) -m pytest $(PYTEST_ARGS) -q -m 'hypothesis and not cluster' --hypothesis-profile=fuzz || exit 1; \
+		$(VENV_PYTHON) -m pytest $(PYTEST_ARGS) -q -m 'hypothesis and not cluster and not slow' --hypothesis-profile=fuzz || exit 1; \
 	done
 
 .PHONY: test-cluster test-flink
@@ -58,7 +62,7 @@ lint: $(INSTALLED)  ## Check format, lint, types and the import rule.
 	$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: check
-check: lint test  ## Everything a change must pass: lint, then test.
+check: lint test test-slow  ## Everything a change must pass.
 
 .PHONY: format
 format: $(INSTALLED)  ## Format the code and apply the safe lint fixes.

@@ -96,11 +96,13 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "out"
 
 
+@pytest.mark.slow
 def test_a_record_made_with_avx2_replays_to_the_bit_on_a_newer_processor(travelled: Path) -> None:
     (found,) = run_commands(("replay", travelled, "--id", ID, "--json"), **{LIMIT: ""})
     assert (found.code, json.loads(found.stdout)["exact"]) == (0, True), found.stderr
 
 
+@pytest.mark.slow
 def test_a_record_made_on_newer_instructions_is_held_to_score_and_snr(travelled: Path) -> None:
     replay = ("replay", travelled, "--id", ID)
     found, as_json, verified = run_commands(replay, (*replay, "--json"), ("verify", travelled), **{LIMIT: "SSE41"})
@@ -113,6 +115,7 @@ def test_a_record_made_on_newer_instructions_is_held_to_score_and_snr(travelled:
     assert (found.code, as_json.code, verified.code) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_dataset_does_not_differ_from_itself(
     travelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_dataset_does_not_differ_from_itself(
     )
 
 
+@pytest.mark.slow
 def test_provenance_and_run_name_the_arithmetic(travelled: Path) -> None:
     expected = {"device": "cpu", "instructions": "AVX2", "onednn": True, "products": "float32"}
     assert json.loads((travelled / "run.json").read_text())["arithmetic"] == expected

@@ -18,20 +18,23 @@ from augment.determinism import row_stable
 from augment.models.yamnet import DreamingModel
 
 SAMPLE = [pytest.param(each, id=f"{each['transform']}-{each['objective']}-{each['update']}")
-          for each in batch_law.combinations()[::61]]  # fmt: skip
+          for each in batch_law.combinations()[::90]]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", SAMPLE)
 def test_a_clip_dreams_the_same_bytes_alone_and_in_every_batch(model: DreamingModel, recipe: dict[str, Any]) -> None:
     assert list(batch_law.breaches(model, recipe, (2, 5, 33), batch_law.LENGTHS[0], hashlib.sha256())) == []
 
 
+@pytest.mark.slow
 def test_the_law_holds_without_avx_512_and_on_any_number_of_threads() -> None:
     found = [batch_law.process("AVX2", threads, (3, 9), 1, 180) for threads in (1, 4)]
     assert [code for code, _ in found] == [0, 0], found
     assert found[0][1] == found[1][1]  # the digests of all dreams
 
 
+@pytest.mark.slow
 def test_the_law_holds_on_the_oldest_processors() -> None:
     code, printed = batch_law.process("SSE41", 2, (5,), 2, 120)
     assert code == 0, printed
@@ -66,6 +69,7 @@ print(hashlib.sha256(made.waveform.tobytes()).hexdigest(), warned)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not row_stable.onednn_by_name(), reason="this TensorFlow has no oneDNN that can be called by name")
 def test_the_order_of_two_imports_changes_no_byte_and_the_slower_one_is_warned_of_once() -> None:
     orders = ("augment first", "tensorflow first")

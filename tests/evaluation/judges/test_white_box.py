@@ -120,6 +120,7 @@ def test_its_changes_meet_their_snr_exactly(report: Path):
     np.testing.assert_allclose(changed["measured_snr_db"], changed["snr_db"], atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_dreamed_through_as_the_keras_model_it_was_exported_from_and_through_yamnet(
     made: Path, report: Path, tmp_path: Path
 ):
@@ -133,6 +134,7 @@ def test_a_saved_model_is_dreamed_through_as_the_keras_model_it_was_exported_fro
         assert own["white_noise", snr] == other["white_noise", snr]
 
 
+@pytest.mark.slow
 def test_workers_in_processes_of_their_own_give_the_same_report(made: Path, report: Path, tmp_path: Path):
     beam = ("--through=judge", "--direct_num_workers=2", "--direct_running_mode=multi_processing")
     assert dreambeam(*arguments(made, tmp_path / "again", "mine.keras", *beam)) == 0
@@ -153,6 +155,7 @@ def test_with_several_labels_dreams_take_mean_average_precision(made: Path, tmp_
     assert found["untargeted", 10] < found["white_noise", 10] - 0.3
 
 
+@pytest.mark.slow
 def test_the_crnn_is_dreamed_through(tmp_path: Path):
     bell = samples(demo_recording())[:, 0]
     for label, seconds in (("Bicycle bell", (8, 28)), ("No bicycle bell", (2, 42))):

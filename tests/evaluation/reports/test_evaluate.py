@@ -124,7 +124,7 @@ def test_scores_that_the_augmenter_stored_are_not_looked_at(dataset: Path, repor
 # The same figures every time
 
 
-@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
+@pytest.mark.parametrize("mode", ["multi_threading", pytest.param("multi_processing", marks=pytest.mark.slow)])
 def test_several_workers_give_the_same_files(dataset: Path, report: Path, tmp_path: Path, mode: str) -> None:
     beam = ("--direct_num_workers=2", f"--direct_running_mode={mode}")
     judged(tmp_path / "report", dataset, beam=beam)

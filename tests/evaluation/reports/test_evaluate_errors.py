@@ -96,7 +96,7 @@ def _cached_yamnet() -> Path:
     return resolve_weights()
 
 
-@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+@pytest.mark.parametrize("mode", ["in_memory", pytest.param("multi_processing", marks=pytest.mark.slow)])
 def test_a_damaged_shard_is_one_line(bare: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(bare, broken)

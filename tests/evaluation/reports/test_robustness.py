@@ -111,6 +111,7 @@ def test_the_trained_head_is_the_judge_of_the_rows(data: Path, report: Path):
     assert load_head(report / "head.npz").names == tuple(sorted(LABELS))
 
 
+@pytest.mark.slow
 def test_the_report_is_the_same_from_two_workers(data: Path, report: Path, tmp_path: Path):
     beam = ("--direct_num_workers=2", "--direct_running_mode=multi_threading")
     assert dreambeam(*arguments(data, tmp_path / "again", f"--yamnet-map={data / 'map.csv'}", *beam)) == 0

@@ -47,6 +47,7 @@ def test_every_row_is_a_recipe(name: str):
     assert make_recipe(name).steps <= 200
 
 
+@pytest.mark.slow
 def test_the_benchmark_gives_the_judges_ranks_of_each_pair(
     data: Path,
     tmp_path: Path,

@@ -116,6 +116,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 CONFIG = "variants: 1\ntarget: random\nrecipe: {steps: 1}\nrecipes: {deep_dream: {snr_db: 25}}\n"
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_done(
     recordings, work, tmp_path, capfd, monkeypatch
 ):
@@ -148,6 +149,7 @@ def test_a_run_tells_what_each_arm_is_worth_and_a_second_one_finds_all_its_work_
     assert json.loads((tmp_path / "report/utility.json").read_text()) == stored
 
 
+@pytest.mark.slow
 def test_heads_are_dreamed_against_through_themselves_and_through_the_plain_one(
     recordings, work, tmp_path, capsys, monkeypatch
 ):

@@ -93,6 +93,7 @@ def test_quickly_the_default_and_the_fast_steps_are_measured(model: DreamingMode
     assert 20 < quick < whole
 
 
+@pytest.mark.slow
 def test_the_pipeline_is_run_from_files_to_dataset(
     model: DreamingModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -104,6 +105,7 @@ def test_the_pipeline_is_run_from_files_to_dataset(
     assert (tmp_path / "dreamed-1-0" / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_the_naive_loop_and_dreambeam_dream_the_same_clips(model: DreamingModel, tmp_path: Path):
     rows = whole_runs.against_naive(model, [clip[:16_000] for clip in timing.noise(9)], (1, 2))
     assert len(rows) == len({row.name for row in rows}) == 2 * 5 * len(naive.FUNCTIONS)

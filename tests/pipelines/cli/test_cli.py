@@ -376,6 +376,7 @@ def test_doctor_says_which_weights_are_missing(tmp_path: Path, capsys: pytest.Ca
     assert "nowhere" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL"))
 
 
+@pytest.mark.slow
 def test_a_report_that_is_stopped_says_so_and_can_be_made_again(dog: Path, tmp_path: Path) -> None:
     code = """
 import os, sys
@@ -400,6 +401,7 @@ main(sys.argv[1:])
     assert list((tmp_path / "report").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_says_so_and_leaves_nothing(dog: Path, tmp_path: Path, number: signal.Signals) -> None:
     code = """

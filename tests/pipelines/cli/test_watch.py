@@ -44,6 +44,7 @@ def on_a_terminal(*arguments: str | Path) -> tuple[int, str]:
     return done.returncode, b"".join(shown).decode()
 
 
+@pytest.mark.slow
 def test_the_bar_of_a_run_shows_no_speed_before_there_is_one(tmp_path: Path) -> None:
     record(tmp_path / "in/dog/a.wav")
     code, shown = on_a_terminal("augment", "-i", tmp_path / "in", "-o", tmp_path / "out", "--steps", "2")

@@ -15,6 +15,8 @@ import pytest
 import soundfile
 from paths import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("augment", "configs", "evaluation", "pipelines")
 
 

@@ -256,7 +256,9 @@ def test_shards_are_the_same_bytes_in_batches_of_five_and_however_the_files_are_
     assert shards_of(tmp_path / "out") == shards_of(dataset)
 
 
-@pytest.mark.parametrize(("mode", "workers"), [("multi_threading", 4), ("multi_processing", 2)])
+@pytest.mark.parametrize(
+    ("mode", "workers"), [("multi_threading", 4), pytest.param("multi_processing", 2, marks=pytest.mark.slow)]
+)
 def test_shards_are_the_same_bytes_with_several_workers(
     recordings: Path, dataset: Path, tmp_path: Path, mode: str, workers: int
 ) -> None:

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from paths import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 AUGMENTED = """
 import resource, sys

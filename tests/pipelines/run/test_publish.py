@@ -86,6 +86,7 @@ def test_an_output_that_is_not_local_is_refused(recordings: Path, monkeypatch: p
     assert beside(recordings) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_mid_pipeline_leaves_no_output_and_the_next_one_succeeds(
     recordings: Path, tmp_path: Path
 ) -> None:

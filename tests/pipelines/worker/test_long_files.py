@@ -140,6 +140,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_dreamed(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.wav", "cut.wav", "many.wav"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("stage", ["dream", "write"])
 def test_a_run_that_is_killed_leaves_what_was_there(

@@ -77,6 +77,7 @@ def killed(killed_run: Path, tmp_path: Path) -> Path:
     return tmp_path / "run/out"
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_command_ends_with_the_same_dataset_and_reuses_what_was_finished(
     recordings: Path, undisturbed: Path, killed: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_clip_whose_file_has_changed_is_dreamed_anew(recordings: Path, killed_
     assert augment(copy, output, *CHANGES)["counts"]["reused"] == 0  # other URIs: other provenance
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_says_how_to_go_on(recordings: Path, tmp_path: Path) -> None:
     code = KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", "os.kill(os.getpid(), signal.SIGTERM)")
     output = tmp_path / "out"
@@ -249,6 +251,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_one_clear_line_and_the_dataset_that_was_there(
     recordings: Path, small_disk: Path
 ) -> None:
