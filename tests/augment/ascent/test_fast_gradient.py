@@ -61,6 +61,7 @@ def test_rough_scores_are_near_the_exact_ones(model: DreamingModel):
     assert np.abs(layer - near).max() / np.abs(layer).max() < 0.02
 
 
+@pytest.mark.slow
 def test_a_fast_dream_does_not_depend_on_its_batch(model: DreamingModel):
     together = ascend(model, CLIPS)
     for place, clip in enumerate(CLIPS):

@@ -198,6 +198,7 @@ def test_a_stream_that_ends_too_early_is_an_error(model: DreamingModel, street: 
 # The seam's law
 
 
+@pytest.mark.slow
 def test_windows_of_local_steps_are_the_dream_of_the_whole_at_every_seam(
     model: DreamingModel, street: np.ndarray
 ) -> None:

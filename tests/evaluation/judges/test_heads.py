@@ -138,6 +138,7 @@ def test_the_white_box_gradient_is_that_of_finite_differences(model: DreamingMod
         assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(float(np.sum(gradient * unit)), rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_dream_through_a_head_reaches_its_target_on_the_graph(model: DreamingModel):
     head = random_head()
     recipe = Recipe.model_validate({"objective": "mean_margin", "steps": 12, "snr_db": 10, "hold": 1.0})

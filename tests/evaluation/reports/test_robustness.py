@@ -190,6 +190,7 @@ def _average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(np.arange(1, len(places) + 1) / places))
 
 
+@pytest.mark.slow
 def test_a_black_box_is_tried_through_yamnet_and_the_report_says_what_that_is_worth(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -76,7 +76,7 @@ def dream(
 # From the command line
 
 
-@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+@pytest.mark.parametrize("ending", ["wav", *(pytest.param(each, marks=pytest.mark.slow) for each in ("flac", "ogg"))])
 def test_a_long_file_is_dreamed_to_the_same_length_and_reported_like_a_short_one(
     long_wav: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: DreamingModel, ending: str
 ) -> None:
