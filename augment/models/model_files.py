@@ -57,7 +57,7 @@ FILE_KINDS = ("savedmodel", "keras", "head")
 
 
 def file_kind(path: str | os.PathLike[str]) -> str | None:
-    """Tell what a path is: savedmodel, keras or head (`augment.models.heads.Head`); None if it is none of them."""
+    """Return what a path is: savedmodel, keras or head (`augment.models.heads.Head`); None if it is none of them."""
     path = Path(path)
     if (path / "saved_model.pb").is_file():
         return "savedmodel"

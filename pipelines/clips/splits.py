@@ -25,7 +25,7 @@ def split_fault(split: str) -> str | None:
 
 
 def is_dreamed(split: str, *, augment_test: bool) -> bool:
-    """Tell whether the clips of a split are dreamed, or only written unchanged."""
+    """Return whether the clips of a split are dreamed, or only written unchanged."""
     return augment_test or split.lower() not in HELD_OUT
 
 

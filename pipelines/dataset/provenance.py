@@ -91,7 +91,7 @@ def _incomplete(found: Mapping[str, Any], wanted: Mapping[str, Any], at: str = "
 
 
 def _is_of(value: Any, kind: Any) -> bool:
-    """Tell whether a value has a type: truth values are no integers, and text has to be valid UTF-8."""
+    """Return whether a value has a type: truth values are no integers, and text has to be valid UTF-8."""
     if isinstance(value, bool):
         return kind is bool
     if isinstance(value, str) and not value.isascii() and value.encode("utf-8", "ignore").decode() != value:

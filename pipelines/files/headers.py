@@ -80,7 +80,7 @@ def find_header(stream: BinaryIO, size: int) -> Header:
 
 
 def _is_wrong(stream: BinaryIO, data: _Data, size: int) -> bool:
-    """Tell whether the length is impossible for a finished file, or counts a few bytes that are no samples."""
+    """Return whether the length is impossible for a finished file, or counts a few bytes that are no samples."""
     if data.length == 0:
         return not _only_chunks(stream, data.start, size, data.layout)
     beyond = data.start + data.length - size
@@ -89,7 +89,7 @@ def _is_wrong(stream: BinaryIO, data: _Data, size: int) -> bool:
 
 
 def _only_chunks(stream: BinaryIO, position: int, size: int, layout: str) -> bool:
-    """Tell whether only whole chunks follow, up to the end."""
+    """Return whether only whole chunks follow, up to the end."""
     while position < size:
         stream.seek(position)
         header = stream.read(8)
@@ -142,7 +142,7 @@ def _find_data(stream: BinaryIO) -> _Data | None:
 
 
 def _ogg_ends(stream: BinaryIO, size: int) -> bool:
-    """Tell whether the last page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
+    """Return whether the last page is whole and has the end-of-stream flag (RFC 3533, section 6)."""
     stream.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
     tail = stream.read(2 * _OGG_PAGE_BYTES)
     page = tail[max(0, tail.rfind(b"OggS\0")) :]

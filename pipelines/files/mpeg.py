@@ -154,7 +154,7 @@ def _next_frame(view: _View, position: int, kind: int | None) -> int | None:
 
 
 def _confirmed(view: _View, position: int, kind: int | None) -> bool:
-    """Tell whether a run of frames of one kind begins here; the end of the file ends it, too."""
+    """Return whether a run of frames of one kind begins here; the end of the file ends it, too."""
     kind = _kind(view.header(position)) if kind is None else kind
     for _ in range(_CONFIRMING):
         length = _frame_bytes(view.header(position), kind)
@@ -179,7 +179,7 @@ def _check_one_kind(view: _View, start: int, stop: int, name: str) -> None:
 
 
 def _confirmed_long(view: _View, position: int) -> bool:
-    """Tell whether ten frames of one kind follow each other."""
+    """Return whether ten frames of one kind follow each other."""
     kind = _kind(view.header(position))
     for _ in range(10):
         length = _frame_bytes(view.header(position), kind)

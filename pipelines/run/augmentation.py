@@ -148,7 +148,7 @@ def pipeline_options(beam_args: Sequence[str]) -> PipelineOptions:
 
 
 def is_local(beam_args: Sequence[str]) -> bool:
-    """Tell whether the pipeline runs on this machine, where its progress can be watched."""
+    """Return whether the pipeline runs on this machine, where its progress can be watched."""
     return pipeline_options(beam_args).view_as(StandardOptions).runner == LOCAL_RUNNER
 
 

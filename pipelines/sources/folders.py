@@ -228,9 +228,9 @@ def _match_remote(pattern: str) -> list[str]:
 
 
 def _matches(path: tuple[str, ...], pattern: tuple[str, ...], *, below: bool = False) -> bool:
-    """Tell whether a path matches a glob, both in parts, or lies in a folder that does; "**" stands for any folders.
+    """Return whether a path matches a glob, both in parts, or lies in a folder that does; "**" stands for any folders.
 
-    With `below`, tell instead whether something below the path could match.
+    With `below`, return instead whether something below the path could match.
     """
     if not pattern:
         return True

@@ -164,7 +164,7 @@ def _expanded(written: str, paths: RowPaths, skipped: Skipped | None) -> Iterato
 
 
 def _starts(glob: str) -> bool:
-    """Tell whether the folder that a local glob starts from exists."""
+    """Return whether the folder that a local glob starts from exists."""
     return local_path(glob) is not None and os.path.isdir(WILDCARD.split(glob)[0].rpartition("/")[0] + "/")
 
 

@@ -123,7 +123,7 @@ def _rank(feature: Any) -> int:
 
 
 def _is_plain(feature: Any) -> bool:
-    """Tell whether a feature is one text or number."""
+    """Return whether a feature is one text or number."""
     return _is_tensor(feature) and feature.shape == ()
 
 

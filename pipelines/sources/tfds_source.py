@@ -32,7 +32,7 @@ _FEATURES_MODULE = "tensorflow_datasets.core.features."
 
 
 def is_dataset(folder: str) -> bool:
-    """Tell whether a folder is a TFDS dataset."""
+    """Return whether a folder is a TFDS dataset."""
     location = locate(folder)
     if local_path(location) is not None:
         return all(os.path.isfile(f"{location}/{name}") for name in ("features.json", "dataset_info.json"))

@@ -67,7 +67,7 @@ def folded(name: str) -> str:
 
 
 def holds_several(name: str) -> bool:
-    """Tell by a column's name whether a cell holds several labels."""
+    """Return by a column's name whether a cell holds several labels."""
     return folded(name).rpartition("_")[2] in PLURALS
 
 

@@ -27,7 +27,7 @@ def delimiter_of(header: str, *, tabs: bool) -> str:
 
 
 def has_quotes(header: str, delimiter: str) -> bool:
-    """Tell by the header line whether cells may be in quotes."""
+    """Return by the header line whether cells may be in quotes."""
     names = header.strip().split(delimiter)
     return delimiter != "\t" or all(len(name) > 1 and name[0] == name[-1] == '"' for name in names)
 
@@ -76,7 +76,7 @@ def cells_fault(cells: Sequence[str], width: int, *, quotes: bool) -> str:
 
 
 def _like_a_row(line: str, width: int, delimiter: str) -> bool:
-    """Tell whether a line of a cell in quotes looks like a row: as many cells, and one that names a file, or many."""
+    """Return whether a line of a cell in quotes looks like a row: as many cells, and one that names a file, or many."""
     cells = line.strip().split(delimiter)
     return len(cells) == width and (width >= _MANY_CELLS or any(_FILE_NAME.fullmatch(cell.strip()) for cell in cells))
 
