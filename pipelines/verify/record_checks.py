@@ -122,7 +122,7 @@ def check_numbers(entry: Entry) -> Iterator[str]:
         yield f"it is an original, and its snr_db is {example['snr_db']:g}, not infinite"
     for name in ("scores_before", "scores_after"):
         scores = np.asarray(example[name])
-        if not ((scores >= 0) & (scores <= 1)).all():
+        if not ((scores >= 0) & (scores <= 1 + 1e-6)).all():  # a mean of ones may be rounded up
             yield f"its {name} are not all from 0 to 1"
 
 

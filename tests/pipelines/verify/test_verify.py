@@ -144,6 +144,7 @@ def test_a_record_in_another_shard_and_one_that_comes_twice_are_named(damaged: P
         (lambda f: set_value(f["snr_db"].float_list, float("nan")), "its snr_db is nan"),
         (lambda f: set_value(f["lufs_after"].float_list, float("inf")), "its lufs_after is inf"),
         (lambda f: set_value(f["scores_after"].float_list, 1.5), "its scores_after are not all from 0 to 1"),
+        (lambda f: set_value(f["scores_after"].float_list, 1.00001), "its scores_after are not all from 0 to 1"),
         (
             lambda f: set_value(f["score_target_after"].float_list, 0.123),
             "its score_target_after is 0.123, by its scores",
