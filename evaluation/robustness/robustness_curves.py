@@ -119,6 +119,7 @@ def halving(points: Sequence[Point], clean: float) -> dict[str, dict[str, Any]]:
     then "above" (halved at the smallest change already) or "not reached".
     """
     found: dict[str, dict[str, Any]] = {}
+    clean = clean or -1.0  # nothing to halve
     for name, group in itertools.groupby(points, key=lambda point: point.perturbation):
         own = sorted(group, key=lambda point: -point.snr_db)
         crossing = next((index for index, point in enumerate(own) if point.accuracy <= clean / 2), None)

@@ -44,6 +44,8 @@ def summarise(
     top = robustness_curves.curve(rows, order, multi_label=False) if settings.multi_label else points
     doubts = trust.doubts(top)
     reasons = [text for texts in doubts.values() for text in texts]
+    if not clean.value > 0:
+        reasons.insert(0, "the classifier is right on no unchanged clip, so nothing can be said of its robustness")
     main = main_dream(order)
     found = {
         "version": VERSION,

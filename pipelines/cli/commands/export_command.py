@@ -20,11 +20,12 @@ def export(
     debug: bool = options.DEBUG,
 ) -> int:
     """Write a dataset's records as audio files with metadata.csv."""
-    from pipelines.dataset.export import export_dataset, open_dataset
+    from pipelines.dataset.reader import check_records
 
-    open_dataset(dataset)
-
+    check_records(dataset)
     start_tensorflow()
+    from pipelines.dataset.export import export_dataset
+
     with own_stderr():
         count = export_dataset(dataset, output, file_format, overwrite=overwrite)
     print(f"{output}: {count} files, described in metadata.csv")

@@ -135,3 +135,8 @@ def test_the_worst_are_right_when_clean_and_wrong_at_the_smallest_change():
         ("a", 20.0, "cat"),
     ]
     assert (found[0]["score_before"], found[0]["score_after"]) == (0.9, 0.2)
+
+
+def test_an_accuracy_of_zero_cannot_be_halved() -> None:
+    points = [Point("white_noise", snr, 0.0, 0.0, 0.0, 1) for snr in (40.0, 20.0)]
+    assert halving(points, 0.0) == {"white_noise": {"snr_db": None, "at": "not reached"}}
