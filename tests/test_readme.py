@@ -81,6 +81,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_commands_and_programs_run_as_written(workplace: Path, capsys: pytest.CaptureFixture[str]):
     seen = []

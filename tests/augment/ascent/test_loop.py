@@ -81,6 +81,7 @@ def test_a_loudness_limit_holds_on_the_written_sound(
         assert found > limit - 1
 
 
+@pytest.mark.slow
 def test_octaves_and_smoothing_keep_a_step_low_and_jitter_changes_the_way(model: DreamingModel):
     def change(**values: object) -> np.ndarray:
         steps = {"steps": 1, "update": "normalised", "keep": "last", "hold": None, **values}

@@ -143,6 +143,7 @@ def test_a_sound_matches_itself(model: DreamingModel, name: str):
     assert other[0, 0] < -0.1
 
 
+@pytest.mark.slow
 def test_a_weighted_sum_is_the_sum_of_its_parts(model: DreamingModel):
     waveforms, lengths = pad_batch([noise(16_000)])
 
