@@ -82,6 +82,11 @@ class Flink:
         """For --flink_master."""
         return f"localhost:{self.port}"
 
+    def accumulators(self) -> str:
+        """Return what Flink's page shows under the accumulators of the latest job, as text."""
+        shown = self.get(f"jobs/{self._latest_job()}/accumulators")
+        return " ".join(each["value"] for each in shown["user-task-accumulators"])
+
     def _latest_job(self) -> str:
         return max(self.get("jobs/overview")["jobs"], key=lambda each: each["start-time"])["jid"]
 
@@ -291,6 +296,7 @@ class Engine:
         hosts: ids of the processes that start Python workers, such as Flink's TaskManagers.
         kill_job: ends the running job from outside.
         replace_host: starts a host in place of one that was killed, where the engine does not.
+        shown: what the engine's own page shows of our counters, as text; None if it has none.
     """
 
     name: str
@@ -298,6 +304,7 @@ class Engine:
     hosts: Callable[[], list[int]]
     kill_job: Callable[[], None]
     replace_host: Callable[[], None]
+    shown: Callable[[], str] | None = None
 
     def busiest_worker(self) -> int:
         """Return the id of the Python worker that has used most of the processor."""
@@ -331,7 +338,8 @@ def flink_engine(folder: Path, place: Path, worker: str) -> Iterator[Engine]:
                 cluster.add_task_manager()
             wait_until(lambda: cluster.task_manager_count() == 2, "another TaskManager", 90)
 
-        yield Engine("flink", [*flags, *_process_flags(worker)], hosts, kill_job, replace_host)
+        flags += _process_flags(worker)
+        yield Engine("flink", flags, hosts, kill_job, replace_host, cluster.accumulators)
 
 
 @contextlib.contextmanager

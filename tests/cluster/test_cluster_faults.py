@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cluster_runs import assert_same_dataset, ends, start
 from conftest import few_arguments
-from engines import Engine, amid_a_batch, wait_until
+from engines import Engine, amid_a_batch, python_workers, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -29,7 +29,9 @@ def test_what_is_killed_amid_a_batch_costs_no_clip(
     output = place / f"{victim}-killed-{fragile.name}"
     run = start("augment", *few_arguments(few, output), *fragile.flags)
     wait_until(lambda: amid_a_batch(output), "the first gradient step", 200)
+    before = set(python_workers(fragile.hosts()))
     os.kill(fragile.busiest_worker() if victim == "worker" else fragile.busiest_host(), signal.SIGKILL)
+    wait_until(lambda: bool(set(python_workers(fragile.hosts())) - before), "a worker in its place", 120)
     ends(run, code=3)
     assert_same_dataset(output, few_here)
     fragile.replace_host()

@@ -36,6 +36,9 @@ def test_augment_gives_the_dataset_and_the_counters_of_a_run_here(
     assert_same_dataset(output, many_here)
     assert json.loads((output / "failures.jsonl").read_text())["stage"] == "decode"
     assert metrics(output) == metrics(many_here)
+    if engine.shown:
+        text = engine.shown()
+        assert [name for name in metrics(output) if name not in text] == []
     assert sorted(cache.iterdir()) == cached  # the weights came with the run
 
 
